@@ -1,0 +1,1 @@
+"""First experiments: the shared baselines on known environments."""

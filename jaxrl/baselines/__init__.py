@@ -1,0 +1,1 @@
+"""Algorithms used by two or more families."""

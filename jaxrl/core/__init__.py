@@ -1,0 +1,1 @@
+"""Shared vocabulary: records, keys, trees, spaces, devices."""

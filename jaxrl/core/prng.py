@@ -1,0 +1,34 @@
+"""Key discipline: the only file that folds or splits in loops.
+
+A key is either split (small fixed arity, unpacked at once) or folded with a counter, never both: since
+threefry became partitionable `fold_in(k, i) == split(k, n)[i]`, so both on one key reuse randomness.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.types import Array, Key
+
+
+def stream(key: Key, index: int | Array) -> Key:
+    """Key of entry `index` (an update, a step, a member) of the stream that starts at `key`.
+
+    Random access: the result depends on `key` and `index` alone, not on how many entries are drawn.
+    """
+    return jax.random.fold_in(key, index)
+
+
+def streams(key: Key, n: int, offset: int | Array = 0) -> Array:
+    """Keys `[n]` of entries `offset .. offset + n - 1`; a prefix of any longer call."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, offset + jnp.arange(n))
+
+
+def step_keys(key: Key, t: int | Array, n: int, offset: int | Array = 0) -> tuple[Array, Array, Array]:
+    """Keys `(act, env, reset)`, each `[n]`, of step `t` for environments `offset .. offset + n - 1`.
+
+    Environment `i` draws the same numbers whatever `n` is and however the batch is sharded.
+    """
+    keys = jax.vmap(lambda k: jax.random.split(k, 3))(streams(stream(key, t), n, offset))
+    return keys[:, 0], keys[:, 1], keys[:, 2]

@@ -1,0 +1,101 @@
+"""Records that cross functions.
+
+Legend: `T` steps, `N` environments, `m` reward components, `B` population members. Index `t` carries what
+happened *in* transition `t`; `next_obs` is the true successor, never a reset observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from flax import struct
+
+Array = jax.Array
+Key = jax.Array  # typed key, dtype `key<...>`, from `jax.random.key`
+PyTree = Any
+
+__all__ = [
+    "Algorithm",
+    "Array",
+    "Key",
+    "Mean",
+    "Policy",
+    "PyTree",
+    "Step",
+    "Transition",
+    "struct",
+]
+
+
+class Step(NamedTuple):
+    """What one environment emits in one step.
+
+    reward: float[] or float[m]; terminated: bool[], an end inside the MDP (a time limit is no part of it);
+    info: fixed keys per environment, never bookkeeping of episodes.
+    """
+
+    obs: PyTree
+    reward: Array
+    terminated: Array
+    info: dict[str, Array]
+
+
+class Transition(NamedTuple):
+    """The only transition record, leaves `[T, N, ...]` out of `unroll`.
+
+    `truncated` is set only where `terminated` is not. `aux` is what the policy returned beside its action,
+    `info` the entries of `Step.info` that the caller asked to keep.
+    """
+
+    obs: PyTree
+    action: PyTree
+    reward: Array
+    next_obs: PyTree
+    terminated: Array
+    truncated: Array
+    aux: PyTree
+    info: dict[str, Array]
+
+    @property
+    def done(self) -> Array:
+        """bool, the union of both ends."""
+        return self.terminated | self.truncated
+
+
+class Policy(NamedTuple):
+    """One environment's policy: `act(key, obs, memory) -> (action, aux, memory)`.
+
+    `memory` is what an episode starts with: `()` for feed-forward policies, a recurrent state otherwise.
+    """
+
+    act: Callable[[Key, PyTree, PyTree], tuple[PyTree, PyTree, PyTree]]
+    memory: PyTree = ()
+
+
+class Mean(NamedTuple):
+    """A metric that is an average over a count which may be zero; averages of averages stay exact.
+
+    total: float[] or float[m]; count: float[].
+    """
+
+    total: Array
+    count: Array
+
+
+class Algorithm(NamedTuple):
+    """A learning rule as three pure functions.
+
+    init: `(key, hyper, data) -> state`; `state` has the fields `key` (never changes) and `updates` (int32[]).
+    step: `(state, hyper, data) -> (state, metrics)`, one update; `metrics` is a flat dict of scalars,
+        `[m]` vectors, or `Mean`. Scan-able, vmap-able.
+    act: `(state, hyper, greedy) -> Policy`; `greedy` is a static bool.
+
+    `hyper` is a pytree of numbers, so that every number can be vmapped; `data` is the environment's
+    parameters (online) or a dataset (offline), always an argument, never a closure.
+    """
+
+    init: Callable[[Key, Any, Any], Any]
+    step: Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
+    act: Callable[..., Policy]

@@ -1,0 +1,1 @@
+"""Datasets, replay, and the only readers of foreign files."""

@@ -1,0 +1,1 @@
+"""Environments: one pure-functional protocol, every environment of every family."""

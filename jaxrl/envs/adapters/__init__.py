@@ -1,0 +1,1 @@
+"""Adapters to foreign environments; each imports its library lazily."""

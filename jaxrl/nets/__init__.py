@@ -1,0 +1,1 @@
+"""Networks and policy heads, hidden behind `Net(init, apply)`."""

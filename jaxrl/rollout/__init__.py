@@ -1,0 +1,1 @@
+"""Stepping batches of environments, and the estimators that read what came out."""

@@ -1,0 +1,191 @@
+"""Stepping a batch of environments: the one place where episodes end and restart.
+
+Legend: `T` steps, `N` environments, `m` reward components.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.prng import step_keys, streams
+from jaxrl.core.tree import tree_broadcast, tree_take, tree_where
+from jaxrl.core.types import Array, Key, Policy, PyTree, Transition
+from jaxrl.envs.base import Env, HasTimeLimit
+from jaxrl.rollout.stats import EpisodeStats
+
+
+class VecState(NamedTuple):
+    """A batch of running episodes, leaves `[N, ...]`.
+
+    elapsed: int32[N] steps since the reset; ep_return, ep_discounted: float[N] or [N, m] so far;
+    ended: bool[N], only ever set under `Freeze`.
+    """
+
+    env_state: PyTree
+    obs: PyTree
+    memory: PyTree
+    elapsed: Array
+    ep_return: Array
+    ep_discounted: Array
+    ended: Array
+
+
+@dataclass(frozen=True)
+class Resample:
+    """A fresh reset per environment and step, selected where done. Exact; right when reset is cheap."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """`size` fresh starts per unroll; a done environment takes a uniformly random one.
+
+    Every start has exactly the initial law; two starts of one unroll coincide with probability 1/size. Right
+    when reset is expensive. With parameters per environment the pool is per environment.
+    """
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"Pool.size: must be >= 1, got {self.size}")
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """No reset: a finished environment is held; its later rows have reward 0 and are marked terminated."""
+
+
+Reset = Resample | Pool | Freeze
+
+
+def start(
+    env: Env,
+    policy: Policy,
+    key: Key,
+    params: PyTree,
+    n: int,
+    *,
+    params_axis: int | None = None,
+    offset: int | Array = 0,
+) -> VecState:
+    """`n` fresh episodes; `offset` is the global index of the first one (sharded batches)."""
+    env_state, obs = jax.vmap(env.reset, (0, params_axis))(streams(key, n, offset), params)
+    one = params if params_axis is None else tree_take(params, 0)
+    first = (tree_take(env_state, 0), tree_take(obs, 0))
+    _, out = jax.eval_shape(
+        lambda s, o, k, p: env.step(k, s, policy.act(k, o, policy.memory)[0], p), *first, key, one
+    )
+    zeros = jnp.zeros((n, *out.reward.shape), out.reward.dtype)
+    return VecState(
+        env_state=env_state,
+        obs=obs,
+        memory=tree_broadcast(policy.memory, n),
+        elapsed=jnp.zeros(n, jnp.int32),
+        ep_return=zeros,
+        ep_discounted=zeros,
+        ended=jnp.zeros(n, bool),
+    )
+
+
+def unroll(
+    env: Env,
+    policy: Policy,
+    vec: VecState,
+    key: Key,
+    params: PyTree,
+    *,
+    length: int,
+    limit: int | Array | None = None,
+    gamma: float | Array = 1.0,
+    params_axis: int | None = None,
+    reset: Reset = Resample(),
+    keep: tuple[str, ...] = (),
+    offset: int | Array = 0,
+) -> tuple[VecState, Transition, EpisodeStats]:
+    """`length` steps of `N` environments; returns `(vec, Transition [T, N, ...], EpisodeStats)`.
+
+    limit: int or int32[N], the step count at which an unfinished episode is truncated; None takes the
+        environment's own `time_limit`, or no limit where it has none.
+    params: shared by all environments, or `[N, ...]` with `params_axis=0`; parameters survive resets.
+    keep: names of `Step.info` entries to record.
+    offset: global index of the first environment, so that results do not depend on how a batch is sharded.
+    """
+    n = vec.elapsed.shape[0]
+    k_steps, k_pool = jax.random.split(key)
+    limits = _limits(env, params, params_axis, limit, n)
+    step = jax.vmap(env.step, (0, 0, 0, params_axis))
+    fresh = jax.vmap(env.reset, (0, params_axis))
+    pool = (
+        _draw_pool(env, k_pool, params, params_axis, reset.size, n, offset)
+        if isinstance(reset, Pool)
+        else None
+    )
+    memory0 = tree_broadcast(policy.memory, n)
+
+    def body(
+        carry: tuple[VecState, EpisodeStats], t: Array
+    ) -> tuple[tuple[VecState, EpisodeStats], Transition]:
+        vec, stats = carry
+        k_act, k_env, k_reset = step_keys(k_steps, t, n, offset)
+        action, aux, memory = jax.vmap(policy.act)(k_act, vec.obs, vec.memory)
+        env_state, out = step(k_env, vec.env_state, action, params)
+        live = ~vec.ended
+        reward = tree_where(live, out.reward, jnp.zeros_like(out.reward))
+        elapsed = vec.elapsed + live
+        discount = jnp.asarray(gamma, reward.dtype) ** vec.elapsed
+        ep_return = vec.ep_return + reward
+        ep_discounted = vec.ep_discounted + reward * discount.reshape((n,) + (1,) * (reward.ndim - 1))
+        terminated = out.terminated & live
+        truncated = (elapsed >= limits) & ~terminated & live
+        done = terminated | truncated
+        stats = stats.add(done, ep_return, ep_discounted, elapsed, truncated)
+        stepped = VecState(env_state, out.obs, memory, elapsed, ep_return, ep_discounted, vec.ended)
+        info = {k: out.info[k] for k in keep}
+
+        if isinstance(reset, Freeze):
+            held = tree_where(vec.ended, vec, stepped._replace(ended=done))
+            record = Transition(vec.obs, action, reward, held.obs, terminated, truncated, aux, info)
+            # padding rows count as terminated: no estimator bootstraps from or across them
+            return (held, stats), record._replace(terminated=terminated | vec.ended)
+
+        record = Transition(vec.obs, action, reward, out.obs, terminated, truncated, aux, info)
+        if pool is None:
+            state0, obs0 = fresh(k_reset, params)
+        else:
+            state0, obs0 = _take_pool(pool, k_reset, params_axis)
+        zeros = jnp.zeros_like(ep_return)
+        restarted = VecState(state0, obs0, memory0, jnp.zeros_like(elapsed), zeros, zeros, vec.ended)
+        return (tree_where(done, restarted, stepped), stats), record
+
+    reward_shape = jax.ShapeDtypeStruct(vec.ep_return.shape[1:], vec.ep_return.dtype)
+    (vec, stats), transitions = jax.lax.scan(
+        body, (vec, EpisodeStats.zeros(reward_shape)), jnp.arange(length)
+    )
+    return vec, transitions, stats
+
+
+def _limits(env: Env, params: PyTree, params_axis: int | None, limit: int | Array | None, n: int) -> Array:
+    if limit is None:
+        if not isinstance(env, HasTimeLimit):
+            return jnp.full(n, jnp.iinfo(jnp.int32).max)
+        limit = env.time_limit(params) if params_axis is None else jax.vmap(env.time_limit)(params)
+    return jnp.broadcast_to(jnp.asarray(limit, jnp.int32), (n,))
+
+
+def _draw_pool(
+    env: Env, key: Key, params: PyTree, params_axis: int | None, size: int, n: int, offset: int | Array
+) -> PyTree:
+    many = jax.vmap(env.reset, (0, None))
+    if params_axis is None:
+        return many(streams(key, size), params)
+    return jax.vmap(lambda k, p: many(streams(k, size), p), (0, params_axis))(streams(key, n, offset), params)
+
+
+def _take_pool(pool: PyTree, keys: Array, params_axis: int | None) -> PyTree:
+    size = jax.tree.leaves(pool)[0].shape[0 if params_axis is None else 1]
+    index = jax.vmap(lambda k: jax.random.randint(k, (), 0, size))(keys)
+    return jax.vmap(tree_take, (None if params_axis is None else 0, 0))(pool, index)

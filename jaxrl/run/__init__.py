@@ -1,0 +1,1 @@
+"""Drivers, sweeps, checkpoints, logs, command line: the host side of a run."""

@@ -1,0 +1,1 @@
+"""Executable checks of theorems; `theory.exact` holds the float64 oracles."""

@@ -1,0 +1,1 @@
+"""Exact oracles in float64: linear solves, dynamic programming, linear programs."""
