@@ -1,0 +1,404 @@
+"""The run folder: everything a run leaves behind, written so that a crash at any moment leaves it readable.
+
+Small files are replaced atomically; `metrics.jsonl` only grows, one write per line; one process owns the
+folder at a time. Nothing here imports jax, so that listing and reporting runs stays fast.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import importlib.metadata
+import io
+import json
+import math
+import os
+import platform
+import secrets
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrl.core.errors import CorruptInput, JaxrlError, NumericalFailure, Preempted, StorageError, UsageError
+from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
+
+__all__ = ["RunFolder", "atomic_write", "config_from_dict", "config_hash", "config_to_dict"]
+
+SCHEMA = 1
+STALE_S = 600.0  # a lock of another host whose heartbeat is older than this may be taken over
+VERSIONS = ("jaxrl", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "brax")
+
+
+class RunFolder:
+    """One run on disk.
+
+    path: absolute folder. config, meta, status: the contents of config.json (its `config` entry), meta.json,
+    status.json. resume_from: which checkpoint `train` continues from, a step, "latest" or "latest-good".
+    debug_nan: `train` replays a diverged stage with float checks instead of training.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).resolve()
+        self.resume_from: int | str = "latest"
+        self.debug_nan = False
+        self.failures: list[str] = []
+        self._lock: int | None = None
+        self._in_session = False
+
+    @classmethod
+    def create(cls, experiment: str, config: Any, root: Path, preset: str) -> RunFolder:
+        """New folder `root/<experiment>/<preset>-<hash>/<UTC stamp>-<4 hex>/` with config, meta and status.
+
+        Raises UsageError where `config` cannot be written as JSON, StorageError where the folder cannot.
+        """
+        values = config_to_dict(config)
+        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+        path = Path(root) / experiment / f"{preset}-{config_hash(config)[:8]}" / stamp
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: cannot create the run folder ({error.strerror}); choose another --out"
+            ) from error
+        folder = cls(path)
+        record = {"schema": SCHEMA, "experiment": experiment, "preset": preset, "config": values}
+        _write_json(folder.path / "config.json", record)
+        _write_json(folder.path / "meta.json", describe_machine())
+        folder.set_status("created")
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """An existing folder; UsageError where there is none, CorruptInput where config.json is damaged."""
+        folder = cls(Path(path))
+        if not (folder.path / "config.json").is_file():
+            raise UsageError(f"{folder.path}: not a run folder (no config.json)")
+        schema = folder._record.get("schema")
+        if schema != SCHEMA:
+            raise CorruptInput(f"{folder.path / 'config.json'}: schema {schema!r} is not {SCHEMA}")
+        return folder
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        return _read_json(self.path / "config.json")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Every field of the configuration, as plain JSON values."""
+        return self._record["config"]
+
+    @property
+    def experiment(self) -> str:
+        """`<family>/<name>`."""
+        return self._record["experiment"]
+
+    @property
+    def preset(self) -> str:
+        """The named configuration that the run started from."""
+        return self._record["preset"]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Command line, versions, machine."""
+        return _read_json(self.path / "meta.json")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """State, progress, exit code, heartbeat."""
+        path = self.path / "status.json"
+        return _read_json(path) if path.exists() else {}
+
+    @property
+    def figures(self) -> Path:
+        """Folder for figures, created on first use."""
+        path = self.path / "figures"
+        path.mkdir(exist_ok=True)
+        return path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints, one subfolder per stage."""
+        return self.path / "checkpoints"
+
+    def update_meta(self, **fields: Any) -> None:
+        """Adds or replaces entries of meta.json."""
+        _write_json(self.path / "meta.json", {**self.meta, **fields})
+
+    def set_status(self, state: str, **fields: Any) -> None:
+        """Replaces the state and the given fields of status.json and renews the heartbeat."""
+        blank = {"update": 0, "updates_total": None, "exit_code": None, "error": None}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        _write_json(
+            self.path / "status.json",
+            {**blank, **self.status, **fields, "state": state, "heartbeat_utc": now},
+        )
+
+    # ---------------------------------------------------------------------------------------- ownership
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Owns the folder: `flock` on run.lock, which names pid and host. Re-entrant for one `RunFolder`.
+
+        Raises UsageError naming the owner where another process has it. The lock of a dead process is taken
+        over with a warning.
+        """
+        if self._lock is not None:
+            yield
+            return
+        self._lock = self._acquire()
+        try:
+            yield
+        finally:
+            os.ftruncate(self._lock, 0)  # an empty file says that the owner left in order
+            os.close(self._lock)
+            self._lock = None
+
+    def _acquire(self) -> int:
+        path = self.path / "run.lock"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StorageError(f"{path}: cannot lock the run folder ({error.strerror})") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        owner = os.pread(handle, 200, 0).decode(errors="replace").strip()
+        if owner and free and not owner.endswith(f"on {socket.gethostname()}"):
+            free = self._heartbeat_age() > STALE_S  # flock may not reach across hosts
+        if not free:
+            os.close(handle)
+            raise UsageError(f"{self.path}: in use by {owner or 'another process'}; wait for it or stop it")
+        if owner:
+            self.say(f"warning: taking over the lock of {owner}, which is gone")
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        return handle
+
+    def _heartbeat_age(self) -> float:
+        beat = self.status.get("heartbeat_utc")
+        return (
+            math.inf if beat is None else (datetime.now(UTC) - datetime.fromisoformat(beat)).total_seconds()
+        )
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[None]:
+        """A whole run: owns the folder and keeps status.json true whatever happens inside. Re-entrant.
+
+        Ends as `done`, `preempted` or `failed` with the exit code. Raises NumericalFailure at the end, after
+        everything was saved, where `train` reported members that diverged.
+        """
+        if self._in_session:
+            yield
+            return
+        with self.lock():
+            self._in_session = True
+            self.failures.clear()
+            self.set_status("running", exit_code=None, error=None)
+            try:
+                yield
+                if self.failures:
+                    raise NumericalFailure("\n".join(self.failures))
+                self.set_status("done", exit_code=0)
+            except BaseException as error:
+                state, code = _outcome(error)
+                with contextlib.suppress(StorageError):  # a full disk must not hide the first error
+                    self.set_status(state, exit_code=code, error=str(error) or type(error).__name__)
+                raise
+            finally:
+                self._in_session = False
+
+    @property
+    def in_session(self) -> bool:
+        """Whether a `session` of this object is open."""
+        return self._in_session
+
+    # ------------------------------------------------------------------------------------------ records
+
+    def say(self, text: str) -> None:
+        """One line on the terminal (standard error) and in log.txt."""
+        print(text, file=sys.stderr, flush=True)
+        _append(self.path / "log.txt", text + "\n")
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Appends one line to metrics.jsonl.
+
+        Numbers that are not finite become null; the names of their entries are added under "nonfinite".
+        """
+        clean = {name: _json_value(value) for name, value in record.items()}
+        bad = sorted({*record.get("nonfinite", ()), *(n for n, v in record.items() if not _is_finite(v))})
+        if bad:
+            clean["nonfinite"] = bad
+        _append(self.path / "metrics.jsonl", json.dumps(clean, allow_nan=False) + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All complete lines of metrics.jsonl; an incomplete last line is ignored."""
+        path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_bytes().split(b"\n")[:-1]
+        records = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                records.append(json.loads(line))
+            except ValueError as error:
+                raise CorruptInput(f"{path}: line {number} is not JSON; delete that line") from error
+        return records
+
+    def rewind_metrics(self, stage: str, update: int) -> list[dict[str, Any]]:
+        """Drops a half-written last line and the lines of `stage` beyond `update`; returns the rest of it."""
+        path = self.path / "metrics.jsonl"
+        records = self.read_metrics()
+        kept = [r for r in records if r.get("stage") != stage or r["update"] <= update]
+        if path.exists() and path.is_file():
+            text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in kept)
+            if text.encode() != path.read_bytes():
+                atomic_write(path, text)
+        return [r for r in kept if r.get("stage") == stage]
+
+    def save_result(self, **arrays: Any) -> None:
+        """Writes result.npz atomically: the arrays that figures read."""
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **{name: np.asarray(value) for name, value in arrays.items()})
+        atomic_write(self.path / "result.npz", buffer.getvalue())
+
+    def load_result(self) -> dict[str, np.ndarray]:
+        """The arrays of result.npz; UsageError before the run has saved them, CorruptInput where damaged."""
+        path = self.path / "result.npz"
+        if not path.exists():
+            raise UsageError(f"{path}: the run has not finished; `jaxrl resume {self.path}` completes it")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except Exception as error:  # zip, zlib and numpy each have their own classes
+            raise CorruptInput(f"{path}: damaged ({error}); resume the run to write it again") from error
+
+
+# ---------------------------------------------------------------------------------------------------- files
+
+
+def atomic_write(path: Path, data: bytes | str) -> None:
+    """Replaces `path` by `data`: temporary file, fsync, rename, fsync of the folder.
+
+    Raises StorageError with the path and the bytes that were needed; the old file is then intact.
+    """
+    path = Path(path)
+    data = data.encode() if isinstance(data, str) else data
+    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temp, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temp, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temp.unlink(missing_ok=True)
+        raise storage_error(path, len(data), error) from error
+
+
+def sync_folder(path: Path) -> None:
+    """Makes renames inside `path` durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def storage_error(path: Path, needed: int, error: BaseException) -> StorageError:
+    """The one sentence for a write that failed."""
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    return StorageError(f"{path}: cannot write {needed} bytes ({reason}); free space or choose another --out")
+
+
+def _append(path: Path, text: str) -> None:
+    data = text.encode()
+    try:
+        with open(path, "ab", buffering=0) as file:
+            if file.write(data) != len(data):  # one write per line: a crash leaves at most one half line
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise storage_error(path, len(data), error) from error
+
+
+def _write_json(path: Path, value: Any) -> None:
+    atomic_write(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CorruptInput(f"{path}: not readable as JSON ({error})") from error
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
+        value = np.asarray(value).tolist()
+    if isinstance(value, list | tuple):
+        return [_json_value(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_finite(v) for v in value)
+    array = np.asarray(value)
+    return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())
+
+
+def _outcome(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, Preempted):
+        return "preempted", error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "preempted", 130
+    return "failed", error.exit_code if isinstance(error, JaxrlError) else 1
+
+
+# -------------------------------------------------------------------------------------------------- machine
+
+
+def describe_machine() -> dict[str, Any]:
+    """What meta.json says before jax is asked: command line, code, versions, host."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "command": shlex.join(sys.argv),
+        "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git_commit": commit,
+        "git_dirty": None if commit is None else _git("status", "--porcelain") != "",
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "cores": os.cpu_count(),
+        "versions": installed_versions(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of the packages that decide about numbers; absent ones are left out."""
+    found = {}
+    for name in VERSIONS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def _git(*args: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *args]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
