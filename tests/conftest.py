@@ -1,17 +1,58 @@
-"""Shared test set-up: four fake CPU devices, strict promotion, one persistent compilation cache."""
+"""Shared test set-up: four fake CPU devices, strict promotion, one compilation cache, no network."""
 
+import ipaddress
 import os
+import socket
+import sys
 from pathlib import Path
 
+import hypothesis
 import jax
+import pytest
 
-_CACHE = Path(__file__).parent.parent / ".cache" / "jax-tests"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+import dev
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(dev.compilation_cache()))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-jax.config.update("jax_num_cpu_devices", 4)
-jax.config.update("jax_numpy_rank_promotion", "raise")
+# jax reads the environment when it is imported, which a plugin may have done already
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+hypothesis.settings.register_profile("jaxrl", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("jaxrl")
+
+
+def _loopback_only(event: str, args: tuple) -> None:
+    """Audit hook: the suite has to pass without a network, so every other address is an error."""
+    if event == "socket.getaddrinfo":
+        host = args[0]
+    elif event in ("socket.connect", "socket.sendto") and args[0].family != socket.AF_UNIX:
+        host = args[1][0]
+    else:
+        return
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost", socket.gethostname()):
+        return
+    try:
+        local = ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        local = False
+    if not local:
+        raise PermissionError(f"tests may not use the network: {event} {host!r}")
+
+
+sys.addaudithook(_loopback_only)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real recordings that are too large for the repository; named by $JAXRL_DATA."""
+    folder = os.environ.get("JAXRL_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("real data: set JAXRL_DATA to the folder that holds the recordings")
+    return Path(folder)

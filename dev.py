@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+"""Sets jaxrl up, runs it and tests it with nothing but Python and pip.
+
+    python3 dev.py demo     environment, the main job, and where its figures are
+    python3 dev.py test     environment, the fast test suite (--all adds the slow tests)
+
+Every verb makes the environment it needs first, may be run twice, and may be interrupted and run again.
+Standard library only, and valid Python 3.8, so that a too old interpreter can be told what is missing.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / ".jaxrl-stamp"
+PYTHON = VENV / "bin" / "python"
+LOCK = ROOT / "requirements.lock"
+OLDEST = (3, 11)
+NAMES = ("python3.13", "python3.12", "python3.11", "python3")
+INTERRUPTED = "installing"
+DEMO = ("baselines/ppo_cartpole", "baselines/ppo_inverted_pendulum")
+FAST = "not slow and not gpu and not multiprocess and not peers"
+ALL = "not gpu and not peers"
+CACHES = (".cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "build", "dist", "site", "out")
+
+
+class Stop(Exception):
+    """One sentence for the terminal, and the exit status."""
+
+    def __init__(self, message, status=2):
+        super().__init__(message)
+        self.status = status
+
+
+def say(text):
+    """One line at once, even into a pipe."""
+    print(f"dev.py: {text}", flush=True)
+
+
+def run(*command, env=None, check=True):
+    """Runs a child in the repository with nothing on its standard input; returns its exit status.
+
+    The child is always waited for: it may be saving a checkpoint, or hold half an installed package.
+    """
+    say(" ".join(map(str, command)))
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL) as child:
+        try:
+            status = child.wait()
+        except KeyboardInterrupt:  # the terminal has told the child too
+            child.wait()
+            raise
+        except SystemExit:  # SIGTERM went to this process alone
+            child.terminate()
+            child.wait()
+            raise
+    if check and status:
+        name = Path(command[0]).name
+        raise Stop(f"{name} failed with exit status {status}", status if status > 0 else 128 - status)
+    return status
+
+
+def answer(*command):
+    """What a command prints, or None when it cannot run (a pyenv shim of an inactive version exits 127)."""
+    quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    try:
+        return subprocess.check_output(command, **quiet).decode("utf-8", "replace").strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def version(interpreter):
+    """(major, minor, micro) of an interpreter, or None when it does not run."""
+    text = answer(interpreter, "-c", "import sys; print(*sys.version_info[:3])")
+    return tuple(map(int, text.split())) if text else None
+
+
+def find_interpreter(chosen):
+    """The path and version of `chosen`, or of the first that will do: $PYTHON, PATH's newest, this one."""
+    names = [chosen] if chosen else [os.environ.get("PYTHON"), *NAMES, sys.executable]
+    found = []
+    for name in filter(None, names):
+        path = shutil.which(name)
+        has = path and VENV not in Path(path).absolute().parents and version(path)
+        if has and has >= OLDEST:
+            return os.path.abspath(path), has
+        if has:
+            found.append("{} is {}.{}.{}".format(name, *has))
+    what = ", ".join(found) or f"{chosen or 'no python3 on PATH'} does not run"
+    raise Stop(f"jaxrl needs Python 3.11 or newer, but {what}; install one or name it with --python PATH")
+
+
+def find_uv():
+    """uv, when it is on PATH and runs."""
+    path = shutil.which("uv")
+    return path if path and answer(path, "--version") else None
+
+
+def fingerprint(interpreter_version):
+    """What an environment depends on; the folder too, because an editable install points at it."""
+    digest = hashlib.sha256()
+    for part in (LOCK.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), os.fsencode(str(ROOT))):
+        digest.update(hashlib.sha256(part).digest())
+    digest.update(repr(interpreter_version).encode())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def exclusive():
+    """One set-up at a time; a second caller waits and then finds the stamp."""
+    with open(ROOT / ".venv.lock", "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another set-up is running, waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def writable(folder):
+    """Whether files can be made in a folder (tried, because permissions do not bind root)."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def plain_environment():
+    """The caller's environment, without colours where there is no terminal."""
+    env = dict(os.environ, PYTHONUNBUFFERED="1")
+    if not sys.stdout.isatty():
+        env.setdefault("NO_COLOR", "1")
+    return env
+
+
+def install_environment():
+    """For pip and uv: their own caches, or folders in `.venv` where those cannot be written."""
+    env = plain_environment()
+    if not writable(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"):
+        env.setdefault("PIP_CACHE_DIR", str(VENV / ".cache" / "pip"))
+        env.setdefault("UV_CACHE_DIR", str(VENV / ".cache" / "uv"))
+    return env
+
+
+def compilation_cache():
+    """Folder of compiled programs: native code, so one per jax release and processor model."""
+    installed = sorted(VENV.glob("lib/python3.*/site-packages/jax-*.dist-info"))
+    release = installed[0].name[: -len(".dist-info")] if installed else "jax"
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    except OSError:
+        model = [platform.processor()]
+    digest = hashlib.sha256("\n".join([platform.machine(), *model]).encode()).hexdigest()
+    return ROOT / ".cache" / f"{release}-{digest[:8]}"
+
+
+def run_environment():
+    """For programs of the project: one compilation cache, and a HOME that can be written."""
+    env = plain_environment()
+    env.setdefault("JAX_COMPILATION_CACHE_DIR", str(compilation_cache()))
+    env.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    env.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    if not writable(Path.home() / ".cache"):
+        env["HOME"] = str(ROOT / ".cache" / "home")
+        os.makedirs(env["HOME"], exist_ok=True)
+    return env
+
+
+def set_up(chosen=None):
+    """Makes `.venv` hold the lock and this project; nothing is left to do when its stamp says so."""
+    with exclusive():
+        stamp = STAMP.read_text() if STAMP.exists() else ""
+        if stamp == INTERRUPTED:
+            remove(VENV)  # half an installed package cannot be told from a whole one
+        has = version(PYTHON)
+        keep = has is not None and has >= OLDEST and not chosen
+        interpreter, wanted = (PYTHON, has) if keep else find_interpreter(chosen)
+        if has == wanted and stamp == fingerprint(has):
+            return
+        started = time.time()
+        if has != wanted and VENV.exists():
+            remove(VENV)
+        VENV.mkdir(exist_ok=True)
+        STAMP.write_text(INTERRUPTED)
+        if has != wanted:
+            make_venv(interpreter, wanted)
+        install()
+        STAMP.write_text(fingerprint(wanted))
+        say(f"environment ready in {time.time() - started:.0f} s")
+
+
+def make_venv(interpreter, has):
+    """An empty environment with pip in it."""
+    say("creating .venv with Python {}.{}.{}".format(*has))
+    if answer(interpreter, "-c", "import venv, ensurepip") is None:
+        package = "python{}.{}-venv".format(*has)
+        raise Stop(
+            f"{interpreter} lacks ensurepip; install {package} (Debian, Ubuntu: apt install {package})"
+        )
+    run(interpreter, "-m", "venv", VENV, env=plain_environment())
+
+
+def install():
+    """The lock with every hash checked, then the project; two calls, for pip allows no `-e` beside hashes."""
+    env = install_environment()
+    project = ("--no-deps", "--no-build-isolation", "-e", ".")
+    uv = find_uv()
+    if uv:
+        base = (uv, "pip", "install", "--python", PYTHON)
+        locked = run(*base, "--compile-bytecode", "--require-hashes", "-r", LOCK.name, env=env, check=False)
+        if locked == 0 and run(*base, *project, env=env, check=False) == 0:
+            return
+        say("uv failed; trying pip, which reads its own configuration")
+    if answer(PYTHON, "-m", "pip", "--version") is None:
+        run(PYTHON, "-m", "ensurepip", "--upgrade", env=env)
+    base = (PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
+    run(*base, "--require-hashes", "-r", LOCK.name, env=env)
+    run(*base, *project, env=env)
+
+
+def jaxrl(*words):
+    """The project's own command line."""
+    run(VENV / "bin" / "jaxrl", *words, env=run_environment())
+
+
+def make_figures(experiments, preset):
+    """Runs the experiments one after another and says where their pictures are."""
+    started = time.time()
+    for number, experiment in enumerate(experiments, 1):
+        say(f"experiment {number} of {len(experiments)}: {experiment} {preset}")
+        jaxrl("run", experiment, preset)
+    jaxrl("report", "--index")
+    say(f"done in {time.time() - started:.0f} s")
+    for experiment in experiments:
+        folders = (ROOT / "runs" / experiment).glob("*/*/figures")
+        for figure in sorted(max(folders, key=lambda folder: folder.stat().st_mtime).glob("*.png")):
+            say(f"figure {figure.relative_to(ROOT)}")
+    say("page   out/index.html")
+
+
+def demo(options, rest):
+    """The main job: the first experiments, on real input, their figures and one page."""
+    make_figures(DEMO, "quick")
+
+
+def reproduce(options, rest):
+    """Every experiment at one preset (default quick; give `paper` on an accelerator), then the page."""
+    files = sorted((ROOT / "experiments").glob("*/*.py"))
+    names = [path.parent.name + "/" + path.stem for path in files if not path.stem.startswith("_")]
+    make_figures(names, rest[0] if rest else "quick")
+
+
+def test(options, rest):
+    """pytest; anything after the verb goes to it."""
+    run(PYTHON, "-m", "pytest", "-m", ALL if options.all else FAST, *rest, env=run_environment())
+
+
+def lint(options, rest):
+    """Style, format, types."""
+    env = plain_environment()
+    run(PYTHON, "-m", "ruff", "check", ".", env=env)
+    run(PYTHON, "-m", "ruff", "format", "--check", ".", env=env)
+    run(PYTHON, "-m", "basedpyright", env=env)
+
+
+def docs(options, rest):
+    """The pages of docs/, strictly: a broken link is an error."""
+    run(PYTHON, "-m", "mkdocs", "build", "--strict", env=plain_environment())
+    say("page site/index.html")
+
+
+def lock(options, rest):
+    """Maintainers: resolves requirements.lock anew for every supported Python."""
+    uv = find_uv()
+    if uv is None:
+        raise Stop("lock needs uv on PATH, which resolves for every Python and platform at once")
+    extras = ("--extra", "dev", "--extra", "docs")
+    form = ("--universal", "--generate-hashes", "--no-emit-find-links", "--no-header", "--quiet")
+    run(uv, "pip", "compile", "pyproject.toml", "build.in", *extras, *form, *rest, "-o", LOCK.name)
+
+
+def doctor(options, rest):
+    """What a bug report needs; the bootstrap's part comes first because it may be what fails."""
+    say(f"Python {platform.python_version()} at {sys.executable}")
+    say(f"uv: {find_uv() or 'not found, pip is used'}")
+    set_up(options.python)
+    jaxrl("doctor", *rest)
+
+
+def clean(options, rest):
+    """Removes what can be made again; never runs/ or datasets/."""
+    for folder in (VENV, *(ROOT / name for name in CACHES)):
+        if folder.exists():
+            remove(folder)
+
+
+def remove(folder):
+    """Deletes a folder and says so."""
+    say(f"removing {folder.name}")
+    shutil.rmtree(folder)
+
+
+VERBS = (demo, test, lint, docs, lock, reproduce, doctor, clean)
+NEED_NO_ENVIRONMENT = (lock, doctor, clean)
+
+
+def main(arguments=None):
+    """Exit status of one verb."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    verbs = {verb.__name__: verb for verb in VERBS}
+    parser.add_argument("verb", choices=["setup", *verbs])
+    parser.add_argument("--python", help="interpreter for .venv (default: $PYTHON, then the newest on PATH)")
+    parser.add_argument("--all", action="store_true", help="test: the slow and multi-process tests too")
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.verb not in ("test", "lock", "reproduce", "doctor"):
+        parser.error(f"{options.verb} takes no further words: {' '.join(rest)}")
+    verb = verbs.get(options.verb)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        if verb not in NEED_NO_ENVIRONMENT:
+            set_up(options.python)
+        if verb:
+            verb(options, rest)
+    except Stop as stop:
+        print(f"dev.py: {stop}", file=sys.stderr)
+        return stop.status
+    except KeyboardInterrupt:
+        print("dev.py: interrupted; run the same command again to continue", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
