@@ -1,0 +1,156 @@
+"""Networks as pairs of pure functions on plain dicts of arrays; flax stays in this file.
+
+Legend: `...` any batch axes; `k` input features; `T` steps, `N` environments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.spaces import Discrete, Space, is_space
+from jaxrl.core.types import Array, Key, PyTree
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "swish": jax.nn.swish,
+    "gelu": jax.nn.gelu,
+    "elu": jax.nn.elu,
+}
+
+
+class Net(NamedTuple):
+    """A parametrised function.
+
+    init: `(key) -> params`, a plain nested dict of float32 arrays. Always call it as `jit(init)` or
+        `jit(vmap(init))`: eager initialisation is slow.
+    apply: `(params, *inputs) -> outputs`, any batch axes.
+    """
+
+    init: Callable[[Key], PyTree]
+    apply: Callable[..., Any]
+
+
+def activation(name: str) -> Callable[[Array], Array]:
+    """The elementwise function of that name.
+
+    Raises:
+        ValueError: the name is not a key of `ACTIVATIONS`.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation: {name!r} is none of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+class _MLP(nn.Module):
+    widths: tuple[int, ...]
+    activation: Callable[[Array], Array]
+    scale: float
+    last_scale: float
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        last = len(self.widths) - 1
+        for i, width in enumerate(self.widths):
+            scale = self.last_scale if i == last else self.scale
+            x = nn.Dense(width, kernel_init=nn.initializers.orthogonal(scale), dtype=self.dtype)(x)
+            if i < last:
+                x = self.activation(x)
+        return x.astype(jnp.float32)
+
+
+def mlp(
+    sizes: tuple[int, ...],
+    activation_name: str = "tanh",
+    *,
+    scale: float = 2**0.5,
+    last_scale: float = 1.0,
+    dtype: Any = jnp.float32,
+) -> Net:
+    """Fully connected network `apply(params, x [..., sizes[0]]) -> float32[..., sizes[-1]]`, linear output.
+
+    Kernels are orthogonal with gain `scale` (`last_scale` in the last layer), biases zero. `dtype` is the
+    compute type; parameters and output are float32. `sizes` of length 2 is a linear map.
+
+    Raises:
+        ValueError: fewer than two sizes, a size below 1, or an unknown activation.
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes: needs an input and an output width, all >= 1, got {sizes}")
+    module = _MLP(tuple(sizes[1:]), activation(activation_name), scale, last_scale, dtype)
+    return Net(
+        init=lambda key: module.init(key, jnp.zeros(sizes[0], jnp.float32))["params"],
+        apply=lambda params, x: module.apply({"params": params}, x),
+    )
+
+
+def gru(n_inputs: int, width: int, *, dtype: Any = jnp.float32) -> Net:
+    """One step of a gated recurrent unit, `apply(params, memory [..., width], x [..., k]) -> memory`.
+
+    r = sig(W_ir x + b_ir + W_hr h), z = sig(W_iz x + b_iz + W_hz h),
+    n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h. An episode starts with zero memory.
+    Source: Cho et al. 2014 (1406.1078), in the variant of flax's and torch's cells.
+    """
+    cell = nn.GRUCell(width, dtype=dtype)
+    return Net(
+        init=lambda key: cell.init(key, jnp.zeros(width), jnp.zeros(n_inputs))["params"],
+        apply=lambda params, memory, x: cell.apply({"params": params}, memory, x)[0].astype(jnp.float32),
+    )
+
+
+def scan_memory(
+    cell: Net, params: PyTree, memory: Array, inputs: Array, restart: Array
+) -> tuple[Array, Array]:
+    """A recurrent cell over time: memories *after* each step.
+
+    memory: float[N, width] before the first step; inputs: float[T, N, k]; restart: bool[T, N], set where step
+    `t` begins an episode, so that the memory is zero before it. Returns `(last [N, width],
+    all [T, N, width])`.
+    """
+
+    def body(memory: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, fresh = xs
+        memory = cell.apply(params, jnp.where(fresh[:, None], 0.0, memory), x)
+        return memory, memory
+
+    return jax.lax.scan(body, memory, (inputs, restart))
+
+
+def ensemble(net: Net, n: int) -> Net:
+    """`n` independently initialised copies: parameters and outputs get a leading axis `[n, ...]`.
+
+    Inputs are shared by all copies.
+    """
+    if n < 1:
+        raise ValueError(f"n: an ensemble needs at least one member, got {n}")
+    return Net(
+        init=lambda key: jax.vmap(net.init)(jax.random.split(key, n)),
+        apply=lambda params, *inputs: jax.vmap(lambda p: net.apply(p, *inputs))(params),
+    )
+
+
+def features(space: Space) -> tuple[int, Callable[[PyTree], Array]]:
+    """`(k, encode)` with `encode(x) -> float32[k]` for one element of a (nested) space.
+
+    `Discrete` becomes one-hot, `Box` is flattened, nested spaces are concatenated in `jax.tree` order.
+    """
+    leaves, treedef = jax.tree.flatten(space, is_leaf=is_space)
+    size = sum(leaf.n if isinstance(leaf, Discrete) else math.prod(leaf.shape) for leaf in leaves)
+
+    def encode(x: PyTree) -> Array:
+        parts = [
+            jax.nn.one_hot(v, leaf.n, dtype=jnp.float32)
+            if isinstance(leaf, Discrete)
+            else jnp.ravel(v).astype(jnp.float32)
+            for leaf, v in zip(leaves, treedef.flatten_up_to(x), strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+
+    return size, encode
