@@ -1,0 +1,44 @@
+"""Docstrings say what the types cannot: the shape of every array argument."""
+
+import ast
+import re
+
+import pytest
+from source_tree import parse, public_functions, python_files
+
+SHAPE = re.compile(r"\[[^\]]*\]")  # [T, N, m], float[], int32[N], [...]
+
+
+def array_arguments(function: ast.FunctionDef) -> list[str]:
+    """Arguments annotated as exactly `Array`; keys and pytrees have no shape to tell."""
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return [a.arg for a in arguments if isinstance(a.annotation, ast.Name) and a.annotation.id == "Array"]
+
+
+def undocumented(tree: ast.Module) -> list[str]:
+    """Public functions with array arguments whose docstring names no shape."""
+    return [
+        function.name
+        for function in public_functions(tree)
+        if array_arguments(function) and not SHAPE.search(ast.get_docstring(function) or "")
+    ]
+
+
+@pytest.mark.parametrize("path", python_files("jaxrl", "theory"), ids=str)
+def test_array_arguments_have_shapes(path):
+    assert undocumented(parse(path)) == []
+
+
+def test_rule_finds_a_missing_shape():
+    source = (
+        'def f(x: Array):\n    """No shape."""\n'
+        'def g(x: Array, n: int):\n    """x: float[N]."""\n'
+        'def h(key: Key):\n    """Nothing to tell."""\n'
+        "def _i(x: Array): ...\n"
+    )
+    assert undocumented(ast.parse(source)) == ["f"]
+
+
+@pytest.mark.parametrize("path", python_files("jaxrl", "theory", "experiments", "benchmarks"), ids=str)
+def test_every_file_says_what_it_is_for(path):
+    assert ast.get_docstring(parse(path))

@@ -1,0 +1,74 @@
+"""The equation index: every tag is unique, cited, tested, and listed in its README."""
+
+import ast
+import re
+from collections import Counter
+
+import pytest
+from source_tree import ROOT, parse, python_files
+
+from jaxrl.equations import BEGIN, END, Equation, collect, references, table, with_table
+
+EQUATIONS = collect()
+
+
+def test_tags_are_unique():
+    counts = Counter((e.citekey, e.label) for e in EQUATIONS)
+    assert [tag for tag, n in counts.items() if n > 1] == []
+
+
+def test_citekeys_are_listed_once():
+    keys = references((ROOT / "jaxrl" / "REFERENCES.md").read_text())
+    assert [key for key, n in Counter(keys).items() if n > 1] == []
+    assert {e.citekey for e in EQUATIONS} <= set(keys)
+
+
+def test_readme_tables_are_current():
+    readmes = sorted((ROOT / "jaxrl").glob("*/README.md"))
+    stale = [
+        path for path in readmes if with_table(path.read_text(), collect(path.parent)) != path.read_text()
+    ]
+    assert stale == [], "run python -m jaxrl.equations"
+
+
+@pytest.mark.parametrize("equation", EQUATIONS, ids=lambda e: f"{e.citekey}-{e.function}")
+def test_every_tagged_function_has_a_test_of_its_name(equation):
+    name = equation.function.rpartition(".")[2].strip("_")
+    tests = (
+        node.name
+        for path in python_files("tests")
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
+    assert any(re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", test) for test in tests)
+
+
+def test_collect_reads_functions_and_methods(tmp_path):
+    (tmp_path / "a.py").write_text(
+        '"""Equation: no_function (1)"""\n'
+        'def f():\n    """Text.\n\n    Equation: doe2020x (12)\n    Equation: doe2020x (9)\n    """\n'
+        'class C:\n    def g(self):\n        """Equation: abel1999y [main bound]"""\n'
+    )
+    assert collect(tmp_path) == [
+        Equation("abel1999y", "[main bound]", "C.g", "a.py", 9),
+        Equation("doe2020x", "(9)", "f", "a.py", 2),
+        Equation("doe2020x", "(12)", "f", "a.py", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["Equation: doe2020x 12", "Equation: (12)", "Equation: doe2020x (12) and more"]
+)
+def test_collect_refuses_a_tag_it_cannot_read(tmp_path, line):
+    (tmp_path / "a.py").write_text(f'def f():\n    """{line}"""\n')
+    with pytest.raises(ValueError, match=r"a\.py:1 f"):
+        collect(tmp_path)
+
+
+def test_with_table_replaces_what_stands_between_the_markers():
+    one = [Equation("doe2020x", "(9)", "f", "a.py", 2)]
+    readme = f"# Family\n\n{BEGIN}\nold\n{END}\nafter\n"
+    assert with_table(readme, one) == f"# Family\n\n{BEGIN}\n{table(one)}\n{END}\nafter\n"
+    assert with_table("plain", []) == "plain"
+    with pytest.raises(ValueError, match="no place"):
+        with_table("plain", one)
