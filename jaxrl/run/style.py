@@ -11,6 +11,7 @@ notebook keeps its own backend.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,3 +164,10 @@ def save(fig: Figure, path: Path) -> list[Path]:
     for file, kind in zip(files, FORMATS, strict=True):
         fig.savefig(file, format=kind, metadata=metadata[kind])
     return files
+
+
+def png(fig: Figure) -> bytes:
+    """The picture as PNG, for a page."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()

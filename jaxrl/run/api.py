@@ -1,0 +1,274 @@
+"""The command line's verbs as functions, for notebooks and for the command line itself.
+
+import jaxrl.run.api as run
+folder = run.run("baselines/ppo_cartpole", "smoke", seeds=2)
+folder.load_result()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import threading
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jaxrl.core.errors import JaxrlError, UsageError
+from jaxrl.run import catalogue
+from jaxrl.run.config import config_from_dict, config_hash
+from jaxrl.run.folder import RunFolder
+
+LIVE_S = 10.0  # seconds between two rewrites of a live report
+
+
+def run(
+    experiment: str,
+    preset: str = "smoke",
+    *,
+    out: str | Path | None = None,
+    root: str | Path | None = None,
+    **overrides: Any,
+) -> RunFolder:
+    """Runs `experiment` (`<family>/<name>`) and returns its folder, with result, figures and report.
+
+    overrides: fields of its `Config`, nested ones as `**{"hyper.lr": 1e-3}`. out: folder of runs, by default
+    `runs` below the root. Raises `UsageError` for unknown names and refused values, `NumericalFailure` where
+    members diverged, after everything was saved.
+    """
+    base = find_root(root)
+    module = catalogue.load(base, experiment)
+    config = override(named_preset(module, experiment, preset), overrides)
+    folder = RunFolder.create(experiment, config, runs_folder(base, out), preset)
+    execute(module, config, folder)
+    return folder
+
+
+def resume(
+    path: str | Path,
+    *,
+    start: int | str = "latest",
+    debug_nan: bool = False,
+    root: str | Path | None = None,
+) -> RunFolder:
+    """Continues the run at `path` from a verified checkpoint: a step, "latest" or "latest-good".
+
+    Raises `CorruptInput` for damaged checkpoints, `UsageError` where config.json is no longer what was run.
+    """
+    folder = RunFolder.open(path)
+    folder.resume_from, folder.debug_nan = start, debug_nan
+    module, config = reopen(folder, root)
+    execute(module, config, folder)
+    return folder
+
+
+def figure(path: str | Path, *, root: str | Path | None = None) -> list[Path]:
+    """Draws the figures of a run again from its result, without training."""
+    folder = RunFolder.open(path)
+    return list(catalogue.load(find_root(root, folder.path), folder.experiment).figure(folder))
+
+
+def find_root(root: str | Path | None, *fallback: Path) -> Path:
+    """`root` if it holds `experiments/`, else the nearest one above the working directory or `fallback`."""
+    if root is not None:
+        if not (Path(root) / "experiments").is_dir():
+            raise UsageError(f"root: {root} holds no folder 'experiments'")
+        return Path(root).resolve()
+    for start in fallback:
+        try:
+            return catalogue.find_root()
+        except UsageError:
+            return catalogue.find_root(start)
+    return catalogue.find_root()
+
+
+def runs_folder(root: Path, out: str | Path | None) -> Path:
+    """`out`, by default `runs` below the root: a run leaves nothing in the working directory."""
+    return root / "runs" if out is None else Path(out).expanduser().resolve()
+
+
+def named_preset(module: ModuleType, experiment: str, preset: str) -> Any:
+    """The configuration of that name; `UsageError` with the nearest ones."""
+    if preset not in module.PRESETS:
+        raise UsageError(catalogue.unknown(f"preset of {experiment}", preset, module.PRESETS))
+    return module.PRESETS[preset]
+
+
+def override(config: Any, values: Mapping[str, Any]) -> Any:
+    """A copy of a nested frozen dataclass with the fields at dotted paths replaced.
+
+    Raises `UsageError` for an unknown path, with the nearest one, and for a refused value.
+    """
+    for path, value in values.items():
+        field(config, path)
+        config = _replace(config, path.split("."), value)
+    return config
+
+
+def field(config: Any, path: str) -> Any:
+    """The value at a dotted path; `UsageError` with the nearest path where there is none."""
+    known = dict(field_paths(config))
+    if path not in known:
+        raise UsageError(catalogue.unknown("field", path, known))
+    return known[path]
+
+
+def field_paths(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """`(dotted path, value)` of every field of a nested dataclass, inner nodes included."""
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        yield prefix + f.name, value
+        if dataclasses.is_dataclass(value):
+            yield from field_paths(value, f"{prefix}{f.name}.")
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """`path: old -> new` of every entry in which two configurations (as JSON values) differ."""
+    found = []
+    for name in sorted({*old, *new}):
+        a, b = old.get(name, "(absent)"), new.get(name, "(absent)")
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            found.append(f"{prefix}{name}: {json.dumps(a)} -> {json.dumps(b)}")
+    return found
+
+
+def reopen(folder: RunFolder, root: str | Path | None = None) -> tuple[ModuleType, Any]:
+    """Experiment module and configuration of an existing run.
+
+    Raises `UsageError` where config.json no longer has the hash that the folder was named after.
+    """
+    module = catalogue.load(find_root(root, folder.path), folder.experiment)
+    config = config_from_dict(module.Config, folder.config)
+    named, found = folder.path.parent.name.rsplit("-", 1)[-1], config_hash(config)[:8]
+    if named != found:
+        raise UsageError(
+            f"{folder.path / 'config.json'}: changed since the run began (hash {found}, was {named});"
+            " restore it, or start a new run with `jaxrl run ... --config-file`"
+        )
+    return module, config
+
+
+def execute(module: ModuleType, config: Any, folder: RunFolder, *, live: bool = False) -> None:
+    """`module.run`, then figures and report, in a session that keeps status.json true whatever happens.
+
+    An unexpected exception leaves its traceback in log.txt and becomes a `JaxrlError` of one line.
+    """
+    with folder.lock(), _one_line(folder):
+        try:
+            with _live_report(folder, live), folder.session():
+                module.run(config, folder)
+        except BaseException:
+            with contextlib.suppress(Exception):  # why the run stopped matters more than its page
+                render(module, folder)
+            raise
+        render(module, folder)
+
+
+def render(module: ModuleType, folder: RunFolder) -> None:
+    """Figures, where the run has a result, and report.html."""
+    from jaxrl.run import report
+
+    if (folder.path / "result.npz").exists():
+        module.figure(folder)
+    report.write(folder, module)
+
+
+def configure_jax(root: Path | None, devices: int | None = None) -> None:
+    """One CPU device per core and a persistent compilation cache; before jax is first used.
+
+    What the environment says (JAX_NUM_CPU_DEVICES, XLA_FLAGS, JAX_COMPILATION_CACHE_DIR) wins over defaults.
+    """
+    import jax
+
+    forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if devices is not None or not (forced or "JAX_NUM_CPU_DEVICES" in os.environ):
+        jax.config.update("jax_num_cpu_devices", devices or len(os.sched_getaffinity(0)))
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        cache = cache_folder(root)
+        if cache is not None:
+            jax.config.update("jax_compilation_cache_dir", str(cache))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+            jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def cache_folder(root: Path | None) -> Path | None:
+    """`.cache/jax-<version>-<cpu>` below the root or else the user's cache; None where neither is writable.
+
+    Entries are native code and their key does not contain the CPU's features, so that the folder must.
+    """
+    name = f"jax-{importlib.metadata.version('jax')}-{_cpu_hash()}"
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "jaxrl"
+    for base in (user,) if root is None else (root / ".cache", user):
+        try:
+            (base / name).mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(base / name, os.W_OK):
+            return base / name
+    return None
+
+
+def _cpu_hash() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    except OSError:
+        model = [platform.machine(), platform.processor()]
+    return hashlib.sha256("\n".join(model).encode()).hexdigest()[:8]
+
+
+def _replace(config: Any, path: list[str], value: Any) -> Any:
+    if len(path) > 1:
+        value = _replace(getattr(config, path[0]), path[1:], value)
+    try:
+        return dataclasses.replace(config, **{path[0]: value})
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _one_line(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except JaxrlError:
+        raise
+    except Exception as error:
+        with open(folder.path / "log.txt", "a", encoding="utf-8") as log:
+            log.write(traceback.format_exc())
+        text = " ".join(str(error).split())
+        raise JaxrlError(
+            f"{type(error).__name__}: {text[:300]}; the traceback is in {folder.path / 'log.txt'}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _live_report(folder: RunFolder, live: bool) -> Iterator[None]:
+    """Rewrites report.html every `LIVE_S` seconds while the block runs."""
+    if not live:
+        yield
+        return
+    from jaxrl.run import report
+
+    stop = threading.Event()
+
+    def loop() -> None:
+        report.write(folder, refresh_s=LIVE_S)
+        while not stop.wait(LIVE_S):
+            report.write(folder, refresh_s=LIVE_S)
+
+    thread = threading.Thread(target=loop, name="live report", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,167 @@
+"""Options of the command line: one frozen dataclass per verb, read by tyro."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from jaxrl.core.errors import JaxrlError, UsageError
+
+STYLE = (tyro.conf.FlagCreatePairsOff,)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where and how a run is made; no part of its configuration."""
+
+    out: Path | None = None
+    """Folder of runs; by default `runs` below the root."""
+    devices: int | None = None
+    """Number of CPU devices; by default one per core. Results do not depend on it."""
+    live: bool = False
+    """Rewrite report.html every 10 seconds."""
+    dry_run: bool = False
+    """Print the resolved configuration and what it costs, then stop."""
+    print_config: bool = False
+    """Print the resolved configuration, to be read back with --config-file, then stop."""
+    config_file: Path | None = None
+    """Start from this configuration (JSON) instead of a preset."""
+
+    def __post_init__(self) -> None:
+        if self.devices is not None and self.devices < 1:
+            raise ValueError(f"devices: must be >= 1, got {self.devices}")
+
+
+@dataclass(frozen=True)
+class SweepOptions(RunOptions):
+    """Where and how a sweep is made."""
+
+    print: bool = False
+    """Print one command per grid point, for GNU parallel or a job array, then stop."""
+    slurm: bool = False
+    """Submit one SLURM job per grid point (extra `slurm`)."""
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """How a run is continued."""
+
+    start: Annotated[str, tyro.conf.arg(name="from")] = "latest"
+    """A step, `latest`, or `latest-good`, which walks back over damaged checkpoints."""
+    devices: int | None = None
+    """Number of CPU devices; by default one per core."""
+    live: bool = False
+    """Rewrite report.html every 10 seconds."""
+    debug_nan: bool = False
+    """Replay with float checks and name the operation that made the first NaN."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Pages and tables of finished and running runs."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Run folders."""
+    index: bool = False
+    """Write index.html, which shows every figure and links every run's page."""
+    publish: bool = False
+    """Copy the results to experiments/<family>/results and regenerate the family's README table."""
+    out: Path | None = None
+    """Folder of runs that the index covers; by default `runs` below the root."""
+    page: Path | None = None
+    """File of the index; by default `out/index.html` below the root."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """A run in other programs' formats."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run folder."""
+    to: Literal["csv", "parquet", "policy"] = "csv"
+    """Metrics as a table, or the trained policy as policy.npz + policy.json."""
+    member: int = 0
+    """Which member of the population (policy)."""
+    dest: Path | None = None
+    """Folder to write to; by default `export` inside the run folder."""
+
+
+@dataclass(frozen=True)
+class RunPath:
+    """One run."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run folder."""
+
+
+def parse_config(
+    title: str, args: list[str], config: Any, options_type: type, doc: str | None
+) -> tuple[Any, Any]:
+    """Options over a configuration: `(configuration, options)`; tyro exits with 2 and the nearest options."""
+    flat = tyro.conf.arg(name="")
+    fields = [("config", Annotated[type(config), flat]), ("options", Annotated[options_type, flat])]
+    both = dataclasses.make_dataclass("Arguments", fields, frozen=True)
+    values = valid(
+        lambda: tyro.cli(
+            both,
+            prog=f"jaxrl {title}",
+            description=(doc or "").strip(),
+            default=both(config, options_type()),
+            args=args,
+            config=STYLE,
+        )
+    )
+    return values.config, values.options
+
+
+def parse_options(verb: str, args: list[str], options_type: type) -> Any:
+    """Options of a verb without a configuration."""
+    return valid(lambda: tyro.cli(options_type, prog=f"jaxrl {verb}", args=args, config=STYLE))
+
+
+def valid(make: Callable[[], Any]) -> Any:
+    """What `__post_init__` refuses is a usage error of one line."""
+    try:
+        return make()
+    except JaxrlError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+
+
+def take_flag(args: list[str], name: str) -> bool:
+    """Removes every `name`; returns whether there was one."""
+    found = name in args
+    while name in args:
+        args.remove(name)
+    return found
+
+
+def take_option(args: list[str], name: str) -> str | None:
+    """Removes the one `name value` or `name=value`; None where there is none."""
+    values = take_options(args, name)
+    if len(values) > 1:
+        raise UsageError(f"{name}: given {len(values)} times")
+    return values[0] if values else None
+
+
+def take_options(args: list[str], name: str) -> list[str]:
+    """Removes every `name value` and `name=value`; returns the values."""
+    values = []
+    i = 0
+    while i < len(args):
+        if args[i] == name:
+            if i + 1 >= len(args):
+                raise UsageError(f"{name}: needs a value")
+            values.append(args[i + 1])
+            del args[i : i + 2]
+        elif args[i].startswith(name + "="):
+            values.append(args.pop(i)[len(name) + 1 :])
+        else:
+            i += 1
+    return values
