@@ -1,0 +1,187 @@
+"""RingBuffer against Python lists."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Transition
+from jaxrl.data.buffer import RingBuffer
+
+KEY = jax.random.key(0)
+
+
+def rows(numbers, done=(), truncated=()):
+    """Transitions whose obs is their number, reward 10 times it, next_obs one more."""
+    x = jnp.asarray(numbers, jnp.float32)
+    flags = [np.isin(np.asarray(numbers), list(which)) for which in (done, truncated)]
+    return Transition(
+        obs=x[:, None],
+        action=jnp.zeros(len(x), jnp.int32),
+        reward=10 * x,
+        next_obs=x[:, None] + 1,
+        terminated=jnp.asarray(flags[0]),
+        truncated=jnp.asarray(flags[1]),
+        aux=(),
+        info={},
+    )
+
+
+ROW = jax.tree.map(lambda x: x[0], rows([0]))
+
+
+def filled(total, capacity, chunk=1, done=(), truncated=()):
+    buffer, add = RingBuffer.zeros(ROW, capacity), jax.jit(RingBuffer.add)
+    for begin in range(0, total, chunk):
+        buffer = add(buffer, rows(range(begin, begin + chunk), done, truncated))
+    return buffer
+
+
+@pytest.mark.parametrize("sizes", [[4, 4, 4, 4], [3, 3, 3, 3, 3], [1] * 19, [5, 1, 8, 2, 7, 3, 8, 8], [8, 1]])
+def test_add_equals_a_list(sizes):
+    """Also where the number of rows changes between adds and does not divide the capacity."""
+    buffer, add = RingBuffer.zeros(ROW, 8), jax.jit(RingBuffer.add)
+    memory, cursor, count = [0.0] * 8, 0, 0
+    for m in sizes:
+        buffer = add(buffer, rows(range(count, count + m)))
+        for number in range(count, count + m):
+            memory[cursor] = float(number)
+            cursor = (cursor + 1) % 8
+        count += m
+        np.testing.assert_array_equal(buffer.data.obs[:, 0], memory)
+        assert (int(buffer.cursor), int(buffer.size)) == (cursor, min(count, 8))
+
+
+def test_contents_are_defined_before_filled():
+    buffer = RingBuffer.zeros(ROW, 5)
+    assert all(not np.asarray(x).any() for x in jax.tree.leaves(buffer))
+    assert not np.asarray(buffer.sample(KEY, 3).obs).any()
+
+
+def test_sample_is_uniform_over_what_was_written():
+    draws = np.asarray(filled(5, 8).sample(KEY, 20_000).obs[:, 0])
+    counts = np.bincount(draws.astype(int), minlength=8)
+    assert counts[5:].sum() == 0
+    np.testing.assert_allclose(counts[:5] / 20_000, 0.2, atol=4 * np.sqrt(0.2 * 0.8 / 20_000))
+
+
+def windows_by_hand(total, capacity, length, stride, ends):
+    """Starts of all windows of the latest `capacity` rows with at most their last row in `ends`."""
+    kept = range(max(0, total - capacity), total)
+    return {
+        s
+        for s in kept
+        if s + stride * (length - 1) in kept and not any(s + stride * j in ends for j in range(length - 1))
+    }
+
+
+@pytest.mark.parametrize("total", [8, 14, 26])
+@pytest.mark.parametrize(("length", "stride"), [(1, 1), (4, 1), (3, 2), (2, 4)])
+def test_sequences_never_cross_done_or_cursor(total, length, stride):
+    ends = {2, 9, 13, 21}
+    buffer = filled(total, 12, chunk=2, done={2, 13}, truncated={9, 21})
+    seen, valid = jax.jit(RingBuffer.sequences, static_argnums=(2, 3, 4))(buffer, KEY, 400, length, stride)
+    expected = windows_by_hand(total, 12, length, stride, ends)
+    starts = np.asarray(seen.obs[:, 0, 0]).astype(int)
+    assert valid.all() and set(starts) == expected
+    np.testing.assert_array_equal(seen.obs[:, :, 0], starts[:, None] + stride * np.arange(length))
+    frequency = np.asarray([np.mean(starts == s) for s in expected])
+    p = 1 / len(expected)
+    assert np.abs(frequency - p).max() <= 5 * np.sqrt(p * (1 - p) / 400)
+
+
+def test_sequences_say_when_there_is_none():
+    _, valid = filled(6, 8, done={0, 1, 2, 3, 4, 5}).sequences(KEY, 4, 2)
+    assert not valid.any()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_n_step_equals_a_loop(stride):
+    n, gamma, total = 3, 0.9, 14
+    done, truncated = {6, 12}, {9}
+    buffer = filled(total, 10, chunk=2, done=done, truncated=truncated)
+    out, discount = jax.jit(RingBuffer.n_step, static_argnums=(2, 3, 5))(buffer, KEY, 300, n, gamma, stride)
+    starts = np.asarray(out.obs[:, 0]).astype(int)
+    assert set(starts) == set(range(4, total - (n - 1) * stride))
+    for i, first in enumerate(starts):
+        reward, row, steps = 0.0, first, 0
+        while True:
+            reward += gamma**steps * 10 * row
+            steps += 1
+            if row in done | truncated or steps == n:
+                break
+            row += stride
+        np.testing.assert_allclose(out.reward[i], reward, rtol=1e-5)
+        np.testing.assert_allclose(discount[i], gamma**steps, rtol=1e-6)
+        assert out.next_obs[i, 0] == row + 1
+        assert (bool(out.terminated[i]), bool(out.truncated[i])) == (row in done, row in truncated)
+
+
+def test_n_step_of_vector_rewards():
+    row = ROW._replace(reward=jnp.zeros(2))
+    data = rows(range(6))._replace(reward=jnp.stack([jnp.arange(6.0), jnp.ones(6)], axis=1))
+    out, _ = RingBuffer.zeros(row, 6).add(data).n_step(KEY, 5, 2, 0.5)
+    np.testing.assert_allclose(out.reward[:, 0], 1.5 * out.obs[:, 0] + 0.5)
+    np.testing.assert_allclose(out.reward[:, 1], 1.5)
+
+
+def total_bytes(compiled):
+    """Peak of arguments, outputs and temporaries; what is donated counts once."""
+    m = compiled.memory_analysis()
+    return m.argument_size_in_bytes + m.output_size_in_bytes - m.alias_size_in_bytes + m.temp_size_in_bytes
+
+
+@pytest.mark.parametrize("chunk", [64, 48])
+def test_a_donated_buffer_is_not_copied(chunk):
+    """Alone, and as the carry of a scan that adds, samples and reads sequences; peak below 1.5 buffers."""
+    buffer = jax.eval_shape(lambda: RingBuffer.zeros(jax.eval_shape(lambda: jnp.zeros(64)), 1 << 14))
+    size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(buffer))
+    new = jnp.zeros((chunk, 64))
+    assert total_bytes(jax.jit(RingBuffer.add, donate_argnums=0).lower(buffer, new).compile()) < 1.5 * size
+    assert total_bytes(jax.jit(RingBuffer.add).lower(buffer, new).compile()) > 1.9 * size
+
+    def updates(buffer, keys):
+        def update(buffer, key):
+            buffer = buffer.add(jax.random.normal(key, new.shape))
+            return buffer, buffer.sample(key, 32).sum()
+
+        return jax.lax.scan(update, buffer, keys)
+
+    keys = jax.random.split(KEY, 10)
+    assert total_bytes(jax.jit(updates, donate_argnums=0).lower(buffer, keys).compile()) < 1.5 * size
+
+
+def test_a_population_of_buffers():
+    """vmap over members equals the members."""
+    new = jnp.arange(12.0).reshape(2, 6)
+    buffers = jax.vmap(lambda _: RingBuffer.zeros(jnp.zeros(()), 4))(jnp.arange(2))
+    for begin in (0, 3):
+        buffers = jax.vmap(RingBuffer.add)(buffers, new[:, begin : begin + 3])
+    np.testing.assert_array_equal(buffers.data, [[4, 5, 2, 3], [10, 11, 8, 9]])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda b: RingBuffer.zeros(ROW, 0), "RingBuffer.capacity: must be >= 1, got 0"),
+        (lambda b: b.add(rows(range(9))), "RingBuffer.add: 9 rows do not fit a capacity of 8"),
+        (
+            lambda b: b.sequences(KEY, 2, 2, stride=3),
+            "RingBuffer.capacity: 8 is not a multiple of the stride 3",
+        ),
+        (lambda b: b.n_step(KEY, 2, 9, 0.9), "RingBuffer.capacity: windows of 9 steps"),
+        (lambda b: b.sequences(KEY, 2, 0), "RingBuffer: window length and stride must be >= 1, got 0 and 1"),
+    ],
+)
+def test_refusals(call, message):
+    with pytest.raises(UsageError, match="^" + message):
+        call(RingBuffer.zeros(ROW, 8))
+
+
+def test_rows_of_another_dtype_or_shape_are_refused():
+    buffer = RingBuffer.zeros(ROW, 8)
+    with pytest.raises(AssertionError, match="float16"):
+        buffer.add(rows([1])._replace(reward=jnp.ones(1, jnp.float16)))
+    with pytest.raises(AssertionError, match="shapes"):
+        buffer.add(rows([1])._replace(obs=jnp.ones((1, 2))))
