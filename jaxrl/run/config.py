@@ -63,7 +63,7 @@ def _encode(value: Any, declared: Any, path: str) -> Any:
         return [_encode(v, t, f"{path}[{i}]") for i, (v, t) in enumerate(zip(value, each, strict=True))]
     if getattr(value, "shape", None) == ():
         value = np.asarray(value).item()
-    if type(value) is int and _is_float(declared):
+    if isinstance(value, int) and not isinstance(value, bool) and _is_float(declared):
         value = float(value)  # 1 and 1.0 are one configuration and one hash
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{path}: {value} is not finite; use None for an absent limit")
@@ -112,7 +112,9 @@ def _decode_dataclass(value: dict[str, Any], classes: list[Any], path: str) -> A
 
 
 def _element_types(declared: Any, n: int, path: str) -> list[Any]:
-    inner = next((typing.get_args(o) for o in _options(declared) if typing.get_origin(o) is tuple), (Any, ...))
+    inner = next(
+        (typing.get_args(o) for o in _options(declared) if typing.get_origin(o) is tuple), (Any, ...)
+    )
     each = list(inner[:1]) * n if inner[-1] is ... else list(inner)
     if len(each) != n:
         raise UsageError(f"{path}: expects {len(each)} values, got {n}")

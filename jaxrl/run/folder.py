@@ -42,13 +42,15 @@ class RunFolder:
 
     path: absolute folder. config, meta, status: the contents of config.json (its `config` entry), meta.json,
     status.json. resume_from: which checkpoint `train` continues from, a step, "latest" or "latest-good".
-    debug_nan: `train` replays a diverged stage with float checks instead of training.
+    debug_nan: `train` replays a diverged stage with float checks instead of training. writes: False in all
+    but one of several processes that share the folder.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path).resolve()
         self.resume_from: int | str = "latest"
         self.debug_nan = False
+        self.writes = True
         self.failures: list[str] = []
         self._lock: int | None = None
         self._in_session = False
@@ -70,8 +72,8 @@ class RunFolder:
             ) from error
         folder = cls(path)
         record = {"schema": SCHEMA, "experiment": experiment, "preset": preset, "config": values}
-        _write_json(folder.path / "config.json", record)
-        _write_json(folder.path / "meta.json", describe_machine())
+        folder._write("config.json", _json_text(record))
+        folder._write("meta.json", _json_text(describe_machine()))
         folder.set_status("created")
         return folder
 
@@ -130,16 +132,14 @@ class RunFolder:
 
     def update_meta(self, **fields: Any) -> None:
         """Adds or replaces entries of meta.json."""
-        _write_json(self.path / "meta.json", {**self.meta, **fields})
+        self._write("meta.json", _json_text({**self.meta, **fields}))
 
     def set_status(self, state: str, **fields: Any) -> None:
         """Replaces the state and the given fields of status.json and renews the heartbeat."""
         blank = {"update": 0, "updates_total": None, "exit_code": None, "error": None}
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        _write_json(
-            self.path / "status.json",
-            {**blank, **self.status, **fields, "state": state, "heartbeat_utc": now},
-        )
+        status = {**blank, **self.status, **fields, "state": state, "heartbeat_utc": now}
+        self._write("status.json", _json_text(status))
 
     # ---------------------------------------------------------------------------------------- ownership
 
@@ -150,7 +150,7 @@ class RunFolder:
         Raises UsageError naming the owner where another process has it. The lock of a dead process is taken
         over with a warning.
         """
-        if self._lock is not None:
+        if self._lock is not None or not self.writes:
             yield
             return
         self._lock = self._acquire()
@@ -197,7 +197,7 @@ class RunFolder:
         Ends as `done`, `preempted` or `failed` with the exit code. Raises NumericalFailure at the end, after
         everything was saved, where `train` reported members that diverged.
         """
-        if self._in_session:
+        if self._in_session or not self.writes:
             yield
             return
         with self.lock():
@@ -227,7 +227,7 @@ class RunFolder:
     def say(self, text: str) -> None:
         """One line on the terminal (standard error) and in log.txt."""
         print(text, file=sys.stderr, flush=True)
-        _append(self.path / "log.txt", text + "\n")
+        self._append("log.txt", text + "\n")
 
     def log(self, record: dict[str, Any]) -> None:
         """Appends one line to metrics.jsonl.
@@ -238,7 +238,7 @@ class RunFolder:
         bad = sorted({*record.get("nonfinite", ()), *(n for n, v in record.items() if not _is_finite(v))})
         if bad:
             clean["nonfinite"] = bad
-        _append(self.path / "metrics.jsonl", json.dumps(clean, allow_nan=False) + "\n")
+        self._append("metrics.jsonl", json.dumps(clean, allow_nan=False) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All complete lines of metrics.jsonl; an incomplete last line is ignored."""
@@ -262,14 +262,14 @@ class RunFolder:
         if path.exists() and path.is_file():
             text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in kept)
             if text.encode() != path.read_bytes():
-                atomic_write(path, text)
+                self._write(path.name, text)
         return [r for r in kept if r.get("stage") == stage]
 
     def save_result(self, **arrays: Any) -> None:
         """Writes result.npz atomically: the arrays that figures read."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **{name: np.asarray(value) for name, value in arrays.items()})
-        atomic_write(self.path / "result.npz", buffer.getvalue())
+        self._write("result.npz", buffer.getvalue())
 
     def load_result(self) -> dict[str, np.ndarray]:
         """The arrays of result.npz; UsageError before the run has saved them, CorruptInput where damaged."""
@@ -281,6 +281,21 @@ class RunFolder:
                 return {name: file[name] for name in file.files}
         except Exception as error:  # zip, zlib and numpy each have their own classes
             raise CorruptInput(f"{path}: damaged ({error}); resume the run to write it again") from error
+
+    def _write(self, name: str, data: bytes | str) -> None:
+        if self.writes:
+            atomic_write(self.path / name, data)
+
+    def _append(self, name: str, text: str) -> None:
+        if not self.writes:
+            return
+        path, data = self.path / name, text.encode()
+        try:
+            with open(path, "ab", buffering=0) as file:
+                if file.write(data) != len(data):  # one write per line: a crash leaves at most one half line
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise storage_error(path, len(data), error) from error
 
 
 # ---------------------------------------------------------------------------------------------------- files
@@ -322,18 +337,8 @@ def storage_error(path: Path, needed: int, error: BaseException) -> StorageError
     return StorageError(f"{path}: cannot write {needed} bytes ({reason}); free space or choose another --out")
 
 
-def _append(path: Path, text: str) -> None:
-    data = text.encode()
-    try:
-        with open(path, "ab", buffering=0) as file:
-            if file.write(data) != len(data):  # one write per line: a crash leaves at most one half line
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError as error:
-        raise storage_error(path, len(data), error) from error
-
-
-def _write_json(path: Path, value: Any) -> None:
-    atomic_write(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,0 +1,312 @@
+"""Checkpoints that are never restored wrongly: orbax for the arrays, our own SHA-256 manifest for the truth.
+
+orbax 0.12.8 restores flipped bits without an error, casts dtypes silently and lists half-deleted steps. So a
+step counts only with a `MANIFEST.json`, written last and removed first, and every file is hashed before orbax
+is asked. Verifying needs neither jax nor orbax.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jaxrl.core.errors import CorruptInput, NumericalFailure, UsageError
+from jaxrl.run.folder import atomic_write, installed_versions, storage_error, sync_folder
+
+MANIFEST = "MANIFEST.json"
+FORMAT = 1
+
+
+class CorruptCheckpoint(CorruptInput):
+    """A checkpoint file is not what the manifest says.
+
+    step: int; file: path inside the step; expected, found: what was compared.
+    """
+
+    def __init__(self, step: int, file: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"checkpoint {step}: {file}: expected {expected}, found {found}; "
+            "continue from an earlier one with --from latest-good"
+        )
+        self.step, self.file, self.expected, self.found = step, file, expected, found
+
+
+class Checkpoints:
+    """The checkpoints of one stage, in `folder/<step>/`.
+
+    keep: how many of the newest stay; keep_period: every multiple of it stays too. say: where warnings go.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep: int = 3,
+        keep_period: int | None = None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        if keep < 1:
+            raise UsageError(f"keep: must be >= 1, got {keep}")
+        self.folder = Path(folder).resolve()
+        self.keep, self.keep_period, self.say = keep, keep_period, say
+        self._manager: Any = None
+
+    def steps(self) -> list[int]:
+        """Steps that have a manifest, ascending; anything else in the folder is no checkpoint."""
+        return sorted(
+            int(p.parent.name) for p in self.folder.glob(f"*/{MANIFEST}") if p.parent.name.isdigit()
+        )
+
+    def debris(self) -> list[str]:
+        """Names of what a killed process left: half-written or half-deleted steps."""
+        if not self.folder.is_dir():
+            return []
+        complete = {str(s) for s in self.steps()}
+        return sorted(p.name for p in self.folder.iterdir() if p.name not in complete)
+
+    # --------------------------------------------------------------------------------------------- write
+
+    def save(
+        self,
+        step: int,
+        tree: Any,
+        meta: dict[str, Any],
+        *,
+        finite: dict[str, Any] | None = None,
+        protect: frozenset[int] = frozenset(),
+    ) -> None:
+        """Writes `tree` and the JSON `meta`, then deletes what `keep` allows except the steps in `protect`.
+
+        finite: name -> arrays that must hold finite numbers only, or NumericalFailure is raised and nothing
+        written. Raises StorageError naming path and bytes; earlier checkpoints are then intact.
+        """
+        import jax.numpy as jnp
+        import orbax.checkpoint as ocp
+
+        from jaxrl.run import distributed
+
+        for name, arrays in (finite or {}).items():
+            if not all(jnp.isfinite(x).all() for x in arrays):
+                raise NumericalFailure(f"checkpoint {step}: {name} is not finite; not saved")
+        named = _named_leaves(tree)
+        # flat and numbered: orbax refuses empty containers and arrays without elements
+        leaves = {f"{i:04d}": x for i, (_, x) in enumerate(named) if x.size}
+        needed = sum(x.nbytes for x in leaves.values())
+        path = self.folder / str(step)
+        with _quiet():
+            try:
+                if not self._open().save(step, args=ocp.args.StandardSave(leaves)):
+                    raise UsageError(f"{path}: a checkpoint of this or a later step exists")
+                self._manager.wait_until_finished()
+            except UsageError:
+                raise
+            except Exception as error:  # every failure here is a write that did not happen
+                self._abandon(step)
+                raise storage_error(path, needed, error) from error
+        if distributed.is_primary():
+            self._write_manifest(path, step, named, meta)
+        distributed.barrier(f"checkpoint {step}")
+        self._prune(protect | {step})
+
+    def _write_manifest(self, path: Path, step: int, named: list[tuple[str, Any]], meta: dict) -> None:
+        manifest = {
+            "format": FORMAT,
+            "step": step,
+            "versions": installed_versions(),
+            "tree": [[name, list(x.shape), str(x.dtype)] for name, x in named],
+            "files": {
+                str(f.relative_to(path)): {"bytes": f.stat().st_size, "sha256": _sha256(f)}
+                for f in sorted(path.rglob("*"))
+                if f.is_file()
+            },
+            "meta": meta,
+        }
+        manifest["sha256"] = _digest(manifest)
+        sync_folder(path)
+        atomic_write(path / MANIFEST, json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+
+    def _prune(self, protect: frozenset[int]) -> None:
+        from jaxrl.run import distributed
+
+        steps = self.steps()
+        for step in steps[: -self.keep]:
+            periodic = self.keep_period is not None and step % self.keep_period == 0
+            if step in protect or periodic:
+                continue
+            distributed.barrier(f"prune {step}")  # all processes have listed the same steps
+            if distributed.is_primary():
+                (self.folder / str(step) / MANIFEST).unlink()
+            with _quiet():
+                self._manager.delete(step)
+
+    def discard_after(self, step: int | None) -> None:
+        """Moves steps beyond `step` (all, if None) and debris aside, so that training can write them anew."""
+        from jaxrl.run import distributed
+
+        late = [str(s) for s in self.steps() if step is None or s > step]
+        names = [*self.debris(), *late]
+        if names and distributed.is_primary():
+            self.say(f"checkpoints: setting aside {', '.join(names)}")
+            aside = self.folder.with_name(f"{self.folder.name}.rejected-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+            aside.mkdir()
+            for name in names:
+                os.replace(self.folder / name, aside / name)
+        distributed.barrier("discard")
+
+    def _abandon(self, step: int) -> None:
+        for path in self.folder.glob(f"{step}.*tmp*"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _open(self) -> Any:
+        import orbax.checkpoint as ocp
+
+        if self._manager is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False)
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
+        return self._manager
+
+    # ---------------------------------------------------------------------------------------------- read
+
+    def verify(self, step: int) -> dict[str, Any]:
+        """The manifest of `step`, after every file was hashed; raises CorruptCheckpoint."""
+        path = self.folder / str(step)
+        manifest = self._manifest(step)
+        for name, entry in manifest["files"].items():
+            file = path / name
+            if not file.is_file():
+                raise CorruptCheckpoint(step, name, f"{entry['bytes']} bytes", "no file")
+            if file.stat().st_size != entry["bytes"]:
+                raise CorruptCheckpoint(step, name, f"{entry['bytes']} bytes", f"{file.stat().st_size}")
+            found = _sha256(file)
+            if found != entry["sha256"]:
+                raise CorruptCheckpoint(step, name, f"sha256 {entry['sha256'][:12]}", found[:12])
+        return manifest
+
+    def _manifest(self, step: int) -> dict[str, Any]:
+        try:
+            manifest = json.loads((self.folder / str(step) / MANIFEST).read_text())
+            expected, found = manifest.pop("sha256"), _digest(manifest)
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise CorruptCheckpoint(step, MANIFEST, "JSON with a hash", str(error)) from error
+        if found != expected:
+            raise CorruptCheckpoint(step, MANIFEST, f"sha256 {expected[:12]}", found[:12])
+        if manifest["format"] != FORMAT or manifest["step"] != step:
+            raise CorruptCheckpoint(step, MANIFEST, f"format {FORMAT}, step {step}", f"{manifest['format']}")
+        return manifest
+
+    def choose(self, which: int | str) -> tuple[int, dict[str, Any]] | None:
+        """`(step, manifest)` of a verified checkpoint, or None where there is none at all.
+
+        which: a step, "latest" (raises CorruptCheckpoint where that is damaged), or "latest-good", which
+        walks back and says which steps it rejected.
+        """
+        steps = self.steps()
+        if isinstance(which, int):
+            if which not in steps:
+                raise UsageError(f"{self.folder}: no checkpoint {which}; there are {steps}")
+            return which, self.verify(which)
+        if which not in ("latest", "latest-good"):
+            raise UsageError(f"--from: {which!r} is no step, 'latest' or 'latest-good'")
+        for step in reversed(steps):
+            try:
+                return step, self.verify(step)
+            except CorruptCheckpoint as error:
+                if which == "latest":
+                    raise
+                self.say(f"warning: rejected {error}")
+        if steps:
+            raise CorruptInput(f"{self.folder}: none of the checkpoints {steps} is intact; start a new run")
+        return None
+
+    def restore(self, step: int, manifest: dict[str, Any], like: Any) -> Any:
+        """The tree of a verified step, bit for bit, with structure, shapes, dtypes and shardings of `like`.
+
+        like: `jax.ShapeDtypeStruct` leaves. Raises UsageError listing the leaves that differ.
+        """
+        import jax
+        import jax.numpy as jnp
+        import orbax.checkpoint as ocp
+
+        named = _named_leaves(like)
+        wanted = {name: f"{x.dtype}{list(x.shape)}" for name, x in named}
+        stored = {name: f"{dtype}{shape}" for name, shape, dtype in manifest["tree"]}
+        refuse_differences(f"{self.folder / str(step)}: stored state", stored, wanted)
+        self._warn_newer(manifest["versions"])
+        targets = {f"{i:04d}": x for i, (_, x) in enumerate(named) if x.size}
+        with _quiet():
+            try:
+                arrays = self._open().restore(step, args=ocp.args.StandardRestore(targets))
+            except Exception as error:  # verified files that orbax cannot read
+                reason = str(error).splitlines()[0]
+                raise CorruptCheckpoint(step, "arrays", "a readable checkpoint", reason) from error
+        leaves = [
+            arrays[f"{i:04d}"] if x.size else jnp.zeros(x.shape, x.dtype) for i, (_, x) in enumerate(named)
+        ]
+        return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+    def _warn_newer(self, versions: dict[str, str]) -> None:
+        installed = installed_versions()
+        for name in ("jax", "orbax-checkpoint"):
+            if _release(versions.get(name, "0")) > _release(installed.get(name, "0")):
+                self.say(
+                    f"warning: checkpoint written with {name} {versions[name]}, installed {installed[name]}"
+                )
+
+
+def refuse_differences(what: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """UsageError that lists where two nested dicts differ, by dotted path."""
+    a, b = flatten(stored), flatten(wanted)
+    lines = [
+        f"{name}: {a.get(name, 'absent')!r} stored, {b.get(name, 'absent')!r} now"
+        for name in sorted({*a, *b})
+        if a.get(name, "absent") != b.get(name, "absent")
+    ]
+    if lines:
+        raise UsageError(f"{what} differs; start a new run or undo the change: " + "; ".join(lines))
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one dict with dotted paths."""
+    out: dict[str, Any] = {}
+    for key, value in tree.items():
+        out |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return out
+
+
+def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
+    import jax
+
+    return [(jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

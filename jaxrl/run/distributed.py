@@ -1,0 +1,69 @@
+"""Several processes that run one program: what differs from one process, and only that.
+
+Every process calls the same functions in the same order. Process 0 writes the run folder; checkpoints are
+written by all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Sharding
+
+from jaxrl.core.types import PyTree
+
+
+def initialize(coordinator: str, processes: int, index: int, timeout_s: int = 60) -> None:
+    """Joins `processes` processes at `coordinator` ("host:port"); call before anything asks for devices."""
+    jax.distributed.initialize(
+        coordinator, num_processes=processes, process_id=index, initialization_timeout=timeout_s
+    )
+
+
+def several() -> bool:
+    """Whether this is one of several processes."""
+    return jax.process_count() > 1
+
+
+def is_primary() -> bool:
+    """Whether this process writes the run folder."""
+    return jax.process_index() == 0
+
+
+def put(tree: PyTree, sharding: Sharding) -> PyTree:
+    """Global arrays from leaves that every process holds in full."""
+
+    def place(x: Any) -> jax.Array:
+        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+    if not several():
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(place, tree)
+
+
+def fetch(tree: PyTree) -> PyTree:
+    """Numpy arrays of global arrays, in every process; waits for the devices."""
+    if not several():
+        return jax.device_get(tree)
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
+def agree(value: int) -> int:
+    """The largest `value` over all processes."""
+    if not several():
+        return value
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.process_allgather(np.int32(value)).max())
+
+
+def barrier(name: str) -> None:
+    """Waits until every process is here."""
+    if several():
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(name)

@@ -1,0 +1,131 @@
+"""Updates of one member, counted, averaged, and stopped at the first number that is not finite.
+
+A member's `Window` travels with its state: sums of the metrics since the last log point, and for every
+watched quantity the index of the first update that broke it. Functions are of one member, inside the compiled
+program, unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.types import Algorithm, Array, Mean, PyTree
+
+UNWATCHED = ("vec", "buffer", "key")  # simulators may hold sentinels, and buffers are too large to read
+
+
+class Window(NamedTuple):
+    """metrics: name -> sums since the last log point; first_bad: name -> int32[], -1 while finite."""
+
+    metrics: dict[str, Mean]
+    first_bad: dict[str, Any]
+
+
+class Step:
+    """`algorithm.step` with metrics as `Mean`s, traced once however many programs call it.
+
+    names: metric names in the order in which the algorithm lists them (a traced dict is sorted), known after
+    the first trace. That order decides which of several quantities broken by one update is named.
+    """
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self.names: tuple[str, ...] = ()
+
+        def step(state: PyTree, hyper: PyTree, data: PyTree) -> tuple[PyTree, dict[str, Mean]]:
+            state, metrics = algorithm.step(state, hyper, data)
+            self.names = tuple(metrics)
+            return state, {name: _as_mean(value) for name, value in metrics.items()}
+
+        self.call = jax.jit(step)
+
+
+def empty_window(step: Step, state: PyTree, hyper: PyTree, data: PyTree) -> Window:
+    """Zero sums and no broken quantity; arguments may be `jax.ShapeDtypeStruct`s of one member."""
+    after, metrics = jax.eval_shape(step.call, state, hyper, data)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
+    return Window(zeros, {name: jnp.full((), -1, jnp.int32) for name in [*metrics, *watched(after)]})
+
+
+def advance(
+    step: Step, freeze: bool
+) -> Callable[[PyTree, Window, PyTree, Array, PyTree, Array, Array], tuple[PyTree, Window]]:
+    """One member's `count` updates: `(state, window, hyper, live, data, count, fresh) -> (state, window)`.
+
+    count: int32[], dynamic, so that one program serves every distance to the next log point and the numbers
+    cannot depend on how updates are grouped. fresh: bool[], whether the sums start anew. live: bool[], False
+    for padding. With `freeze` a member does nothing after its first broken update; under a lane wider than
+    one this selects over its whole state at every update.
+    """
+
+    def member(
+        state: PyTree, window: Window, hyper: PyTree, live: Array, data: PyTree, count: Array, fresh: Array
+    ) -> tuple[PyTree, Window]:
+        metrics = jax.tree.map(lambda x: jnp.where(fresh, jnp.zeros_like(x), x), window.metrics)
+
+        def going(carry: tuple[Array, PyTree, Window]) -> Array:
+            i, _, window = carry
+            return (i < count) & live & is_good(window.first_bad) if freeze else i < count
+
+        def body(carry: tuple[Array, PyTree, Window]) -> tuple[Array, PyTree, Window]:
+            i, before, window = carry
+            state, new = step.call(before, hyper, data)
+            first_bad = mark(window.first_bad, broken(state, new), before.updates)
+            return i + 1, state, Window(jax.tree.map(jnp.add, window.metrics, new), first_bad)
+
+        start = (jnp.zeros((), jnp.int32), state, Window(metrics, window.first_bad))
+        _, state, window = jax.lax.while_loop(going, body, start)
+        return state, window
+
+    return member
+
+
+def is_good(first_bad: dict[str, Array]) -> Array:
+    """bool[], whether nothing broke yet."""
+    return jnp.all(jnp.stack(list(first_bad.values())) < 0)
+
+
+def mark(first_bad: dict[str, Array], now: dict[str, Array], update: Array) -> dict[str, Array]:
+    """Records `update` for the quantities that are broken `now` and were not before."""
+    return {name: jnp.where((bad < 0) & now[name], update, bad) for name, bad in first_bad.items()}
+
+
+def broken(state: PyTree, metrics: dict[str, Mean]) -> dict[str, Array]:
+    """Name -> bool[]: metrics and parameters that are not finite, other state that is NaN."""
+    found = {name: ~jnp.all(jnp.isfinite(value.total)) for name, value in metrics.items()}
+    for name, leaves in watched(state).items():
+        bad = [jnp.any(~jnp.isfinite(x) if finite else jnp.isnan(x)) for x, finite in leaves]
+        found[name] = jnp.any(jnp.stack(bad))
+    return found
+
+
+def watched(state: PyTree) -> dict[str, list[tuple[Any, bool]]]:
+    """Top-level field -> its floating leaves, each with whether infinity is refused too (parameters)."""
+    found: dict[str, list[tuple[Any, bool]]] = {}
+    for path, x in jax.tree_util.tree_leaves_with_path(state):
+        name = jax.tree_util.keystr(path[:1], simple=True)
+        if name not in UNWATCHED and jnp.issubdtype(x.dtype, jnp.floating):
+            found.setdefault(name, []).append((x, "params" in jax.tree_util.keystr(path)))
+    return found
+
+
+def parameters(state: PyTree) -> dict[str, list[Any]]:
+    """Top-level field -> its parameter leaves, which a checkpoint must hold finite."""
+    named = {name: [x for x, finite in leaves if finite] for name, leaves in watched(state).items()}
+    return {name: leaves for name, leaves in named.items() if leaves}
+
+
+def diverged(first_bad: dict[str, np.ndarray]) -> np.ndarray:
+    """bool[B] on the host: members of which any quantity broke."""
+    return np.any(np.stack(list(first_bad.values())) >= 0, axis=0)
+
+
+def _as_mean(value: Any) -> Mean:
+    """Scalars and vectors count once per update."""
+    if isinstance(value, Mean):
+        return Mean(jnp.asarray(value.total, jnp.float32), jnp.asarray(value.count, jnp.float32))
+    return Mean(jnp.asarray(value, jnp.float32), jnp.ones((), jnp.float32))

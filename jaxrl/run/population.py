@@ -1,0 +1,219 @@
+"""Members on devices: padding, placing, compiled programs, fetching.
+
+Results do not depend on the number of devices or processes, because members run in lanes of fixed width
+(`core.spmd.map_population`). Padding repeats member 0 and is dropped again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream
+from jaxrl.core.spmd import P, map_population, mesh
+from jaxrl.core.types import Algorithm, Array, Key, PyTree
+from jaxrl.run import distributed, guard
+from jaxrl.run.checkpoint import Checkpoints
+
+Evaluate = Callable[[Key, PyTree, PyTree, PyTree], dict[str, Array]]
+
+
+@dataclass(frozen=True)
+class Population:
+    """`size` members in lanes of `lane`, over the devices of `mesh`."""
+
+    size: int
+    lane: int
+    mesh: Mesh
+
+    @classmethod
+    def create(cls, size: int, lane: int, devices: Sequence[Any] | None) -> Population:
+        """Over `devices` (default: all), but over no more of them than there are lanes.
+
+        Raises UsageError where `lane` does not divide `size`.
+        """
+        if lane < 1 or size % lane:
+            divisors = [d for d in range(1, size + 1) if size % d == 0]
+            raise UsageError(f"lane: {lane} does not divide the {size} members; use one of {divisors}")
+        devices = list(jax.devices() if devices is None else devices)
+        if jax.process_count() == 1:
+            devices = devices[: size // lane]
+        return cls(size, lane, mesh("pop", devices))
+
+    @property
+    def padded(self) -> int:
+        """Members that the devices run."""
+        block = self.mesh.size * self.lane
+        return -(-self.size // block) * block
+
+    @property
+    def live(self) -> np.ndarray:
+        """bool[padded], False for padding."""
+        return np.arange(self.padded) < self.size
+
+    @property
+    def spread(self) -> NamedSharding:
+        """Leading axis over the devices."""
+        return NamedSharding(self.mesh, P("pop"))
+
+    @property
+    def everywhere(self) -> NamedSharding:
+        """A copy on every device."""
+        return NamedSharding(self.mesh, P())
+
+    def map(
+        self, member: Callable[..., PyTree], shared: Sequence[int] = (), donate: Sequence[int] = ()
+    ) -> Callable[..., PyTree]:
+        """`member` over the population, compiled; arguments in `shared` have no population axis."""
+        return jax.jit(map_population(member, self.mesh, self.lane, shared), donate_argnums=tuple(donate))
+
+    def put(self, tree: PyTree) -> PyTree:
+        """Leaves `[size, ...]`, held in full by every process, padded and spread over the devices."""
+        index = np.where(self.live, np.arange(self.padded), 0)
+        padded = jax.tree.map(lambda x: x if self.padded == self.size else x[index], tree)
+        return distributed.put(padded, self.spread)
+
+    def share(self, tree: PyTree) -> PyTree:
+        """Leaves copied to every device."""
+        return distributed.put(tree, self.everywhere)
+
+    def drop(self, tree: PyTree) -> PyTree:
+        """Leaves `[padded, ...]` without the padding."""
+        if self.padded == self.size:
+            return tree
+        return jax.jit(lambda t: jax.tree.map(lambda x: x[: self.size], t))(tree)
+
+    def pad(self, tree: PyTree) -> PyTree:
+        """Inverse of `drop`, for global arrays."""
+        if self.padded == self.size:
+            return tree
+        index = np.where(self.live, np.arange(self.padded), 0)
+        return jax.jit(lambda t: jax.tree.map(lambda x: x[index], t), out_shardings=self.spread)(tree)
+
+
+class Members:
+    """The members of one run: their placed arguments and the three programs over them.
+
+    Arguments as in `train`. Raises UsageError where keys, hypers or data have no population axis.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        evaluate: Evaluate | None,
+        population: Population,
+        keys: Array,
+        hypers: PyTree,
+        data: PyTree,
+        shared_data: bool,
+        freeze: bool,
+    ) -> None:
+        hypers, data = as_arrays(hypers), as_arrays(data)
+        check_axis("hypers", hypers, population.size)
+        if not shared_data:
+            check_axis("data", data, population.size)
+        self.population, self.shared_data = population, shared_data
+        self.step = guard.Step(algorithm)
+        self._identity = {
+            "lane": population.lane,
+            "members": population.size,
+            "prng": str(jax.random.key_impl(keys)),
+            "keys": hashlib.sha256(np.asarray(jax.random.key_data(keys)).tobytes()).hexdigest()[:16],
+            "hypers": {
+                jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(x).tolist()
+                for path, x in jax.tree_util.tree_leaves_with_path(hypers)
+            },
+        }
+
+        def first(key: Key, hyper: PyTree, data: PyTree) -> PyTree:
+            return algorithm.init(jax.random.split(key)[0], hyper, data)
+
+        one = (_member(keys), _member(hypers), data if shared_data else _member(data))
+        self._state = jax.eval_shape(first, *one)
+        missing = [name for name in ("key", "updates") if not hasattr(self._state, name)]
+        if missing:
+            raise UsageError(f"Algorithm.init: the state has no field {' and no field '.join(missing)}")
+        self._window = guard.empty_window(self.step, self._state, *one[1:])
+        self.keys, self.hypers = population.put(keys), population.put(hypers)
+        self.data = population.share(data) if shared_data else population.put(data)
+        self._live = distributed.put(population.live, population.spread)
+        common = (lambda *positions: positions) if shared_data else (lambda _, *positions: positions)
+        self._init = population.map(first, common(2))
+        self._advance = population.map(guard.advance(self.step, freeze), common(4, 5, 6), donate=(0,))
+        self._evaluate = None
+        if evaluate is not None:
+
+            def measure(key: Key, state: PyTree, hyper: PyTree, data: PyTree, update: Array) -> PyTree:
+                return evaluate(stream(jax.random.split(key)[1], update), state, hyper, data)
+
+            self._evaluate = population.map(measure, common(3, 4))
+
+    def init(self) -> PyTree:
+        """States `[padded, ...]` at the start."""
+        return self._init(self.keys, self.hypers, self.data)
+
+    def empty_window(self) -> guard.Window:
+        """Windows `[padded, ...]` at the start."""
+        n = self.population.padded
+        blank = jax.tree.map(lambda x: np.broadcast_to(np.asarray(x), (n, *x.shape)), self._window)
+        return distributed.put(blank, self.population.spread)
+
+    def advance(
+        self, state: PyTree, window: guard.Window, count: int, fresh: bool
+    ) -> tuple[PyTree, guard.Window]:
+        """`count` updates of every member; `state` is donated. See `guard.advance`."""
+        args = (state, window, self.hypers, self._live, self.data, np.int32(count), np.bool_(fresh))
+        return self._advance(*args)
+
+    def evaluate(self, state: PyTree, update: int) -> dict[str, Array] | None:
+        """What `evaluate` returns, `[padded, ...]`; None where there is nothing to evaluate."""
+        if self._evaluate is None:
+            return None
+        return self._evaluate(self.keys, state, self.hypers, self.data, np.int32(update))
+
+    def fetch(self, tree: PyTree) -> PyTree:
+        """Numpy leaves `[size, ...]`, in every process; waits for the devices."""
+        return jax.tree.map(lambda x: x[: self.population.size], distributed.fetch(tree))
+
+    def restore(self, checkpoints: Checkpoints, step: int, manifest: dict) -> tuple[PyTree, guard.Window]:
+        """State and windows `[padded, ...]` of a verified checkpoint."""
+        population = self.population
+        even = population.padded == population.size
+        sharding = population.spread if even else population.everywhere
+        like = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((population.size, *x.shape), x.dtype, sharding=sharding),
+            {"state": self._state, "window": self._window},
+        )
+        tree = population.pad(checkpoints.restore(step, manifest, like))
+        return tree["state"], tree["window"]
+
+    def identity(self) -> dict[str, Any]:
+        """What decides about the numbers: lane, keys, hyper-parameters."""
+        return self._identity
+
+
+def _member(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)
+
+
+def as_arrays(tree: PyTree) -> PyTree:
+    """Leaves as strongly typed jax arrays: Python numbers would make weak types and a second trace."""
+    return jax.tree.map(lambda x: x if isinstance(x, Array) else jnp.asarray(np.asarray(x)), tree)
+
+
+def check_axis(name: str, tree: PyTree, size: int) -> None:
+    """UsageError where a leaf lacks the population axis `[size, ...]`."""
+    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+        if x.ndim == 0 or x.shape[0] != size:
+            leaf = name + jax.tree_util.keystr(path)
+            raise UsageError(
+                f"{leaf}: shape {x.shape} has no population axis of {size} members; give one value per member"
+            )

@@ -1,0 +1,164 @@
+"""Sweeps: many configurations and seeds as few compiled programs.
+
+What changes shapes or branches (the static part) makes a compile bucket; inside a bucket hyper-parameters and
+seeds lie on one population axis.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import streams
+from jaxrl.core.tree import tree_take
+from jaxrl.core.types import Algorithm, Array, PyTree
+from jaxrl.run.config import nearest
+from jaxrl.run.population import Evaluate, as_arrays
+from jaxrl.run.train import Trained, train
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One configuration and seed of a sweep.
+
+    index: position in the `members` of the sweep. seed: index of the seed. bucket: the population in which it
+    was trained, at `position`.
+    """
+
+    index: int
+    seed: int
+    static: Any
+    hyper: Any
+    bucket: Trained
+    position: int
+
+    @property
+    def state(self) -> PyTree:
+        """Its state, without a population axis."""
+        return tree_take(self.bucket.state, self.position)
+
+    @property
+    def update(self) -> np.ndarray:
+        """int[L], updates done at each log point."""
+        return self.bucket.update
+
+    @property
+    def history(self) -> dict[str, np.ndarray]:
+        """Name -> float32[L, ...]."""
+        return {name: x[:, self.position] for name, x in self.bucket.history.items()}
+
+    @property
+    def first_bad(self) -> dict[str, int]:
+        """Quantity -> index of the first update that made it non-finite, -1 if none did."""
+        return {name: int(x[self.position]) for name, x in self.bucket.first_bad.items()}
+
+
+def member_keys(seed: int, seeds: int) -> Array:
+    """Keys `[seeds]`; entry `i` depends on the root seed and `i` only."""
+    if seeds < 1:
+        raise UsageError(f"seeds: must be >= 1, got {seeds}")
+    return streams(jax.random.key(seed), seeds)
+
+
+def expand(config: Any, grid: dict[str, Sequence[Any]]) -> list[Any]:
+    """Every combination of the grid's values put into `config`, the last path varying fastest.
+
+    grid: dotted path -> values. UsageError names a path that does not exist and the nearest one.
+    """
+    for path, values in grid.items():
+        if len(values) == 0:
+            raise UsageError(f"grid: {path} has no values")
+    points = itertools.product(*grid.values())
+    return [_replace_all(config, dict(zip(grid, point, strict=True))) for point in points]
+
+
+def sweep(
+    make: Callable[[Any], Algorithm],
+    members: Sequence[tuple[Hashable, PyTree]],
+    *,
+    seeds: int,
+    seed: int = 0,
+    data: PyTree,
+    updates: int,
+    evaluate: Callable[[Any], Evaluate] | None = None,
+    stage: str = "train",
+    **options: Any,
+) -> list[Member]:
+    """Trains every `(static, hyper)` with `seeds` seeds; the result is ordered by member, then seed.
+
+    make: the algorithm of a static part. evaluate: its evaluation. data: shared by all. options: as `train`.
+    Members of one static part are one bucket: one program, and one stage of the run folder where there is one
+    (`stage`, or `stage-<i>` where there are several).
+    """
+    if not members:
+        raise UsageError("members: a sweep needs at least one (static, hyper)")
+    keys = member_keys(seed, seeds)
+    buckets: dict[Hashable, list[int]] = {}
+    for index, (static, _) in enumerate(members):
+        buckets.setdefault(static, []).append(index)
+    found: dict[tuple[int, int], Member] = {}
+    for number, (static, indices) in enumerate(buckets.items()):
+        hypers = [members[i][1] for i in indices]
+        trained = train(
+            make(static),
+            keys[np.tile(np.arange(seeds), len(indices))],
+            stack_hypers(hypers, seeds),
+            data,
+            updates=updates,
+            evaluate=None if evaluate is None else evaluate(static),
+            stage=stage if len(buckets) == 1 else f"{stage}-{number}",
+            labels=_labels(hypers, seeds),
+            **options,
+        )
+        for position, (index, s) in enumerate(itertools.product(indices, range(seeds))):
+            found[index, s] = Member(index, s, static, members[index][1], trained, position)
+    return [found[index, s] for index in range(len(members)) for s in range(seeds)]
+
+
+def stack_hypers(hypers: Sequence[PyTree], seeds: int) -> PyTree:
+    """Leaves `[len(hypers) * seeds, ...]`, each hyper repeated for its seeds."""
+    rows = [jax.tree.map(np.asarray, as_arrays(h)) for h in hypers]
+    try:
+        return jax.tree.map(lambda *x: np.repeat(np.stack(x), seeds, axis=0), *rows)
+    except ValueError as error:
+        raise UsageError(
+            f"hyper: members of one static part differ in structure or shape ({error})"
+        ) from error
+
+
+def _labels(hypers: Sequence[PyTree], seeds: int) -> list[str]:
+    """`seed 3`, followed by the hyper-parameters in which members differ."""
+    rows = [
+        {
+            jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(x).tolist()
+            for path, x in jax.tree_util.tree_leaves_with_path(hyper)
+        }
+        for hyper in hypers
+    ]
+    varying = [name for name in rows[0] if any(row[name] != rows[0][name] for row in rows)]
+    texts = [", ".join(f"{name}={row[name]:g}" for name in varying) for row in rows]
+    return [f"seed {s} ({text})" if text else f"seed {s}" for text in texts for s in range(seeds)]
+
+
+def _replace_all(config: Any, values: dict[str, Any]) -> Any:
+    for path, value in values.items():
+        config = _replace(config, path.split("."), value, path)
+    return config
+
+
+def _replace(config: Any, parts: list[str], value: Any, path: str) -> Any:
+    names = [f.name for f in dataclasses.fields(config)] if dataclasses.is_dataclass(config) else []
+    if parts[0] not in names:
+        raise UsageError(f"grid: {path}: no field {parts[0]!r}; {nearest(parts[0], names)}")
+    inner = getattr(config, parts[0])
+    if len(parts) > 1:
+        value = _replace(inner, parts[1:], value, path)
+    elif isinstance(inner, float) and type(value) is int:
+        value = float(value)
+    return dataclasses.replace(config, **{parts[0]: value})

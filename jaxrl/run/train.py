@@ -1,0 +1,456 @@
+"""The driver: one compiled program of updates, and a host loop that logs, evaluates, saves and stops.
+
+A run is a population of `B` members; a solo run has `B = 1`. Legend: `L` log points. The host decides how
+many updates run between two looks at the clock; the numbers do not depend on it, because logging, evaluation
+and checkpoint points are fixed by the schedule, and the program is the same for every count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import NumericalFailure, Preempted, UsageError
+from jaxrl.core.types import Algorithm, Array, PyTree
+from jaxrl.run import debug, distributed, guard, signals
+from jaxrl.run.checkpoint import Checkpoints, refuse_differences
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.log import CacheHits, Clock, Heartbeat, History, Pace, Reporter, averages, member_values
+from jaxrl.run.population import Evaluate, Members, Population
+
+OnNonFinite = Literal["freeze", "stop", "ignore"]
+LOG_POINTS = 200  # unless the caller says otherwise
+CHECKPOINTS = 10
+CALL_S = 1.0  # aim between two looks of the host: short enough for a signal, long enough to cost nothing
+
+
+class Trained(NamedTuple):
+    """What a stage leaves.
+
+    state: leaves `[B, ...]`. history: name -> float32[L, B, ...], NaN where a number is absent or not finite.
+    update: int[L], how many updates were done at each log point. first_bad: quantity -> int[B], index of the
+    first update that made it non-finite, -1 if none did.
+    """
+
+    state: PyTree
+    history: dict[str, np.ndarray]
+    update: np.ndarray
+    first_bad: dict[str, np.ndarray]
+
+    @property
+    def diverged(self) -> np.ndarray:
+        """bool[B], members of which any quantity was not finite."""
+        return np.any(np.stack(list(self.first_bad.values())) >= 0, axis=0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When what happens, in updates done; independent of how updates are grouped into calls."""
+
+    updates: int
+    log_every: int
+    eval_every: int | None
+    checkpoint_every: int | None
+
+    def __post_init__(self) -> None:
+        for name in ("updates", "log_every", "eval_every", "checkpoint_every"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UsageError(f"{name}: must be an integer >= 1, got {value!r}")
+
+    def logs(self, update: int) -> bool:
+        """Whether metrics are recorded after `update` updates."""
+        return update % self.log_every == 0 or update == self.updates or self.evaluates(update)
+
+    def evaluates(self, update: int) -> bool:
+        """Whether members are evaluated after `update` updates."""
+        return update == self.updates or (self.eval_every is not None and update % self.eval_every == 0)
+
+    def saves(self, update: int) -> bool:
+        """Whether a checkpoint is due after `update` updates."""
+        every = self.checkpoint_every
+        return every is not None and (update == self.updates or update % every == 0)
+
+    def following(self, update: int) -> int:
+        """The next update count, after `update`, at which any of them happens."""
+        periods = [p for p in (self.log_every, self.eval_every, self.checkpoint_every) if p is not None]
+        return min(self.updates, *(update + p - update % p for p in periods))
+
+
+def train(
+    algorithm: Algorithm,
+    keys: Array,
+    hypers: PyTree,
+    data: PyTree,
+    *,
+    updates: int,
+    folder: RunFolder | None = None,
+    stage: str = "train",
+    evaluate: Evaluate | None = None,
+    eval_every: int | None = None,
+    log_every: int | None = None,
+    checkpoint_every: int | None = None,
+    lane: int = 1,
+    devices: Sequence[Any] | None = None,
+    on_nonfinite: OnNonFinite = "freeze",
+    shared_data: bool = True,
+    env_steps_per_update: int | None = None,
+    chunk: int | None = None,
+    progress: bool = True,
+    labels: Sequence[str] | None = None,
+) -> Trained:
+    """Trains `B` members for `updates` updates each; with a folder, continues where its checkpoints end.
+
+    keys: `[B]` typed. hypers: leaves `[B, ...]`. data: shared, or leaves `[B, ...]` with `shared_data=False`.
+    evaluate: `(key, state, hyper, data) -> dict of arrays` for one member, at multiples of `eval_every` and
+        at the end; its key depends on the member and the update only.
+    log_every: metrics are averaged over that many updates (default: 200 log points).
+    checkpoint_every: default ten checkpoints where there is a folder.
+    lane: members that run as one batch; results depend on it, and on nothing else about the machine's size.
+    devices: default all. chunk: fixed number of updates between two looks of the host (default: about 1 s).
+    on_nonfinite: "freeze" stops a diverged member and goes on with the others, "stop" raises
+        NumericalFailure at once, "ignore" only reports. Inside `folder.session()` frozen members make the
+        session end with NumericalFailure, after everything was saved; elsewhere read `Trained.first_bad`.
+    labels: what to call the members in messages.
+
+    Raises UsageError for what cannot be run, CorruptCheckpoint, StorageError, and Preempted after SIGTERM or
+    SIGINT with a verified checkpoint.
+    """
+    _check_options(folder, evaluate, eval_every, checkpoint_every, on_nonfinite, chunk)
+    if folder is not None:
+        folder.writes = distributed.is_primary()
+        checkpoint_every = checkpoint_every or _per(updates, CHECKPOINTS)
+    schedule = Schedule(updates, log_every or _per(updates, LOG_POINTS), eval_every, checkpoint_every)
+    population = Population.create(_size(keys), lane, devices)
+    members = Members(
+        algorithm, evaluate, population, keys, hypers, data, shared_data, on_nonfinite == "freeze"
+    )
+    names = list(labels) if labels is not None else [f"seed {i}" for i in range(population.size)]
+    driver = _Driver(members, schedule, folder, stage, on_nonfinite, env_steps_per_update, names)
+    if folder is not None and folder.debug_nan:
+        driver.replay(folder.resume_from)
+    with contextlib.ExitStack() as stack:
+        if folder is not None and not folder.in_session:
+            stack.enter_context(folder.session())
+            stack.callback(folder.failures.clear)  # `first_bad` tells the caller, who is right here
+        return driver.run(chunk, progress)
+
+
+class _Call(NamedTuple):
+    """A dispatched call whose numbers the host has not looked at yet."""
+
+    update: int
+    count: int
+    window: guard.Window
+    evaluated: dict[str, Array] | None
+
+
+class _Driver:
+    """One stage: members, schedule, and the records that the host keeps."""
+
+    def __init__(
+        self,
+        members: Members,
+        schedule: Schedule,
+        folder: RunFolder | None,
+        stage: str,
+        on_nonfinite: OnNonFinite,
+        env_steps: int | None,
+        labels: list[str],
+    ) -> None:
+        self.members, self.schedule, self.folder, self.stage = members, schedule, folder, stage
+        self.on_nonfinite, self.env_steps, self.labels = on_nonfinite, env_steps, labels
+        self.messages: dict[int, str] = {}
+        self.history, self.clock, self.pace = History(), Clock(), Pace()
+        self.heartbeat = Heartbeat(folder)
+        say = _print if folder is None else folder.say
+        self.reporter = Reporter(say, stage, schedule.updates, env_steps)
+        self.checkpoints = None
+        if folder is not None:
+            self.checkpoints = Checkpoints(folder.checkpoints / stage, say=self.reporter.line)
+
+    # ----------------------------------------------------------------------------------------- the loop
+
+    def run(self, chunk: int | None, progress: bool) -> Trained:
+        """The whole stage, from its last checkpoint or from the start."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.reporter.running(progress))
+            stop = signals.Stop()
+            if self.folder is not None:
+                stop = stack.enter_context(signals.catch(self.folder.say))
+            update, state, window = self.resume() or (0, None, None)
+            state, window = self.loop(update, state, window, stop, chunk)
+        if self.folder is not None and self.on_nonfinite != "ignore":
+            self.folder.failures.extend(self.messages.values())
+        update, history = self.history.arrays()
+        first_bad = self.members.fetch(window.first_bad)
+        return Trained(self.members.population.drop(state), history, update, first_bad)
+
+    def loop(
+        self, update: int, state: PyTree, window: guard.Window | None, stop: signals.Stop, chunk: int | None
+    ) -> tuple[PyTree, guard.Window]:
+        """Calls of `advance` up to the last update; the host looks at one call while the next one runs."""
+        schedule, members = self.schedule, self.members
+        pending: _Call | None = None
+        compiled, stride = False, 0
+        self.started = time.monotonic()
+        with CacheHits() as cache:
+            if update < schedule.updates:
+                self.reporter.line("compiling")
+                self.reporter.now("compiling")
+            if state is None or window is None:
+                state, window = members.init(), members.empty_window()
+            while update < schedule.updates:
+                stride = chunk or self.stride(stride)
+                count = min(schedule.following(update) - update, stride)
+                state, window = members.advance(state, window, count, fresh=schedule.logs(update))
+                update += count
+                if not compiled:
+                    self.reporter.line(f"{cache.describe()} in {time.monotonic() - self.started:.1f} s")
+                    compiled, self.started = True, time.monotonic()
+                evaluated = members.evaluate(state, update) if schedule.evaluates(update) else None
+                self.look(pending)
+                pending = _Call(update, count, window, evaluated)
+                stopping = distributed.agree(stop.signal or 0)
+                if stopping or schedule.saves(update):
+                    self.look(pending)
+                    pending = None
+                    self.save(update, state, window)
+                if stopping:
+                    raise self.preempted(update, stopping)
+            self.look(pending)
+        return state, window
+
+    def stride(self, last: int) -> int:
+        """How many updates to dispatch at once, so that a call takes about `CALL_S`; grows step by step."""
+        if distributed.several():
+            return self.schedule.updates  # every process must cut the run in the same places
+        if self.pace.seconds is None:
+            return 1
+        return max(1, min(4 * last, int(CALL_S / max(self.pace.seconds, 1e-9))))
+
+    def look(self, call: _Call | None) -> None:
+        """Waits for a call; records a log point, members that diverged, and progress."""
+        if call is None:
+            return
+        window: guard.Window = self.members.fetch(call.window)
+        now = time.monotonic()
+        self.pace.add(call.count, now - self.started)
+        self.started = now
+        self.note_diverged(window.first_bad)
+        values: dict[str, Any] = {}
+        if self.schedule.logs(call.update):
+            values = self.record(call, window)
+        self.reporter.progress(call.update, self.pace, len(self.messages), values)
+        self.heartbeat.beat(update=call.update, updates_total=self.schedule.updates, stage=self.stage)
+        if self.messages and self.on_nonfinite == "stop":
+            raise NumericalFailure("\n".join(self.messages.values()))
+
+    def record(self, call: _Call, window: guard.Window) -> dict[str, Any]:
+        """One line of metrics.jsonl and one row of the history."""
+        values, bad = averages(window.metrics, self.members.step.names)
+        if call.evaluated is not None:
+            found = self.members.fetch(call.evaluated)
+            frozen = guard.diverged(window.first_bad) if self.on_nonfinite == "freeze" else None
+            for name, x in found.items():
+                if name in values:
+                    raise UsageError(f"evaluate: {name!r} is also a training metric; rename one of them")
+                values[name], broken = member_values(x, frozen)
+                bad += [name] if broken else []
+        record: dict[str, Any] = {"stage": self.stage, "update": call.update}
+        if self.env_steps is not None:
+            record["env_steps"] = call.update * self.env_steps
+        record |= self.clock.read() | values
+        self.history.add(record)
+        if self.folder is not None:
+            self.folder.log(record | ({"nonfinite": bad} if bad else {}))
+        return values
+
+    # -------------------------------------------------------------------------------------- divergence
+
+    def note_diverged(self, first_bad: dict[str, np.ndarray]) -> None:
+        """Says once per member which quantity broke first, and how to look into it."""
+        for member in _members(guard.diverged(first_bad)):
+            if member in self.messages:
+                continue
+            name, update = self.first_broken(first_bad, member)
+            run = self.stage if self.folder is None else self.folder.experiment
+            text = f"NonFinite: run {run}, {self.labels[member]}: '{name}' at update {update}"
+            if self.env_steps is not None:
+                text += f" (env step {update * self.env_steps:,})".replace(",", " ")
+            if self.checkpoints is not None:
+                last = self.last_finite(update)
+                start = "no finite checkpoint" if last is None else f"last finite checkpoint {last}"
+                text += f"; {start}; replay with --debug-nan --from {last or 0}"
+            self.messages[member] = text
+            self.reporter.line(text)
+
+    def first_broken(self, first_bad: dict[str, np.ndarray], member: int) -> tuple[str, int]:
+        """Quantity and update; of several broken by one update, the one that the algorithm lists first."""
+        order = [*self.members.step.names, *(n for n in first_bad if n not in self.members.step.names)]
+        found = {name: int(first_bad[name][member]) for name in order if first_bad[name][member] >= 0}
+        name = min(found, key=lambda n: found[n])
+        return name, found[name]
+
+    def last_finite(self, update: int) -> int | None:
+        """The newest checkpoint taken before the update with index `update`."""
+        steps = self.checkpoints.steps() if self.checkpoints is not None else []
+        return max((s for s in steps if s <= update), default=None)
+
+    def replay(self, start: int | str) -> None:
+        """Runs diverged members again with float checks and raises NumericalFailure with what they find.
+
+        start: a checkpoint's step, 0 for the very start, or "latest" for each member's last finite one.
+        Returns where no member of this stage diverged.
+        """
+        assert self.checkpoints is not None
+        newest = self.checkpoints.choose("latest-good")
+        suspects, found = range(self.members.population.size), {}
+        if newest is not None:
+            found = self.members.fetch(self.members.restore(self.checkpoints, *newest)[1].first_bad)
+            suspects = _members(guard.diverged(found))
+            if not suspects and newest[0] == self.schedule.updates:
+                return
+        reports = []
+        for member in suspects or range(self.members.population.size):
+            stop = self.first_broken(found, member)[1] + 1 if suspects and found else self.schedule.updates
+            step = start if isinstance(start, int) else self.last_finite(stop - 1) or 0
+            self.reporter.line(f"replaying {self.labels[member]} from update {step} with float checks")
+            if step > 0:
+                chosen = self.checkpoints.choose(step)
+                assert chosen is not None
+                state, _ = self.members.restore(self.checkpoints, *chosen)
+            else:
+                state = self.members.init()
+            reason = debug.find_nonfinite(self.members, state, member, step, stop)
+            reports += [f"{self.labels[member]}: {reason}"] if reason else []
+        raise NumericalFailure("\n".join(reports) or f"replay of {self.stage}: every number was finite")
+
+    # ------------------------------------------------------------------------------ checkpoint and resume
+
+    def save(self, update: int, state: PyTree, window: guard.Window) -> None:
+        """A checkpoint of all that the next update needs; keeps the last finite one of diverged members."""
+        if self.checkpoints is None:
+            return
+        drop = self.members.population.drop
+        first_bad = self.members.fetch(window.first_bad)
+        diverged = guard.diverged(first_bad)
+        protect = {self.last_finite(self.first_broken(first_bad, m)[1]) for m in _members(diverged)}
+        finite = {} if diverged.any() else guard.parameters(state)
+        self.checkpoints.save(
+            update,
+            drop({"state": state, "window": window}),
+            {"identity": self.identity(), "diverged": _members(diverged)},
+            finite=finite,
+            protect=frozenset(s for s in protect if s is not None),
+        )
+        self.heartbeat.beat(force=True, update=update, updates_total=self.schedule.updates, stage=self.stage)
+
+    def resume(self) -> tuple[int, PyTree, guard.Window] | None:
+        """`(update, state, window)` of the chosen checkpoint, records rewound to it; None at a start."""
+        if self.folder is None or self.checkpoints is None:
+            return None
+        self.describe_devices()
+        found = self.checkpoints.choose(self.folder.resume_from)
+        step = None if found is None else found[0]
+        if found is not None:
+            made_with = found[1]["meta"]["identity"]
+            refuse_differences(
+                f"{self.stage}: what checkpoint {step} was made with", made_with, self.identity()
+            )
+        self.checkpoints.discard_after(step)
+        for record in self.folder.rewind_metrics(self.stage, step or 0):
+            self.history.add(record)
+        records = self.folder.read_metrics()
+        if records:
+            self.clock = Clock(records[-1]["wall_s"], records[-1]["cpu_s"])
+        if found is None:
+            return None
+        state, window = self.members.restore(self.checkpoints, *found)
+        self.note_diverged(self.members.fetch(window.first_bad))
+        self.reporter.line(f"continuing after update {step} of {self.schedule.updates}")
+        return found[0], state, window
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to continue this run bit for bit."""
+        config = {} if self.folder is None else self.folder.config
+        own = {"config": config, "log_every": self.schedule.log_every, "on_nonfinite": self.on_nonfinite}
+        return own | self.members.identity()
+
+    def preempted(self, update: int, number: int) -> Preempted:
+        """The error that ends a run stopped by a signal, after its checkpoint was read back."""
+        assert self.checkpoints is not None and self.folder is not None
+        self.checkpoints.verify(update)
+        name = signal.Signals(number).name
+        return Preempted(
+            f"stopped by {name} after update {update}; checkpoint verified; continue with "
+            f"`jaxrl resume {self.folder.path}`",
+            number,
+        )
+
+    def describe_devices(self) -> None:
+        """Adds to meta.json what only jax knows."""
+        assert self.folder is not None
+        lanes = {**self.folder.meta.get("lane", {}), self.stage: self.members.population.lane}
+        self.folder.update_meta(
+            backend=jax.default_backend(),
+            devices=[str(d) for d in self.members.population.mesh.devices.flat],
+            processes=jax.process_count(),
+            x64=jax.config.read("jax_enable_x64"),
+            prng_impl=str(jax.random.key_impl(self.members.keys)),
+            lane=lanes,
+        )
+
+
+def _check_options(
+    folder: RunFolder | None,
+    evaluate: Evaluate | None,
+    eval_every: int | None,
+    checkpoint_every: int | None,
+    on_nonfinite: str,
+    chunk: int | None,
+) -> None:
+    if on_nonfinite not in get_args(OnNonFinite):
+        raise UsageError(f"on_nonfinite: {on_nonfinite!r} is none of {', '.join(get_args(OnNonFinite))}")
+    if folder is None and checkpoint_every is not None:
+        raise UsageError(
+            "checkpoint_every: there is no folder to write to; give folder=RunFolder.create(...)"
+        )
+    if evaluate is None and eval_every is not None:
+        raise UsageError("eval_every: there is nothing to evaluate; give evaluate=...")
+    if chunk is not None and chunk < 1:
+        raise UsageError(f"chunk: must be >= 1, got {chunk}")
+    if jax.config.read("jax_enable_x64"):
+        raise UsageError("jax_enable_x64: runs are float32; switch it off, float64 is for theory/ only")
+
+
+def _size(keys: Array) -> int:
+    if not isinstance(keys, jax.Array) or not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
+        raise UsageError("keys: must be typed, from jax.random.key; member_keys(seed, seeds) makes them")
+    if keys.ndim != 1 or keys.shape[0] < 1:
+        raise UsageError(
+            f"keys: shape {keys.shape} is not [B] with B >= 1; member_keys(seed, seeds) makes them"
+        )
+    return keys.shape[0]
+
+
+def _members(mask: np.ndarray) -> list[int]:
+    return np.flatnonzero(mask).tolist()
+
+
+def _per(updates: int, points: int) -> int:
+    """Period that gives about `points` points, never more."""
+    return -(-max(updates, 1) // points)
+
+
+def _print(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
