@@ -1,35 +1,57 @@
 """What an environment is: one protocol, and optional capabilities each its own protocol.
 
-Rules: `step` never resets and never counts time; every number is a leaf of `Params`, every size a field of the
-environment object; no leaf is derived from others; float outputs have the dtype of the float parameters; one
-environment, no batch axis.
+Rules, checked by `jaxrl.envs.check.check_env`:
+
+E1   `step` never resets and never counts time; both happen in the rollout.
+E2   Sizes and Python control flow are fields of the environment, every number is a leaf of `Params`.
+E3   No leaf of `Params` is derived from others.
+E4   `step` returns a state identical to its input in structure, shapes, dtypes and weak types.
+E5   One environment, no batch axis.
+E6   Keys are typed, one fresh key per call, never stored in the state.
+E7   Float outputs have the dtype of the float leaves of `Params`; integers are int32, pixels uint8.
+E8   Stochastic observations are drawn inside `reset` and `step`.
+E9   `terminated` is part of the MDP; a limit for convenience is a truncation.
+E10  `info` has fixed keys and never carries bookkeeping.
+E11  Gradients are not stopped.
+E12  No host randomness, no side effects, no mutation of `self`.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+import jax
+import jax.numpy as jnp
+
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Array, Key, PyTree, Step
 
 
 class Env(Protocol):
-    """A frozen dataclass: hashable, compared by value, holds no arrays.
-
-    reward_dim: None for rewards of shape (), m for rewards of shape [m].
-    """
+    """A frozen dataclass: hashable, compared by value, holds no arrays."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """For people; not an identifier."""
+        ...
+
     @property
-    def observation_space(self) -> Space: ...
+    def observation_space(self) -> Space:
+        """Static shapes and dtypes, nested as the observations are."""
+        ...
+
     @property
-    def action_space(self) -> Space: ...
+    def action_space(self) -> Space:
+        """Static shapes and dtypes."""
+        ...
+
     @property
-    def reward_dim(self) -> int | None: ...
+    def reward_dim(self) -> int | None:
+        """None for rewards of shape (), m for rewards of shape [m]."""
+        ...
 
     def default_params(self) -> PyTree:
-        """A pytree of strongly typed arrays."""
+        """A pytree of strongly typed arrays, floats in the default float dtype."""
         ...
 
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
@@ -45,46 +67,95 @@ class Env(Protocol):
 class SamplesParams(Protocol):
     """Procedural distributions, domain randomisation, meta-learning."""
 
-    def sample_params(self, key: Key) -> PyTree: ...
+    def sample_params(self, key: Key) -> PyTree:
+        """One task."""
+        ...
 
 
 @runtime_checkable
 class HasTimeLimit(Protocol):
-    """A limit for convenience, a truncation: int32[], dynamic, so that a horizon can be vmapped."""
+    """A limit for convenience, a truncation; an array, so that a horizon can be vmapped."""
 
-    def time_limit(self, params: PyTree) -> Array: ...
+    def time_limit(self, params: PyTree) -> Array:
+        """int32[] steps per episode."""
+        ...
 
 
 @runtime_checkable
 class Finite(Protocol):
-    """Can be enumerated: returns a `TabularMDP`."""
+    """Can be enumerated: the rows of a `TabularMDP` are states of the environment."""
 
-    def to_tabular(self, params: PyTree) -> Any: ...
+    def to_tabular(self, params: PyTree) -> Any:
+        """The `TabularMDP` of these parameters."""
+        ...
+
+    def state_index(self, params: PyTree, state: PyTree) -> Array:
+        """int32[], the row of a state that is not terminated."""
+        ...
+
+    def state_at(self, params: PyTree, index: Array, h: Array | int = 0) -> PyTree:
+        """The state of row `index`, at step `h` of time-indexed tables."""
+        ...
 
 
 @runtime_checkable
 class RewardFn(Protocol):
-    """Reward as a function of the transition: float[] or float[m]."""
+    """Reward as a function of the transition."""
 
-    def reward(self, params: PyTree, state: PyTree, action: PyTree, next_state: PyTree) -> Array: ...
+    def reward(self, params: PyTree, state: PyTree, action: PyTree, next_state: PyTree) -> Array:
+        """float[] or float[m]."""
+        ...
 
 
 @runtime_checkable
 class Renders(Protocol):
-    """uint8[H, W, 3]."""
+    """A picture, as a pure function."""
 
-    def render(self, state: PyTree, params: PyTree) -> Array: ...
+    def render(self, state: PyTree, params: PyTree) -> Array:
+        """uint8[H, W, 3]."""
+        ...
 
 
 @runtime_checkable
 class HasItem(Protocol):
     """The item that a state adds to a set: position, cell or features."""
 
-    def item(self, params: PyTree, state: PyTree) -> PyTree: ...
+    def item(self, params: PyTree, state: PyTree) -> PyTree:
+        """The item of `state`."""
+        ...
 
 
 @runtime_checkable
 class Scripted(Protocol):
     """`step` with its randomness as explicit uniforms `u`: traces without a generator."""
 
-    def step_u(self, state: PyTree, action: PyTree, u: Array, params: PyTree) -> tuple[PyTree, Step]: ...
+    def step_u(self, state: PyTree, action: PyTree, u: Array, params: PyTree) -> tuple[PyTree, Step]:
+        """As `step`, with `u` in [0, 1) in place of the key; its shape is the environment's own."""
+        ...
+
+
+CAPABILITIES: dict[type, tuple[str, ...]] = {
+    SamplesParams: ("sample_params",),
+    HasTimeLimit: ("time_limit",),
+    Finite: ("to_tabular", "state_index", "state_at"),
+    RewardFn: ("reward",),
+    Renders: ("render",),
+    HasItem: ("item",),
+    Scripted: ("step_u",),
+}
+
+
+def real(value: float) -> Array:
+    """A strongly typed float[] in the default float dtype: a leaf of `default_params`."""
+    return jnp.full((), value, jnp.result_type(float))
+
+
+def integer(value: int | Array) -> Array:
+    """A strongly typed int32[]."""
+    return jnp.full((), value, jnp.int32)
+
+
+def float_dtype(params: PyTree) -> Any:
+    """The dtype of the float leaves of `params`, the default float dtype where there is none."""
+    floats = [x.dtype for x in jax.tree.leaves(params) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.result_type(*floats) if floats else jnp.result_type(float)

@@ -17,6 +17,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete, Space
 from jaxrl.core.types import Array, Key, PyTree, Step, struct
+from jaxrl.envs.base import integer
 
 
 @struct.dataclass
@@ -65,8 +66,8 @@ def expected_reward(mdp: TabularMDP) -> Array:
     if not mdp.reward_on_successor:
         return mdp.R
     if mdp.reward_dim is None:
-        return jnp.einsum("...sat,...sat->...sa", mdp.P, mdp.R)
-    return jnp.einsum("...sat,...satm->...sam", mdp.P, mdp.R)
+        return jnp.einsum("...sat,...sat->...sa", mdp.P, mdp.R, precision="highest")
+    return jnp.einsum("...sat,...satm->...sam", mdp.P, mdp.R, precision="highest")
 
 
 def time_indexed(mdp: TabularMDP, horizon: int) -> TabularMDP:
@@ -238,9 +239,9 @@ class Tabular:
         """int32[], the row of `state` in the tables."""
         return state.s
 
-    def state_at(self, params: TabularMDP, index: Array) -> TabularState:
-        """The state of row `index`, at step 0."""
-        return TabularState(jnp.asarray(index, jnp.int32), jnp.zeros((), jnp.int32))
+    def state_at(self, params: TabularMDP, index: Array, h: Array | int = 0) -> TabularState:
+        """The state of row `index` at step `h`."""
+        return TabularState(integer(index), integer(h))
 
     def item(self, params: TabularMDP, state: TabularState) -> Array:
         """int32[], the state, as element of a set."""

@@ -1,0 +1,318 @@
+"""The contract of environments as one function: the rest of the library relies on what it checks.
+
+The rules E1 to E12 stand in `jaxrl.envs.base`. E5, E8, E9 and E11 are about meaning: E5 is checked as far as
+shapes show it, the others are not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import streams
+from jaxrl.core.spaces import Box, Discrete, contains, is_space, sample
+from jaxrl.core.tree import tree_where
+from jaxrl.core.types import Array, Key, PyTree, Step
+from jaxrl.envs.base import Env, HasTimeLimit, float_dtype
+
+_LANES, _STEPS = 4, 250  # 1,000 steps of random actions
+_BOOKKEEPING = ("truncat", "final_obs", "terminal_obs", "episode", "return", "elapsed", "key", "rng", "state")
+
+
+def check_env(
+    env: Env,
+    params: PyTree = None,
+    key: Key | None = None,
+    *,
+    inert: Sequence[str] = (),
+    skip: Sequence[str] = (),
+) -> None:
+    """Runs `env` for 1,000 steps of random actions and inspects its programs; silent if it keeps the rules.
+
+    params: default the environment's own. inert: leaves of `Params` that 1,000 random steps need not show,
+    by a part of their path (the discount of a `TabularMDP`, a goal out of reach). skip: rules not to check,
+    such as "E7" for foreign physics in one precision.
+
+    Raises `UsageError`, one sentence that begins with the environment and the rule it breaks.
+    """
+    key = jax.random.key(0) if key is None else key
+    rule = _Rules(env, frozenset(skip))
+    _check_object(env, rule)
+    params = env.default_params() if params is None else params
+    _check_params(params, rule)
+    shapes = _check_programs(env, params, key, rule)
+    _check_spaces(env, shapes, rule)
+    _check_purity(env, params, key, rule)
+    _check_precision(env, params, shapes, rule)
+    _check_behaviour(env, params, key, tuple(inert), rule)
+
+
+class _Rules(NamedTuple):
+    env: Env
+    skip: frozenset[str]
+
+    def __call__(self, rule: str, holds: Any, sentence: str) -> None:
+        if rule not in self.skip and not bool(holds):
+            raise UsageError(f"{type(self.env).__name__}, rule {rule}: {sentence}")
+
+
+class _Shapes(NamedTuple):
+    """Abstract results of `reset` and `step`."""
+
+    state: PyTree
+    obs: PyTree
+    out: Step
+
+
+def _check_object(env: Env, rule: _Rules) -> None:
+    frozen = dataclasses.is_dataclass(env) and env.__dataclass_params__.frozen  # pyright: ignore
+    rule("E2", frozen, "is not a frozen dataclass")
+    for field in dataclasses.fields(env):  # pyright: ignore[reportArgumentType]
+        value = getattr(env, field.name)
+        arrays = [x for x in jax.tree.leaves(value) if isinstance(x, jax.Array | np.ndarray)]
+        rule("E2", not arrays, f"field {field.name} holds an array; numbers are leaves of Params")
+    try:
+        hash(env)
+    except TypeError as error:
+        rule("E2", False, f"is not hashable ({error}); use numbers and tuples as fields")
+    rule("E2", dataclasses.replace(env) == env, "does not compare by value")  # pyright: ignore
+
+
+def _check_params(params: PyTree, rule: _Rules) -> None:
+    for path, leaf in jax.tree.leaves_with_path(params):
+        name = jax.tree_util.keystr(path)
+        rule("E2", isinstance(leaf, jax.Array), f"Params{name} is {type(leaf).__name__}, not an array")
+        rule("E4", not leaf.weak_type, f"Params{name} is weakly typed; give its dtype explicitly")
+
+
+def _check_programs(env: Env, params: PyTree, key: Key, rule: _Rules) -> _Shapes:
+    state, obs = _traced(lambda: jax.eval_shape(env.reset, key, params), "reset", rule)
+    action = sample(env.action_space, key)
+
+    def trace(state: PyTree) -> tuple[PyTree, Step]:
+        return _traced(lambda: jax.eval_shape(env.step, key, state, action, params), "step", rule)
+
+    after, out = trace(state)
+    rule("E4", isinstance(out, Step), f"step returns {type(out).__name__}, not (state, Step)")
+    _same(state, after, "the state", rule)
+    _same(obs, out.obs, "the observation", rule)
+    for path, leaf in jax.tree.leaves_with_path(state):
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        rule("E6", not is_key, f"the state{jax.tree_util.keystr(path)} is a key; keys are arguments")
+
+    terminated = out.terminated
+    ok = terminated.shape == () and terminated.dtype == bool
+    rule("E4", ok, f"terminated is {terminated.dtype}{list(terminated.shape)}, not bool[]")
+    shape = () if env.reward_dim is None else (env.reward_dim,)
+    ok = out.reward.shape == shape
+    rule("E5", ok, f"reward has shape {out.reward.shape}, not {shape} as reward_dim {env.reward_dim} says")
+    ok = jnp.issubdtype(out.reward.dtype, jnp.floating) and not out.reward.weak_type
+    rule("E4", ok, f"reward is {_describe(out.reward)}, not a strongly typed float")
+
+    rule("E10", isinstance(out.info, dict), f"info is {type(out.info).__name__}, not a dict")
+    for name in out.info:
+        ok = not any(word in str(name).lower() for word in _BOOKKEEPING)
+        rule("E10", ok, f"info[{name!r}] is bookkeeping; episodes and keys belong to the rollout")
+    _, again = trace(after)
+    rule("E10", set(again.info) == set(out.info), "the keys of info change from step to step")
+    return _Shapes(state, obs, out)
+
+
+def _traced(trace: Callable[[], Any], what: str, rule: _Rules) -> Any:
+    try:
+        return trace()
+    except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+        first = str(error).splitlines()[0]
+        rule("E2", False, f"{what} needs a concrete number, so it cannot be compiled ({first})")
+        raise
+
+
+def _check_spaces(env: Env, shapes: _Shapes, rule: _Rules) -> None:
+    for name, space in (("observation", env.observation_space), ("action", env.action_space)):
+        for leaf in jax.tree.leaves(space, is_leaf=is_space):
+            ok = isinstance(leaf, Discrete | Box)
+            rule("E5", ok, f"{name}_space holds {type(leaf).__name__}, not Discrete or Box")
+    spaces, tree = jax.tree.flatten(env.observation_space, is_leaf=is_space)
+    same = jax.tree.structure(shapes.obs) == tree
+    rule("E5", same, "observations are not nested as observation_space is")
+    for space, obs in zip(spaces, jax.tree.leaves(shapes.obs), strict=True):
+        kind = np.floating if np.issubdtype(space.dtype, np.floating) else space.dtype
+        ok = obs.shape == space.shape and jnp.issubdtype(obs.dtype, kind)
+        rule("E5", ok, f"an observation is {_describe(obs)}, which is not in {space}")
+
+
+def _check_purity(env: Env, params: PyTree, key: Key, rule: _Rules) -> None:
+    before = dict(vars(env))
+    programs = [_program(env, params, key) for _ in range(2)]
+    rule("E12", vars(env) == before, "reset or step changes the environment object")
+    (one, consts), (two, again) = programs
+    same = one == two and all(np.array_equal(a, b) for a, b in zip(consts, again, strict=True))
+    rule("E12", same, "two traces differ: host randomness or a side effect")
+
+
+def _program(env: Env, params: PyTree, key: Key) -> tuple[str, list[np.ndarray]]:
+    def both(key: Key, params: PyTree) -> PyTree:
+        state, _ = env.reset(key, params)
+        return env.step(key, state, sample(env.action_space, key), params)
+
+    jaxpr = jax.make_jaxpr(both)(key, params)
+    return str(jaxpr), [
+        np.asarray(c) for c in jaxpr.consts if not jnp.issubdtype(c.dtype, jax.dtypes.prng_key)
+    ]
+
+
+def _check_precision(env: Env, params: PyTree, shapes: _Shapes, rule: _Rules) -> None:
+    _check_dtypes(shapes, float_dtype(params), "", rule)
+    if "E7" in rule.skip:
+        return
+    with jax.enable_x64(True):
+        for dtype in (jnp.float32, jnp.float64):
+            cast = jax.tree.map(lambda x, d=dtype: x.astype(d) if _is_float(x) else x, params)
+            state, obs = jax.eval_shape(env.reset, jax.random.key(0), cast)
+            action = sample(env.action_space, jax.random.key(0))
+            _, out = jax.eval_shape(env.step, jax.random.key(0), state, action, cast)
+            where = f" under enable_x64 with {dtype.__name__} Params"
+            _check_dtypes(_Shapes(state, obs, out), float_dtype(cast), where, rule)
+
+
+def _check_dtypes(shapes: _Shapes, expected: Any, where: str, rule: _Rules) -> None:
+    allowed = {jnp.dtype(d) for d in (expected, jnp.int32, jnp.bool_, jnp.uint8)}
+    for path, leaf in jax.tree.leaves_with_path(shapes._asdict()):
+        name = jax.tree_util.keystr(path)
+        ok = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) or jnp.dtype(leaf.dtype) in allowed
+        rule("E7", ok, f"{name} is {leaf.dtype}{where}; floats are {jnp.dtype(expected)}, integers int32")
+
+
+class _Trace(NamedTuple):
+    """What random actions showed in one lane; `[T]` unless said otherwise.
+
+    emitted: float32, a weighted sum of observation, reward and info. ending: `(key, state, action)` of the
+    last terminating step, without axis.
+    """
+
+    emitted: Array
+    terminated: Array
+    contained: Array
+    finite: Array
+    ending: PyTree
+
+
+def _lane(env: Env, key: Key, params: PyTree) -> _Trace:
+    """250 steps, restarted at terminations and every 100 steps."""
+
+    def body(carry: tuple[PyTree, PyTree], row: tuple[Key, Array]) -> tuple[Any, Any]:
+        state, ending = carry
+        key, t = row
+        k_act, k_env, k_reset = jax.random.split(key, 3)
+        action = sample(env.action_space, k_act)
+        after, out = env.step(k_env, state, action, params)
+        ending = tree_where(out.terminated, (k_env, state, action), ending)
+        fresh, obs = env.reset(k_reset, params)
+        kept = tree_where(out.terminated | (t % 100 == 99), fresh, after)
+        contained = contains(env.observation_space, out.obs) & contains(env.observation_space, obs)
+        emitted = _signature((out.obs, out.reward, out.info, obs))
+        return (kept, ending), (emitted, out.terminated, contained, jnp.all(jnp.isfinite(out.reward)))
+
+    k_reset, k_run = jax.random.split(key)
+    state, _ = env.reset(k_reset, params)
+    carry = (state, (k_run, state, sample(env.action_space, k_run)))
+    (_, ending), traces = jax.lax.scan(body, carry, (streams(k_run, _STEPS), jnp.arange(_STEPS)))
+    return _Trace(*traces, ending)
+
+
+def _check_behaviour(env: Env, params: PyTree, key: Key, inert: tuple[str, ...], rule: _Rules) -> None:
+    names, variants = _variants(params, "E3" not in rule.skip)
+    keys = jax.random.split(key, _LANES)
+
+    def run(params: PyTree, variant: Array) -> _Trace:
+        return jax.vmap(lambda k: _lane(env, k, params))(keys)
+
+    def limit(params: PyTree, variant: Array) -> Array:
+        return env.time_limit(params) if isinstance(env, HasTimeLimit) else jnp.zeros((), jnp.int32)
+
+    batch = (variants, jnp.arange(len(names)))
+    compiled = jax.jit(jax.vmap(run))
+    trace, again = compiled(*batch), compiled(*batch)
+    limits = np.asarray(jax.vmap(limit)(*batch))
+    emitted, terminated = np.asarray(trace.emitted), np.asarray(trace.terminated)
+    rule("E12", np.array_equal(emitted, np.asarray(again.emitted), equal_nan=True), "is not deterministic")
+    rule("E5", np.all(trace.contained[0]), "an observation left observation_space within 1,000 steps")
+    rule("E5", np.all(trace.finite[0]), "a reward was not finite within 1,000 steps")
+
+    for name in dict.fromkeys(names[1:]):
+        own = [i for i, x in enumerate(names) if x == name]
+        lives = any(not np.array_equal(emitted[0], emitted[i], equal_nan=True) for i in own)
+        ends = any(not np.array_equal(terminated[0], terminated[i]) for i in own)
+        limited = any(limits[i] != limits[0] for i in own)
+        rule("E9", not (ends and limited), f"Params{name} sets the time limit and also terminates episodes")
+        used = lives or ends or limited or any(part in name for part in inert)
+        rule("E3", used, f"Params{name} changes nothing: it is unused, or what derives from it is a leaf too")
+
+    for lane in np.flatnonzero(terminated[0].any(1)):
+        k_env, state, action = jax.tree.map(lambda x, i=lane: x[0, i], trace.ending)
+        _check_ending(env, k_env, state, action, params, rule)
+
+
+def _check_ending(env: Env, key: Key, state: PyTree, action: PyTree, params: PyTree, rule: _Rules) -> None:
+    """Refuses a step that resets: by its own key, or by a split of it, as all published ones do."""
+
+    def replay(key: Key, state: PyTree, action: PyTree, params: PyTree) -> tuple[PyTree, PyTree]:
+        guesses = jnp.concatenate([key[None], jax.random.split(key), jax.random.split(key, 3)])
+        resets, _ = jax.vmap(env.reset, (0, None))(guesses, params)
+        return resets, env.step(key, state, action, params)[0]
+
+    resets, after = jax.tree.map(np.asarray, jax.jit(replay)(key, state, action, params))
+    pairs = list(zip(jax.tree.leaves(resets), jax.tree.leaves(after), strict=True))
+    random = any(np.any(many != many[:1]) for many, _ in pairs)
+    equal = np.stack([(many == one).reshape(6, -1).all(1) for many, one in pairs]).all(0)
+    rule("E1", not (random and equal.any()), "step resets at a termination; that is for the rollout to do")
+
+
+def _variants(params: PyTree, perturb: bool) -> tuple[list[str], PyTree]:
+    """Names `[n]` and Params `[n, ...]`: the given ones, then each leaf changed alone in several ways."""
+    leaves, tree = jax.tree.flatten_with_path(jax.tree.map(np.asarray, params))
+    names, rows = [""], [[leaf for _, leaf in leaves]]
+    for i, (path, leaf) in enumerate(leaves if perturb else []):
+        for other in _perturbed(leaf):
+            names.append(jax.tree_util.keystr(path))
+            rows.append([*rows[0][:i], other, *rows[0][i + 1 :]])
+    return names, tree.unflatten([np.stack(column) for column in zip(*rows, strict=True)])
+
+
+def _perturbed(leaf: np.ndarray) -> list[np.ndarray]:
+    if leaf.dtype == bool:
+        return [~leaf]
+    if _is_float(leaf):
+        return [leaf / 2, -leaf, leaf + 1]
+    return [leaf + 1, leaf // 2, np.ones_like(leaf)]
+
+
+def _signature(tree: PyTree) -> Array:
+    """float32[], different for different trees in all but rare cases."""
+    leaves = [x.ravel().astype(jnp.float32) for x in jax.tree.leaves(tree)]
+    flat = jnp.concatenate(leaves)
+    return jnp.sum(flat * jnp.sqrt(1.0 + jnp.arange(flat.shape[0])))
+
+
+def _same(before: PyTree, after: PyTree, what: str, rule: _Rules) -> None:
+    one, two = jax.tree.structure(before), jax.tree.structure(after)
+    rule("E4", one == two, f"{what} changes structure in a step, from {one} to {two}")
+    pairs = zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True)
+    for (path, x), y in pairs:
+        same = (x.shape, x.dtype, x.weak_type) == (y.shape, y.dtype, y.weak_type)
+        name = jax.tree_util.keystr(path)
+        rule("E4", same, f"{what}{name} goes from {_describe(x)} to {_describe(y)} in a step")
+
+
+def _describe(x: Any) -> str:
+    return f"{'weakly typed ' if x.weak_type else ''}{x.dtype}{list(x.shape)}"
+
+
+def _is_float(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jnp.floating)

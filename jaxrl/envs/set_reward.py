@@ -1,0 +1,376 @@
+"""Rewards of whole trajectories: a set function as a fold, online in an environment or over stored data.
+
+Legend: `V` items (places), `U` elements of a universe, `T` steps, `N` environments. Items are int32[].
+The reward of step t is the marginal gain F(S_{t+1}) - F(S_t), so the return is F(trajectory) - F({s_0}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import Box, Space
+from jaxrl.core.types import Array, PyTree, Step, Transition
+from jaxrl.envs.base import Finite, HasItem, RewardFn, float_dtype, real
+from jaxrl.envs.wrappers import Wrapper
+
+
+class SetFunction(Protocol):
+    """F as a fold over items: hashable, compared by value; any record of these five functions is one.
+
+    The statistic has a shape that does not depend on the number of items; every number of F is a leaf of its
+    own parameters.
+    """
+
+    def default_params(self) -> PyTree:
+        """Strongly typed arrays."""
+        ...
+
+    def init(self, params: PyTree) -> PyTree:
+        """Statistic of the empty set."""
+        ...
+
+    def gain(self, params: PyTree, stat: PyTree, item: PyTree) -> Array:
+        """float[], F(S + item) - F(S)."""
+        ...
+
+    def add(self, params: PyTree, stat: PyTree, item: PyTree) -> tuple[PyTree, Array]:
+        """`(statistic of S + item, gain)`."""
+        ...
+
+    def value(self, params: PyTree, stat: PyTree) -> Array:
+        """float[], F(S), 0 for the empty set."""
+        ...
+
+
+class CoverageParams(NamedTuple):
+    """covers: bool[V, U], what each item covers; weight: float[U]."""
+
+    covers: Array
+    weight: Array
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """F(S) = sum of weights of the elements that some item of S covers. Statistic: bool[U].
+
+    n_universe: U, default V. By default each item covers the element of its own index, with weight 1: the
+    number of distinct items.
+    """
+
+    n_items: int
+    n_universe: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_sizes("Coverage", n_items=self.n_items, n_universe=self.n_universe)
+
+    def default_params(self) -> CoverageParams:
+        """See the class."""
+        shape = (self.n_items, self.n_universe or self.n_items)
+        return CoverageParams(jnp.eye(*shape, dtype=bool), jnp.ones(shape[1], jnp.result_type(float)))
+
+    def init(self, params: CoverageParams) -> Array:
+        """Nothing covered."""
+        return jnp.zeros(params.weight.shape, bool)
+
+    def gain(self, params: CoverageParams, stat: Array, item: Array) -> Array:
+        """Weight of what is newly covered."""
+        return jnp.sum(jnp.where(params.covers[item] & ~stat, params.weight, 0))
+
+    def add(self, params: CoverageParams, stat: Array, item: Array) -> tuple[Array, Array]:
+        """Union."""
+        return stat | params.covers[item], self.gain(params, stat, item)
+
+    def value(self, params: CoverageParams, stat: Array) -> Array:
+        """Weight covered."""
+        return jnp.sum(jnp.where(stat, params.weight, 0))
+
+
+@dataclass(frozen=True)
+class Modular:
+    """F(S) = sum of the weights of the visits; a revisit counts again. Params float[V], statistic float[]."""
+
+    n_items: int
+
+    def __post_init__(self) -> None:
+        _check_sizes("Modular", n_items=self.n_items)
+
+    def default_params(self) -> Array:
+        """Weight 1."""
+        return jnp.ones(self.n_items, jnp.result_type(float))
+
+    def init(self, params: Array) -> Array:
+        """The empty sum."""
+        return jnp.zeros((), params.dtype)
+
+    def gain(self, params: Array, stat: Array, item: Array) -> Array:
+        """The item's weight."""
+        return params[item]
+
+    def add(self, params: Array, stat: Array, item: Array) -> tuple[Array, Array]:
+        """The running sum."""
+        return stat + params[item], params[item]
+
+    def value(self, params: Array, stat: Array) -> Array:
+        """The sum."""
+        return stat
+
+
+@dataclass(frozen=True)
+class FacilityLocation:
+    """F(S) = sum_u max_{v in S} similarity[v, u]. Params: float[V, U] >= 0; statistic: float[U], the maxima.
+
+    n_universe: U, default V. The default similarity is the identity; check your own with `similarities`.
+    """
+
+    n_items: int
+    n_universe: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_sizes("FacilityLocation", n_items=self.n_items, n_universe=self.n_universe)
+
+    def default_params(self) -> Array:
+        """See the class."""
+        return jnp.eye(self.n_items, self.n_universe or self.n_items, dtype=jnp.result_type(float))
+
+    def init(self, params: Array) -> Array:
+        """All maxima 0."""
+        return jnp.zeros(params.shape[1], params.dtype)
+
+    def gain(self, params: Array, stat: Array, item: Array) -> Array:
+        """By how much the maxima rise."""
+        return jnp.sum(jnp.maximum(params[item] - stat, 0))
+
+    def add(self, params: Array, stat: Array, item: Array) -> tuple[Array, Array]:
+        """Running maxima."""
+        return jnp.maximum(stat, params[item]), self.gain(params, stat, item)
+
+    def value(self, params: Array, stat: Array) -> Array:
+        """Sum of the maxima."""
+        return jnp.sum(stat)
+
+
+def similarities(matrix: Any) -> Array:
+    """Host check of `FacilityLocation` parameters; raises `UsageError` for negative entries."""
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2:
+        raise UsageError(f"similarities.matrix: shape {matrix.shape} is not [V, U]")
+    if not np.all(matrix >= 0):
+        raise UsageError("similarities.matrix: has negative or NaN entries, and F would not be monotone")
+    return jnp.asarray(matrix, jnp.result_type(float))
+
+
+class LogDetParams(NamedTuple):
+    """kernel: float[V, V], positive semidefinite; noise: float[], the variance sigma^2 > 0."""
+
+    kernel: Array
+    noise: Array
+
+
+class LogDetStat(NamedTuple):
+    """The Cholesky factor `L [n, n]` of K + sigma^2 I over `items` int32[n], identity in unused rows.
+
+    count: int32[]; value: float[].
+    """
+
+    items: Array
+    L: Array
+    count: Array
+    value: Array
+
+
+@dataclass(frozen=True)
+class LogDet:
+    """F(S) = 1/2 log det(I + K_SS / sigma^2), the information of noisy measurements; revisits measure again.
+
+    capacity: most items of an episode, horizon + 1; the gain of any further item is NaN. O(capacity^2) per
+    step.
+    By default K is the identity and sigma^2 is 1; check your own with `kernel_params`.
+    """
+
+    n_items: int
+    capacity: int
+
+    def __post_init__(self) -> None:
+        _check_sizes("LogDet", n_items=self.n_items, capacity=self.capacity)
+
+    def default_params(self) -> LogDetParams:
+        """See the class."""
+        return LogDetParams(jnp.eye(self.n_items, dtype=jnp.result_type(float)), real(1.0))
+
+    def init(self, params: LogDetParams) -> LogDetStat:
+        """No rows."""
+        dtype = params.kernel.dtype
+        return LogDetStat(
+            items=jnp.zeros(self.capacity, jnp.int32),
+            L=jnp.eye(self.capacity, dtype=dtype),
+            count=jnp.zeros((), jnp.int32),
+            value=jnp.zeros((), dtype),
+        )
+
+    def gain(self, params: LogDetParams, stat: LogDetStat, item: Array) -> Array:
+        """1/2 log(1 + posterior variance / sigma^2)."""
+        return self._row(params, stat, item)[1]
+
+    def add(self, params: LogDetParams, stat: LogDetStat, item: Array) -> tuple[LogDetStat, Array]:
+        """One row more."""
+        row, gain = self._row(params, stat, item)
+        after = LogDetStat(
+            items=stat.items.at[stat.count].set(item),
+            L=stat.L.at[stat.count].set(row),
+            count=stat.count + 1,
+            value=stat.value + gain,
+        )
+        return after, gain
+
+    def value(self, params: LogDetParams, stat: LogDetStat) -> Array:
+        """Sum of the gains."""
+        return stat.value
+
+    def _row(self, params: LogDetParams, stat: LogDetStat, item: Array) -> tuple[Array, Array]:
+        """The new row of L `[n]`, and the gain."""
+        at = jnp.arange(self.capacity)
+        k = jnp.where(at < stat.count, params.kernel[stat.items, item], 0)
+        y = jax.scipy.linalg.solve_triangular(stat.L, k, lower=True)
+        schur = params.kernel[item, item] + params.noise - jnp.sum(y * y)
+        # rounding may take the posterior variance below 0, where it is 0 in exact arithmetic
+        schur = jnp.maximum(schur, params.noise)
+        gain = jnp.where(stat.count < self.capacity, 0.5 * jnp.log(schur / params.noise), jnp.nan)
+        return jnp.where(at == stat.count, jnp.sqrt(schur), y), gain
+
+
+def kernel_params(kernel: Any, noise: float) -> LogDetParams:
+    """Host check of `LogDet` parameters; raises `UsageError` unless K is symmetric and PSD and noise > 0."""
+    kernel = np.asarray(kernel, np.float64)
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
+        raise UsageError(f"kernel_params.kernel: shape {kernel.shape} is not [V, V]")
+    if not np.allclose(kernel, kernel.T, atol=1e-6):
+        raise UsageError("kernel_params.kernel: must be symmetric")
+    if np.linalg.eigvalsh(kernel).min() < -1e-5 * max(1.0, np.abs(kernel).max()):
+        raise UsageError("kernel_params.kernel: has a negative eigenvalue; pass a covariance matrix")
+    if not noise > 0:
+        raise UsageError(f"kernel_params.noise: must be > 0, got {noise}")
+    return LogDetParams(jnp.asarray(kernel, jnp.result_type(float)), real(noise))
+
+
+# --- online and offline -----------------------------------------------------------------------------------
+
+
+class SetParams(NamedTuple):
+    """F: parameters of the set function."""
+
+    env: PyTree
+    F: PyTree
+
+
+class SetState(NamedTuple):
+    """stat: statistic of the items since the reset, the first state's included."""
+
+    env: PyTree
+    stat: PyTree
+
+
+@dataclass(frozen=True)
+class SetReward(Wrapper):
+    """Replaces the reward by the marginal gain of the new state's item, `env.item(params, state)`.
+
+    With `show_stat`, obs becomes `{"obs": o, "stat": ...}`, the statistic's leaves as floats; without, the
+    base observation, which is Markov for the dynamics but not for the reward.
+    """
+
+    F: SetFunction
+    show_stat: bool = False
+    hidden: ClassVar[tuple[type, ...]] = (Finite, RewardFn)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.env, HasItem):
+            raise UsageError(f"set_reward.env: {self.env.name} has no item; give it `item(params, state)`")
+        missing = [f for f in ("default_params", "init", "gain", "add", "value") if not hasattr(self.F, f)]
+        if missing:
+            raise UsageError(f"set_reward.F: has no {missing[0]}; a set function needs it")
+
+    @property
+    def reward_dim(self) -> None:
+        """Scalar."""
+        return None
+
+    @property
+    def observation_space(self) -> Space:
+        """See the class."""
+        space = self.env.observation_space
+        if not self.show_stat:
+            return space
+        stat = jax.eval_shape(lambda: self.F.init(self.F.default_params()))
+        return {"obs": space, "stat": jax.tree.map(lambda x: Box(-np.inf, np.inf, x.shape), stat)}
+
+    def extend(self, inner: PyTree) -> SetParams:
+        """With those of F."""
+        return SetParams(inner, self.F.default_params())
+
+    def inner_params(self, params: SetParams) -> PyTree:
+        """Without those of F."""
+        return params.env
+
+    def inner_state(self, state: SetState) -> PyTree:
+        """Without the statistic."""
+        return state.env
+
+    def begin(self, inner: PyTree, obs: PyTree, params: SetParams) -> tuple[SetState, PyTree]:
+        """The first item."""
+        stat, _ = self.F.add(params.F, self.F.init(params.F), self.env.item(params.env, inner))
+        return SetState(inner, stat), self._show(obs, stat, params)
+
+    def advance(self, state: SetState, inner: PyTree, out: Step, params: SetParams) -> tuple[SetState, Step]:
+        """One item more."""
+        stat, gain = self.F.add(params.F, state.stat, self.env.item(params.env, inner))
+        return SetState(inner, stat), out._replace(obs=self._show(out.obs, stat, params), reward=gain)
+
+    def _show(self, obs: PyTree, stat: PyTree, params: SetParams) -> PyTree:
+        if not self.show_stat:
+            return obs
+        dtype = float_dtype(params)
+        return {"obs": obs, "stat": jax.tree.map(lambda x: x.astype(dtype), stat)}
+
+
+set_reward = SetReward
+
+
+def relabel(
+    F: SetFunction,
+    trajectory: Transition,
+    params: PyTree = None,
+    item: Callable[[PyTree], PyTree] = lambda obs: obs,
+) -> Array:
+    """float[T, N], the rewards that `set_reward` would have paid along `trajectory` (leaves `[T, N, ...]`).
+
+    Each column must begin at the start of an episode; the fold restarts after each done.
+    params: of F, default its own. item: the item of one observation, default the observation itself.
+    """
+    params = F.default_params() if params is None else params
+
+    def column(obs: PyTree, next_obs: PyTree, done: Array) -> Array:
+        def body(carry: tuple[PyTree, Array], row: Any) -> tuple[tuple[PyTree, Array], Array]:
+            stat, fresh = carry
+            obs, next_obs, done = row
+            begun, _ = F.add(params, F.init(params), item(obs))
+            stat = jax.tree.map(lambda new, old: jnp.where(fresh, new, old), begun, stat)
+            stat, gain = F.add(params, stat, item(next_obs))
+            return (stat, done), gain
+
+        return jax.lax.scan(body, (F.init(params), jnp.asarray(True)), (obs, next_obs, done))[1]
+
+    rows = (trajectory.obs, trajectory.next_obs, trajectory.done)
+    return jax.vmap(column, in_axes=1, out_axes=1)(*rows)
+
+
+def _check_sizes(name: str, **sizes: int | None) -> None:
+    for field, size in sizes.items():
+        if size is not None and size < 1:
+            raise UsageError(f"{name}.{field}: must be >= 1, got {size}")
