@@ -185,19 +185,27 @@ def render(module: ModuleType, folder: RunFolder) -> None:
 def configure_jax(root: Path | None, devices: int | None = None) -> None:
     """One CPU device per core and a persistent compilation cache; before jax is first used.
 
-    What the environment says (JAX_NUM_CPU_DEVICES, XLA_FLAGS, JAX_COMPILATION_CACHE_DIR) wins over defaults.
+    What is set already, by the environment or the caller, wins over these defaults.
     """
     import jax
 
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if devices is not None or not (forced or "JAX_NUM_CPU_DEVICES" in os.environ):
-        jax.config.update("jax_num_cpu_devices", devices or len(os.sched_getaffinity(0)))
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    if devices is not None or not (forced or jax.config.jax_num_cpu_devices > 0):
+        try:
+            jax.config.update("jax_num_cpu_devices", devices or cores())
+        except RuntimeError as error:
+            raise UsageError("devices: jax is already in use; choose before its first call") from error
+    if jax.config.jax_compilation_cache_dir is None:
         cache = cache_folder(root)
         if cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(cache))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
             jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache_folder(root: Path | None) -> Path | None:

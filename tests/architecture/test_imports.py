@@ -22,9 +22,8 @@ FAMILY = {"core", "nets", "envs", "rollout", "data", "baselines"}
 # single files that hide one library from everybody else
 FILES = {
     "jaxrl/run/checkpoint.py": {"orbax"},
-    "jaxrl/run/cli.py": {"tyro", "rich"},
+    "jaxrl/run/options.py": {"tyro"},
     "jaxrl/run/log.py": {"rich"},
-    "jaxrl/run/report.py": {"matplotlib"},
     "jaxrl/run/style.py": {"matplotlib"},
 }
 # only inside functions, so that importing the module stays light and works without the library
@@ -34,6 +33,7 @@ LAZY = {
     "jaxrl/envs/adapters/gymnax.py": {"gymnax"},
     "jaxrl/data/minari.py": {"minari"},
     "jaxrl/run/cli.py": {"submitit"},
+    "jaxrl/run/export.py": {"pyarrow"},
 }
 THEORY_LIBRARIES = COMMON | {"scipy"}
 EXPERIMENT_LIBRARIES = COMMON | {"scipy", "matplotlib"}
