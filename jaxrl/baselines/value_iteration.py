@@ -41,7 +41,8 @@ class State(NamedTuple):
 def make(config: Config, env: Tabular) -> Algorithm:
     """Value iteration for the MDPs that `env` simulates; `data` is one of them.
 
-    Raises `UsageError` for finite horizons and for vector rewards.
+    Raises:
+        UsageError: a finite horizon, or vector rewards.
     """
     if env.H is not None:
         raise UsageError(f"env.H: value iteration is for stationary MDPs, got H = {env.H}; use env.H = None")

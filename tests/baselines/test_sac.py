@@ -1,0 +1,227 @@
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxrl.baselines import sac
+from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import Box, Discrete
+from jaxrl.core.types import Step, Transition
+
+TINY = sac.Config(n_envs=4, gradient_steps=2, batch_size=16, capacity=2000, widths=(8,))
+OBS, ACTIONS = Box(0.0, 1.0, (1,)), Box(-2.0, 6.0, (1,))
+
+
+@dataclasses.dataclass(frozen=True)
+class Bandit:
+    """One observation, reward -((a - peak) / 4)^2, an end after every step or, with `limit`, a time limit."""
+
+    limit: int | None = None
+    peak: float = 4.0
+    name: str = "Bandit"
+    reward_dim: int | None = None
+    observation_space: Box = OBS
+    action_space: Box = ACTIONS
+
+    def default_params(self):
+        return jnp.zeros(())
+
+    def time_limit(self, params):
+        return jnp.int32(self.limit or 10**6)
+
+    def reset(self, key, params):
+        return jnp.zeros(1), jnp.ones(1)
+
+    def step(self, key, state, action, params):
+        reward = jnp.ones(()) if self.limit else -jnp.square((action[0] - self.peak) / 4)
+        return state, Step(jnp.ones(1), reward, jnp.asarray(self.limit is None), {})
+
+
+@functools.cache
+def programs(env, config):
+    """`init` and `step` of SAC, each compiled once for all tests."""
+    algorithm = sac.make(config, env)
+    return jax.jit(algorithm.init), jax.jit(algorithm.step, donate_argnums=0)
+
+
+def run(env, config, hyper, updates):
+    """States before and after `updates` updates, and the metrics of each update as numpy arrays."""
+    init, step = programs(env, config)
+    hyper = jax.tree.map(jnp.float32, hyper)
+    first = init(jax.random.key(0), hyper, env.default_params())
+    state, history = init(jax.random.key(0), hyper, env.default_params()), []
+    for _ in range(updates):
+        state, metrics = step(state, hyper, env.default_params())
+        history.append(metrics)
+    return first, state, jax.tree.map(lambda *rows: np.stack(rows), *history)
+
+
+def batch(rows=6):
+    """Random transitions, some terminated, some truncated."""
+    k_obs, k_next, k_action, k_reward = jax.random.split(jax.random.key(1), 4)
+    index = jnp.arange(rows)
+    return Transition(
+        obs=jax.random.uniform(k_obs, (rows, 1)),
+        action=jax.random.uniform(k_action, (rows, 1), minval=-2.0, maxval=6.0),
+        reward=jax.random.normal(k_reward, (rows,)),
+        next_obs=jax.random.uniform(k_next, (rows, 1)),
+        terminated=index % 3 == 0,
+        truncated=index % 3 == 1,
+        aux=(),
+        info={},
+    )
+
+
+@pytest.fixture(scope="module")
+def nets():
+    return sac._nets(TINY, Bandit())
+
+
+@pytest.fixture(scope="module")
+def params(nets):
+    k_actor, k_critic = jax.random.split(jax.random.key(0))
+    actor, critic = jax.jit(nets.actor.init)(k_actor), jax.jit(nets.critic.init)(k_critic)
+    return {"actor": actor, "critic": critic, "log_temperature": jnp.log(0.3)}
+
+
+def numpy_critic(params, i, x, a):
+    """Critic `i` of the twins as plain matrix products; one hidden layer of relu."""
+    layers = [jax.tree.map(lambda w: np.asarray(w[i], np.float64), params[f"Dense_{j}"]) for j in range(2)]
+    hidden = np.maximum(np.concatenate([x, a], -1) @ layers[0]["kernel"] + layers[0]["bias"], 0)
+    return (hidden @ layers[1]["kernel"] + layers[1]["bias"])[:, 0]
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_target(nets, params, bootstrap):
+    """Row by row in numpy: twins, entropy bonus, and which ends cut the bootstrap."""
+    rows, hyper, key = batch(), sac.Hyper(gamma=0.9), jax.random.key(7)
+    config = dataclasses.replace(TINY, bootstrap_truncated=bootstrap)
+    slow = jax.tree.map(lambda w: 0.5 * w, params["critic"])
+    y = sac._target(config, nets, params, slow, rows, hyper, key)
+    raw, log_prob = nets.head.sample_and_log_prob(key, nets.actor.apply(params["actor"], rows.next_obs))
+    q = [numpy_critic(slow, i, np.asarray(rows.next_obs), np.tanh(raw)) for i in range(2)]
+    for i in range(len(y)):
+        ended = rows.terminated[i] or (rows.truncated[i] and not bootstrap)
+        soft = min(q[0][i], q[1][i]) - 0.3 * float(log_prob[i])
+        np.testing.assert_allclose(y[i], rows.reward[i] + (0.0 if ended else 0.9 * soft), rtol=2e-5)
+
+
+def test_losses(nets, params):
+    rows, key = batch(), jax.random.key(3)
+    x, scaled = np.asarray(rows.obs), (np.asarray(rows.action) - 2.0) / 4.0
+    y = np.linspace(-1, 1, 6)
+    loss, _ = sac._critic_loss(
+        params["critic"], nets, rows.obs, jax.vmap(nets.scale)(rows.action), jnp.float32(y)
+    )
+    expected = sum(np.mean((numpy_critic(params["critic"], i, x, scaled) - y) ** 2) for i in range(2))
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    loss, log_prob = sac._actor_loss(params["actor"], nets, params, rows.obs, key)
+    raw, expected_log_prob = nets.head.sample_and_log_prob(key, nets.actor.apply(params["actor"], rows.obs))
+    q = np.minimum(*(numpy_critic(params["critic"], i, x, np.tanh(raw)) for i in range(2)))
+    np.testing.assert_allclose(log_prob, expected_log_prob, rtol=1e-6)
+    np.testing.assert_allclose(loss, np.mean(0.3 * np.asarray(expected_log_prob) - q), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("target", "sign"), [(5.0, 1.0), (-20.0, -1.0)])
+def test_gradient_step_moves_temperature_and_targets(nets, params, target, sign):
+    """Too little entropy raises the temperature, too much lowers it, by Adam's first step."""
+    optimiser = optax.scale_by_adam()
+    learner = sac.Learner(params, params["critic"], {k: optimiser.init(v) for k, v in params.items()})
+    hyper = sac.Hyper(target_entropy=target, lr_temperature=0.01, tau=0.25)
+    new, _ = sac._gradient_step(TINY, nets, optimiser, learner, batch(), hyper, jax.random.key(0))
+    moved = new.params["log_temperature"] - params["log_temperature"]
+    np.testing.assert_allclose(moved, sign * 0.01, rtol=1e-4)
+    lagged = jax.tree.map(lambda old, now: 0.75 * old + 0.25 * now, params["critic"], new.params["critic"])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), new.target, lagged)
+    changed = [
+        bool(jnp.any(a != b)) for a, b in zip(*map(jax.tree.leaves, (new.params, params)), strict=True)
+    ]
+    assert all(changed)
+
+
+def test_warm_up_acts_uniformly_and_does_not_learn():
+    first, state, metrics = run(Bandit(), TINY, sac.Hyper(warmup=500), 500)
+    jax.tree.map(np.testing.assert_array_equal, state.learner, first.learner)
+    assert metrics["critic_loss"].count.sum() == 0
+    # 2000 uniform actions: the Kolmogorov distance exceeds 0.06 with probability below 2e-6
+    actions = np.sort((np.asarray(state.buffer.data.action)[:, 0] + 2) / 8)
+    grid = np.arange(1, 2001) / 2000
+    assert max(np.abs(grid - actions).max(), np.abs(grid - 1 / 2000 - actions).max()) < 0.06
+
+
+def test_learns_after_warm_up():
+    first, state, metrics = run(Bandit(), TINY, sac.Hyper(warmup=3), 5)
+    np.testing.assert_array_equal(metrics["critic_loss"].count, [0, 0, 0, 2, 2])
+    before, after = jax.tree.leaves(first.learner.params), jax.tree.leaves(state.learner.params)
+    assert all(bool(jnp.any(a != b)) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(("bootstrap", "value"), [(True, 1 / (1 - 0.9)), (False, 1 / (1 - 0.9 * 4 / 5))])
+def test_time_limits_bootstrap(bootstrap, value):
+    """Reward 1 for ever, cut every 5 steps: Q = 10 with the bootstrap; without, 1 row in 5 has none."""
+    config = dataclasses.replace(
+        TINY, n_envs=5, gradient_steps=8, batch_size=64, capacity=100, bootstrap_truncated=bootstrap
+    )
+    # no entropy bonus, so that the soft value is the plain one
+    hyper = sac.Hyper(gamma=0.9, tau=0.1, temperature=1e-8, lr_temperature=0.0, lr_critic=3e-3, warmup=20)
+    _, _, metrics = run(Bandit(limit=5), config, hyper, 400)
+    q = metrics["q"].total[-20:].sum() / metrics["q"].count[-20:].sum()
+    np.testing.assert_allclose(q, value, rtol=0.03)
+
+
+def test_finds_the_best_action_of_a_bandit():
+    config = dataclasses.replace(TINY, gradient_steps=4, batch_size=64, capacity=4096, widths=(32,))
+    hyper = sac.Hyper(lr_actor=3e-3, lr_critic=3e-3, temperature=0.01, lr_temperature=0.0, warmup=50)
+    env = Bandit()
+    _, state, _ = run(env, config, hyper, 400)
+    policy = sac.make(config, env).act(state, hyper, True)
+    action, _, _ = policy.act(jax.random.key(0), jnp.ones(1), ())
+    np.testing.assert_allclose(action, [env.peak], atol=0.3)
+
+
+def test_stochastic_policy_stays_in_the_box():
+    env = Bandit()
+    _, state, _ = run(env, TINY, sac.Hyper(warmup=0), 1)
+    policy = sac.make(TINY, env).act(state, sac.Hyper(), False)
+    keys = jax.random.split(jax.random.key(0), 512)
+    actions, _, _ = jax.vmap(policy.act, (0, None, None))(keys, jnp.ones(1), ())
+    assert bool(jnp.all(jax.vmap(env.action_space.contains)(actions)))
+    assert float(actions.std()) > 1.0
+
+
+def test_hyper_parameters_vmap():
+    """Two learning rates in one program end where each ends alone."""
+    env, algorithm = Bandit(), sac.make(TINY, Bandit())
+    hypers = jax.tree.map(lambda x: jnp.full(2, x, jnp.float32), sac.Hyper(warmup=1))
+    hypers = hypers.replace(lr_critic=jnp.float32([1e-3, 3e-3]))
+    keys = jax.random.split(jax.random.key(0), 2)
+    init = jax.jit(jax.vmap(algorithm.init, (0, 0, None)))
+    step = jax.jit(jax.vmap(algorithm.step, (0, 0, None)))
+    together = init(keys, hypers, env.default_params())
+    for _ in range(4):
+        together, _ = step(together, hypers, env.default_params())
+    for i in range(2):
+        init, step = programs(env, TINY)
+        hyper = jax.tree.map(lambda x, i=i: x[i], hypers)
+        alone = init(keys[i], hyper, env.default_params())
+        for _ in range(4):
+            alone, _ = step(alone, hyper, env.default_params())
+        one = jax.tree.map(lambda x, i=i: x[i], together.learner)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one, alone.learner)
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        (dataclasses.replace(Bandit(), action_space=Discrete(2)), "action_space"),
+        (dataclasses.replace(Bandit(), action_space=Box(-np.inf, np.inf, (1,))), "finite bounds"),
+        (dataclasses.replace(Bandit(), reward_dim=2), "reward_dim"),
+    ],
+)
+def test_refuses_other_problems(env, message):
+    with pytest.raises(UsageError, match=message):
+        sac.make(TINY, env)
