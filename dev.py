@@ -75,7 +75,7 @@ def answer(*command):
     """What a command prints, or None when it cannot run (a pyenv shim of an inactive version exits 127)."""
     quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     try:
-        return subprocess.check_output(command, **quiet).decode("utf-8", "replace").strip()
+        return subprocess.check_output(command, env=plain_environment(), **quiet).decode("utf-8").strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -104,7 +104,7 @@ def find_interpreter(chosen):
 def find_uv():
     """uv, when it is on PATH and runs."""
     path = shutil.which("uv")
-    return path if path and answer(path, "--version") else None
+    return path if path and answer(path, "--version") is not None else None
 
 
 def fingerprint(interpreter_version):
@@ -139,8 +139,14 @@ def writable(folder):
 
 
 def plain_environment():
-    """The caller's environment, without colours where there is no terminal."""
+    """The caller's environment, without colours where there is no terminal, in UTF-8.
+
+    Under LC_ALL=C Python 3.11 does not even start from a folder whose name is not ASCII: it reads the file
+    that makes the project importable, which names the folder, in the encoding of the locale.
+    """
     env = dict(os.environ, PYTHONUNBUFFERED="1")
+    if env.get("LC_ALL") in ("C", "POSIX"):
+        env["LC_ALL"] = "C.UTF-8"
     if not sys.stdout.isatty():
         env.setdefault("NO_COLOR", "1")
     return env
