@@ -11,6 +11,8 @@ from jaxrl.baselines import sac
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Step, Transition
+from jaxrl.envs.classic import Pendulum
+from jaxrl.rollout.evaluate import evaluate
 
 TINY = sac.Config(n_envs=4, gradient_steps=2, batch_size=16, capacity=2000, widths=(8,))
 OBS, ACTIONS = Box(0.0, 1.0, (1,)), Box(-2.0, 6.0, (1,))
@@ -225,3 +227,26 @@ def test_hyper_parameters_vmap():
 def test_refuses_other_problems(env, message):
     with pytest.raises(UsageError, match=message):
         sac.make(TINY, env)
+
+
+@pytest.mark.slow
+def test_pendulum():
+    """16,000 env steps, 4 seeds: every seed's mean return of 64 episodes is above -200 (random: -1200)."""
+    env = Pendulum()
+    params = env.default_params()
+    config = sac.Config(n_envs=8, gradient_steps=8, batch_size=128, capacity=20_000, widths=(64, 64))
+    hyper = sac.Hyper(lr_actor=1e-3, lr_critic=1e-3, lr_temperature=1e-3, gamma=0.98, warmup=100)
+    algorithm = sac.make(config, env)
+
+    @jax.jit
+    def learn_and_evaluate(keys):
+        def member(keys):
+            state = algorithm.init(keys[0], hyper, params)
+            state = jax.lax.fori_loop(0, 2000, lambda _, s: algorithm.step(s, hyper, params)[0], state)
+            policy = algorithm.act(state, hyper, True)
+            return evaluate(env, policy, keys[1], params, episodes=64).returns.mean()
+
+        return jax.lax.map(member, keys)
+
+    returns = learn_and_evaluate(jax.random.split(jax.random.key(0), (4, 2)))
+    assert float(returns.min()) > -200, returns
