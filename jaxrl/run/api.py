@@ -23,6 +23,7 @@ from typing import Any
 
 from jaxrl.core.errors import JaxrlError, UsageError
 from jaxrl.run import catalogue
+from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.config import config_from_dict, config_hash
 from jaxrl.run.folder import RunFolder
 
@@ -75,17 +76,15 @@ def figure(path: str | Path, *, root: str | Path | None = None) -> list[Path]:
     return list(catalogue.load(find_root(root, folder.path), folder.experiment).figure(folder))
 
 
-def find_root(root: str | Path | None, *fallback: Path) -> Path:
-    """`root` if it holds `experiments/`, else the nearest one above the working directory or `fallback`."""
+def find_root(root: str | Path | None, run: Path | None = None) -> Path:
+    """`root` if it holds `experiments/`, else the nearest one above `run` or the working directory."""
     if root is not None:
         if not (Path(root) / "experiments").is_dir():
             raise UsageError(f"root: {root} holds no folder 'experiments'")
         return Path(root).resolve()
-    for start in fallback:
-        try:
-            return catalogue.find_root()
-        except UsageError:
-            return catalogue.find_root(start)
+    if run is not None:
+        with contextlib.suppress(UsageError):
+            return catalogue.find_root(run)
     return catalogue.find_root()
 
 
@@ -144,17 +143,34 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 def reopen(folder: RunFolder, root: str | Path | None = None) -> tuple[ModuleType, Any]:
     """Experiment module and configuration of an existing run.
 
-    Raises `UsageError` where config.json no longer has the hash that the folder was named after.
+    Raises `UsageError` listing the changes where config.json is not what the folder was named after.
     """
     module = catalogue.load(find_root(root, folder.path), folder.experiment)
     config = config_from_dict(module.Config, folder.config)
     named, found = folder.path.parent.name.rsplit("-", 1)[-1], config_hash(config)[:8]
     if named != found:
         raise UsageError(
-            f"{folder.path / 'config.json'}: changed since the run began (hash {found}, was {named});"
-            " restore it, or start a new run with `jaxrl run ... --config-file`"
+            f"{folder.path / 'config.json'}: changed since the run began ({_changes(folder)}); restore it,"
+            " or start a new run with `jaxrl run ... --config-file`"
         )
     return module, config
+
+
+def _changes(folder: RunFolder) -> str:
+    """What differs from the configuration that checkpoints were made with, or the hashes without any."""
+    for checkpoints in stage_checkpoints(folder).values():
+        made_with = checkpoints.verify(checkpoints.steps()[-1])["meta"]["identity"]["config"]
+        return "; ".join(differences(made_with, folder.config))
+    return f"hash {config_hash(folder.config)[:8]}, folder {folder.path.parent.name}"
+
+
+def stage_checkpoints(folder: RunFolder) -> dict[str, Checkpoints]:
+    """Stages that have checkpoints, by name."""
+    if not folder.checkpoints.is_dir():
+        return {}
+    stages = sorted(p for p in folder.checkpoints.iterdir() if ".rejected-" not in p.name)
+    found = {p.name: Checkpoints(p, say=folder.say) for p in stages}
+    return {name: c for name, c in found.items() if c.steps()}
 
 
 def execute(module: ModuleType, config: Any, folder: RunFolder, *, live: bool = False) -> None:
@@ -230,8 +246,8 @@ def _cpu_hash() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
     except OSError:
-        model = [platform.machine(), platform.processor()]
-    return hashlib.sha256("\n".join(model).encode()).hexdigest()[:8]
+        model = [platform.processor()]
+    return hashlib.sha256("\n".join([platform.machine(), *model]).encode()).hexdigest()[:8]
 
 
 def _replace(config: Any, path: list[str], value: Any) -> Any:

@@ -127,7 +127,7 @@ def report_verb(args: list[str], root: Path | None) -> dict[str, Any]:
     chosen = options.parse_options("report", args, options.ReportOptions)
     if not chosen.runs and not chosen.index:
         raise UsageError("report: name a run folder, or ask for --index")
-    base = api.find_root(root, *(p.resolve() for p in chosen.runs[:1]))
+    base = api.find_root(root, *chosen.runs[:1])
     written = []
     for path in chosen.runs:
         folder = RunFolder.open(path)

@@ -12,7 +12,8 @@ import tyro
 
 from jaxrl.core.errors import JaxrlError, UsageError
 
-STYLE = (tyro.conf.FlagCreatePairsOff,)
+# without subcommands: a field that may hold one of several records keeps the preset's choice
+STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, NumericalFailure
+from jaxrl.run.api import stage_checkpoints
 from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.folder import RunFolder, installed_versions
 
@@ -70,16 +71,6 @@ def sentence(facts: dict[str, Any]) -> str:
         f"{hashed}; {facts['replayed']} updates were repeated with equal bits"
         f" in {facts['leaves']} state arrays, {facts['arrays']} result arrays and all metrics"
     )
-
-
-def stage_checkpoints(folder: RunFolder) -> dict[str, Checkpoints]:
-    """Stages that have checkpoints, by name."""
-    if not folder.checkpoints.is_dir():
-        return {}
-    found = {
-        p.name: Checkpoints(p) for p in sorted(folder.checkpoints.iterdir()) if ".rejected-" not in p.name
-    }
-    return {name: c for name, c in found.items() if c.steps()}
 
 
 def final_arrays(checkpoints: Checkpoints, step: int) -> dict[str, np.ndarray]:
