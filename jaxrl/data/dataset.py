@@ -1,0 +1,280 @@
+"""Transitions as a pytree that jitted code takes as an argument.
+
+Legend: `n` rows, `b` batch, `L` length of a window, `m` reward components. The rows of an episode are
+contiguous and in order, and the last of them has one of the two end flags.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import CorruptInput, UsageError
+from jaxrl.core.spaces import Box, Discrete, Space, is_space
+from jaxrl.core.types import Array, Key, PyTree, struct
+
+Meta = tuple[tuple[str, str | int | float | bool], ...]
+
+
+@struct.dataclass
+class Dataset:
+    """Transitions, leaves `[n, ...]`, or `[b, ...]` and `[b, L, ...]` where sampled.
+
+    obs, next_obs, action: numbers of at most 32 bits; reward: float32[n] or [n, m]; terminated, truncated:
+    bool[n], disjoint; episode: int32[n], equal within an episode; step: int32[n] since its start.
+    mask: how much a row counts. None: all alike; bool[n]: False for padding; float32[n]: exact mass, as of an
+    occupancy measure. Rows are drawn in proportion to it.
+    is_expert: bool[n], or None where nobody is labelled.
+    meta: what is known about the data, `(name, value)` pairs; static, so it is part of a compilation's key.
+
+    Pass it to jitted functions as an argument: a captured array becomes a constant of the program.
+    """
+
+    obs: PyTree
+    action: PyTree
+    reward: Array
+    next_obs: PyTree
+    terminated: Array
+    truncated: Array
+    episode: Array
+    step: Array
+    mask: Array | None = None
+    is_expert: Array | None = None
+    meta: Meta = struct.field(pytree_node=False, default=())
+
+    @property
+    def size(self) -> int:
+        """`n`, static."""
+        return self.episode.shape[0]
+
+    @property
+    def done(self) -> Array:
+        """bool, the union of both ends."""
+        return self.terminated | self.truncated
+
+    def take(self, index: Array) -> Dataset:
+        """The rows at `index` `[...]`, leaves `[..., ...]`."""
+        return jax.tree.map(lambda x: x[index], self)
+
+    def sample(self, key: Key, batch: int) -> Dataset:
+        """`b` rows with replacement, in proportion to `mask`."""
+        if self.mask is None:
+            return self.take(jax.random.randint(key, (batch,), 0, self.size))
+        return self.take(_draw(key, batch, self.mask))
+
+    def sequences(self, key: Key, batch: int, length: int) -> Dataset:
+        """`[b, L]` windows inside single episodes, uniform among all of them; costs O(n) per call.
+
+        Where no episode is long enough, the mask of the result is False (0) everywhere.
+        """
+        if not 1 <= length <= self.size:
+            raise UsageError(f"Dataset.sequences: length must be in [1, {self.size}], got {length}")
+        last = jnp.arange(self.size) + length - 1
+        inside = last < self.size
+        last = jnp.minimum(last, self.size - 1)
+        starts = inside & (self.episode[last] == self.episode)
+        if self.mask is not None:
+            # padding only follows the rows of an episode
+            starts &= (self.mask[last] > 0) & (self.mask > 0)
+        index = _draw(key, batch, starts)
+        rows = self.take(index[:, None] + jnp.arange(length)[None])
+        found = jnp.broadcast_to(starts.any(), (batch, length))
+        return rows.replace(mask=found if rows.mask is None else rows.mask * found)
+
+
+def from_arrays(
+    arrays: Mapping[str, PyTree],
+    *,
+    action_space: Space | None = None,
+    reward_dim: int | None = None,
+    max_episode_steps: int | None = None,
+    source: str = "arrays",
+    meta: Meta = (),
+) -> Dataset:
+    """A `Dataset` of host arrays, checked row by row; `CorruptInput` names `source`, field and first bad row.
+
+    arrays: `obs, action, reward, next_obs, terminated, truncated`, optionally `is_expert`, leaves `[n, ...]`
+        with the rows of each episode contiguous. Numbers of 64 bits become 32.
+    action_space: actions have to lie in it. reward_dim: m for rewards `[n, m]`.
+    max_episode_steps: where `truncated` is missing, episodes are truncated at this length; without it a
+        missing field is an error, because time limits cannot be told from the rest.
+
+    A last episode without an end counts as truncated.
+    """
+    required = ["obs", "action", "reward", "next_obs", "terminated"]
+    for name in required if max_episode_steps else [*required, "truncated"]:
+        if name not in arrays:
+            fix = " or give max_episode_steps" if name == "truncated" else ""
+            raise CorruptInput(f"{source}: {name} is missing; add the array{fix}")
+    known = {*required, "truncated", "is_expert"}
+    if unknown := sorted(set(arrays) - known):
+        raise CorruptInput(f"{source}: unknown array {unknown[0]}; known are {', '.join(sorted(known))}")
+    fields = {name: _narrow(source, name, arrays[name]) for name in arrays}
+    terminated = _flag(source, "terminated", fields["terminated"])
+    n = len(terminated)
+    if n == 0:
+        raise CorruptInput(f"{source}: has no rows; give at least one transition")
+    if "truncated" in fields:
+        truncated = _flag(source, "truncated", fields["truncated"])
+    else:
+        truncated = _cut_after(terminated, max_episode_steps)
+    fields["truncated"] = truncated
+    _check_lengths(source, fields, n)
+    _check_shapes(source, fields, reward_dim)
+    _first_bad(source, "terminated", terminated & truncated, "is set together with truncated; clear one")
+    if action_space is not None:
+        _check_actions(source, fields["action"], action_space)
+    if "is_expert" in fields:
+        fields["is_expert"] = _flag(source, "is_expert", fields["is_expert"])
+    if not (terminated | truncated).any():
+        raise CorruptInput(
+            f"{source}: terminated and truncated are never set; give at least one whole episode"
+        )
+    truncated = truncated.copy()
+    truncated[-1] |= not terminated[-1]
+    episode, step = _count(terminated | truncated)
+    fields |= {"truncated": truncated, "episode": episode, "step": step}
+    return Dataset(**jax.tree.map(jnp.asarray, fields), meta=meta)
+
+
+def from_occupancy(occupancy: Array, mdp: Any, meta: Meta = ()) -> Dataset:
+    """The population of transitions under an occupancy measure `[S, A]` of a stationary `TabularMDP`.
+
+    One row per (s, a, s') of positive mass, `mask = occupancy(s, a) P(s' | s, a)`, so that sums weighted with
+    the mask are expectations, without sampling error. obs and next_obs are state indices, int32[n]. Rows are
+    unrelated: each is its own episode.
+    """
+    occupancy, law = np.asarray(occupancy), np.asarray(mdp.P)
+    if law.ndim != 3 or occupancy.shape != law.shape[:2]:
+        raise UsageError(f"occupancy: shape {occupancy.shape} does not fit transitions {law.shape} [S, A, S]")
+    if not np.all(occupancy >= 0):
+        raise UsageError("occupancy: must not be negative or NaN")
+    mass = occupancy[:, :, None] * law
+    state, action, successor = np.nonzero(mass)
+    reward = np.asarray(mdp.R)
+    reward = reward[state, action, successor] if mdp.reward_on_successor else reward[state, action]
+    terminated = np.asarray(mdp.terminal)[successor]
+    fields = {
+        "obs": state.astype(np.int32),
+        "action": action.astype(np.int32),
+        "reward": reward,
+        "next_obs": successor.astype(np.int32),
+        "terminated": terminated,
+        "truncated": ~terminated,
+        "episode": np.arange(len(state), dtype=np.int32),
+        "step": np.zeros(len(state), np.int32),
+        "mask": mass[state, action, successor],
+    }
+    return Dataset(**jax.tree.map(jnp.asarray, fields), meta=meta)
+
+
+def dataset_hash(data: Dataset) -> str:
+    """SHA-256 of all rows and the metadata; equal for equal content wherever it is stored."""
+    digest = hashlib.sha256(repr(sorted(data.meta)).encode())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(data):
+        array = np.ascontiguousarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _draw(key: Key, batch: int, weight: Array) -> Array:
+    """int32[b], indices in proportion to non-negative weights `[n]`, bool or float, by inversion."""
+    end = jnp.cumsum(weight, dtype=jnp.int32 if weight.dtype == bool else weight.dtype)
+    if weight.dtype == bool:
+        draw = jax.random.randint(key, (batch,), 0, jnp.maximum(end[-1], 1))
+    else:
+        draw = jax.random.uniform(key, (batch,), end.dtype) * end[-1]
+    return jnp.minimum(jnp.searchsorted(end, draw, side="right"), weight.shape[0] - 1)
+
+
+def _narrow(source: str, name: str, tree: PyTree) -> PyTree:
+    """Numpy leaves of at most 32 bits, finite."""
+
+    def leaf(x: Any) -> np.ndarray:
+        x = np.asarray(x)
+        if x.ndim == 0 or x.dtype.kind not in "biuf":
+            raise CorruptInput(
+                f"{source}: {name} has shape {x.shape} and type {x.dtype}; give rows of numbers"
+            )
+        if x.dtype.kind == "f":
+            _first_bad(source, name, ~np.isfinite(x), "is not finite; remove the episode")
+            return x.astype(np.float32)
+        return x.astype(np.int32) if x.dtype.itemsize > 4 else x
+
+    return jax.tree.map(leaf, tree)
+
+
+def _flag(source: str, name: str, x: np.ndarray) -> np.ndarray:
+    if x.ndim != 1:
+        raise CorruptInput(f"{source}: {name} has shape {x.shape}; give one flag per row")
+    if x.dtype != bool:
+        _first_bad(source, name, (x != 0) & (x != 1), "is neither 0 nor 1; give flags")
+    return x.astype(bool)
+
+
+def _check_lengths(source: str, fields: dict[str, PyTree], n: int) -> None:
+    for name, tree in fields.items():
+        for x in jax.tree.leaves(tree):
+            if len(x) != n:
+                raise CorruptInput(f"{source}: {name} has {len(x)} rows, terminated has {n}; make them equal")
+
+
+def _check_shapes(source: str, fields: dict[str, PyTree], reward_dim: int | None) -> None:
+    shape = (len(fields["terminated"]),) + (() if reward_dim is None else (reward_dim,))
+    reward = fields["reward"]
+    if reward.shape != shape or reward.dtype.kind != "f":
+        raise CorruptInput(
+            f"{source}: reward has shape {reward.shape} and type {reward.dtype}, expected floats {shape}; "
+            "reshape it, or set reward_dim for vector rewards"
+        )
+    obs, next_obs = (
+        jax.tree.map(lambda x: (x.shape, str(x.dtype)), fields[name]) for name in ("obs", "next_obs")
+    )
+    if obs != next_obs:
+        raise CorruptInput(f"{source}: next_obs is {next_obs}, obs is {obs}; make them equal")
+
+
+def _check_actions(source: str, actions: PyTree, space: Space) -> None:
+    spaces, treedef = jax.tree.flatten(space, is_leaf=is_space)
+    for part, x in zip(spaces, treedef.flatten_up_to(actions), strict=True):
+        if x.shape[1:] != part.shape:
+            raise CorruptInput(f"{source}: action has shape {x.shape[1:]} per row, the space {part.shape}")
+        if isinstance(part, Discrete):
+            if x.dtype.kind == "f":
+                raise CorruptInput(
+                    f"{source}: action has type {x.dtype}; the space is discrete, give integers"
+                )
+            bad, bounds = (x < 0) | (x >= part.n), f"[0, {part.n - 1}]"
+        elif isinstance(part, Box):
+            low, high = np.asarray(part.low, x.dtype), np.asarray(part.high, x.dtype)
+            bad, bounds = (x < low) | (x > high), f"[{part.low}, {part.high}]"
+        _first_bad(source, "action", bad, f"lies outside {bounds}; clip or rescale the actions")
+
+
+def _first_bad(source: str, name: str, bad: np.ndarray, what: str) -> None:
+    """CorruptInput with the number of the first row `[n, ...]` in which `bad` is set."""
+    rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1)) if bad.size else []
+    if len(rows):
+        raise CorruptInput(f"{source}: {name} in row {rows[0]} {what}")
+
+
+def _count(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`(episode, step)` int32[n] of contiguous episodes with these last rows."""
+    first = np.concatenate([[True], done[:-1]])
+    episode = np.cumsum(first) - 1
+    step = np.arange(len(done)) - np.flatnonzero(first)[episode]
+    return episode.astype(np.int32), step.astype(np.int32)
+
+
+def _cut_after(terminated: np.ndarray, limit: int) -> np.ndarray:
+    """bool[n], the rows at which a time limit ended the episode."""
+    if limit < 1:
+        raise UsageError(f"max_episode_steps: must be >= 1, got {limit}")
+    _, step = _count(terminated)
+    return (step % limit == limit - 1) & ~terminated

@@ -1,0 +1,52 @@
+"""What `unroll` returned, as a `Dataset`."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.types import Array, Transition
+from jaxrl.data.dataset import Dataset, Meta
+
+
+def from_unroll(
+    transitions: Transition, elapsed: Array | None = None, frozen: bool = False, meta: Meta = ()
+) -> Dataset:
+    """Rows `n = N * T`, environment after environment, of transitions `[T, N, ...]`; can be jitted.
+
+    elapsed: int32[N], `VecState.elapsed` before the unroll, where it continues running episodes.
+    frozen: whether the unroll ran under `Freeze`; what follows the end of an episode is masked then.
+
+    The last row of an unfinished episode counts as truncated: its successor is known, but not recorded.
+    """
+    length, n = transitions.reward.shape[:2]
+    done = transitions.done  # [T, N]
+    before = jnp.concatenate([jnp.zeros((1, n), bool), done[:-1]])
+    first = before.at[0].set(True)
+    mask = None
+    if frozen:
+        mask = ~(jnp.cumsum(before, axis=0) > 0)
+        first = jnp.zeros_like(first).at[0].set(True)
+    t = jnp.arange(length, dtype=jnp.int32)[:, None]
+    begin = jax.lax.cummax(jnp.where(first, t, 0), axis=0)
+    step = t - begin
+    if elapsed is not None:
+        step = step + jnp.where(begin == 0, elapsed[None], 0)
+    cut = jnp.zeros_like(done).at[-1].set(True)
+
+    def rows(x: Array) -> Array:
+        x = jnp.swapaxes(x, 0, 1)
+        return x.reshape(n * length, *x.shape[2:])
+
+    fields = {
+        "obs": transitions.obs,
+        "action": transitions.action,
+        "reward": transitions.reward,
+        "next_obs": transitions.next_obs,
+        "terminated": transitions.terminated,
+        "truncated": transitions.truncated | (cut & ~transitions.terminated),
+        "step": step,
+        "mask": mask,
+    }
+    fields = jax.tree.map(rows, fields)
+    return Dataset(**fields, episode=jnp.cumsum(rows(first), dtype=jnp.int32) - 1, meta=meta)

@@ -1,0 +1,281 @@
+"""The only readers of files that came from elsewhere: numbers, nothing that executes or points away.
+
+Refusals are `CorruptInput` and name the file, the entry and the fix. Limits are checked against declared
+sizes, before anything is read or allocated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import stat
+import struct
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from jaxrl.core.errors import CorruptInput, StorageError, UsageError
+
+LIMIT = 4 << 30
+# archives of arrays compress by a factor of tens, bombs by a thousand
+_RATIO = 200
+# what the libraries raise on flipped and missing bytes
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+)
+
+
+def sha256(path: Path | str) -> str:
+    """Hexadecimal digest of a file."""
+    with _readable(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(path: Path | str, digest: str) -> None:
+    """CorruptInput unless the file has this SHA-256."""
+    found = sha256(path)
+    if found != digest:
+        raise CorruptInput(
+            f"{path}: SHA-256 is {found}, expected {digest}; delete the file and fetch it again"
+        )
+
+
+def read_hdf5(
+    path: Path | str, names: Collection[str] | None = None, limit: int = LIMIT
+) -> dict[str, np.ndarray]:
+    """Numeric datasets of an HDF5 file by their path, e.g. `{"obs/position": ...}`.
+
+    names: read only these; what else the file holds is not looked at. limit: bytes of all arrays together.
+    """
+    path = _readable(path)
+    with _hdf5_errors(path), h5py.File(path, "r") as file:
+        if names is None:
+            found = dict(_datasets(path, file, "", ()))
+        else:
+            found = {name: _dataset(path, file, name) for name in names}
+        total = sum(dataset.nbytes for dataset in found.values())
+        if total > limit:
+            raise CorruptInput(
+                f"{path}: declares {total} bytes, more than the limit of {limit}; raise the limit"
+            )
+        return {name: np.asarray(dataset[()]) for name, dataset in found.items()}
+
+
+def read_npz(
+    path: Path | str, names: Collection[str] | None = None, limit: int = LIMIT
+) -> dict[str, np.ndarray]:
+    """Numeric arrays of an npz file; arguments as `read_hdf5`. Pickled entries cannot be read at all."""
+    path = _readable(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            for name in names or ():
+                if name not in entries:
+                    raise _missing(path, name, entries)
+            wanted = entries if names is None else {name: entries[name] for name in names}
+            total = sum(info.file_size for info in wanted.values())
+            if total > limit:
+                raise CorruptInput(
+                    f"{path}: declares {total} bytes, more than the limit of {limit}; raise the limit"
+                )
+            return {name: _npy(path, name, archive.read(info)) for name, info in wanted.items()}
+    except CorruptInput:
+        raise
+    except (*_DAMAGE, OSError) as error:
+        raise CorruptInput(f"{path}: not a complete npz file ({error}); delete and fetch again") from error
+
+
+def extract(archive: Path | str, target: Path | str, limit: int = LIMIT) -> None:
+    """Unpacks a zip or tar archive of plain files and folders below `target`.
+
+    Every member is checked before the first byte is written: inside the target, no link or device, at most
+    `limit` bytes together.
+    """
+    archive, target = _readable(archive), Path(target)
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                _check_zip(archive, packed, target, limit)
+                packed.extractall(target)
+        else:
+            with tarfile.open(archive) as packed:
+                _check_tar(archive, packed, target, limit)
+                packed.extractall(target, filter="data")
+    except CorruptInput:
+        raise
+    except _DAMAGE as error:
+        raise CorruptInput(f"{archive}: damaged archive ({error}); delete and fetch again") from error
+    except OSError as error:
+        raise StorageError(
+            f"{target}: cannot be written ({error}); free space or choose another folder"
+        ) from error
+
+
+def download(url: str, target: Path | str, digest: str) -> None:
+    """Fetches a file under a temporary name, compares its SHA-256, and only then gives it its name."""
+    target = Path(target)
+    try:
+        with urllib.request.urlopen(url) as answer, atomic(target) as temporary:
+            with temporary.open("wb") as file:
+                while block := answer.read(1 << 20):
+                    file.write(block)
+            verify(temporary, digest)
+    except CorruptInput as error:
+        raise CorruptInput(f"{target}: what was fetched is another file ({error})") from error
+    except OSError as error:
+        raise StorageError(
+            f"{target}: could not be fetched from {url} ({error}); fetch it by hand (SHA-256 {digest}) and "
+            "put it there"
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic(target: Path) -> Iterator[Path]:
+    """A temporary file beside `target` that takes its name if the block succeeds, and vanishes otherwise."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _readable(path: Path | str) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    return path
+
+
+def _missing(path: Path, name: str, present: Collection[str]) -> CorruptInput:
+    return CorruptInput(f"{path}: has no array {name!r}; it has {', '.join(sorted(present)) or 'none'}")
+
+
+@contextlib.contextmanager
+def _hdf5_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except CorruptInput:
+        raise
+    except (*_DAMAGE, OSError) as error:
+        raise CorruptInput(f"{path}: incomplete or damaged ({error}); delete and fetch again") from error
+
+
+def _datasets(
+    path: Path, group: h5py.Group, prefix: str, parents: tuple[h5py.Group, ...]
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    """All datasets below a group, each checked."""
+    for name in group:
+        item = _item(path, group, name, prefix + name)
+        if isinstance(item, h5py.Group):
+            if item in (*parents, group):
+                raise CorruptInput(f"{path}: group {prefix + name!r} contains itself; refused")
+            yield from _datasets(path, item, f"{prefix}{name}/", (*parents, group))
+        else:
+            yield prefix + name, _numeric(path, item, prefix + name)
+
+
+def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    item: h5py.Group | h5py.Dataset = file
+    for part in name.split("/"):
+        if not isinstance(item, h5py.Group) or item.get(part, getlink=True) is None:
+            raise _missing(path, name, list(file))
+        item = _item(path, item, part, name)
+    return _numeric(path, item, name)
+
+
+def _item(path: Path, group: h5py.Group, part: str, name: str) -> h5py.Group | h5py.Dataset:
+    """A member of a group, looked at only if it lies in this file."""
+    if type(group.get(part, getlink=True)) is not h5py.HardLink:
+        raise CorruptInput(
+            f"{path}: {name!r} is a link to somewhere else; refused, copy the array into the file"
+        )
+    return group[part]
+
+
+def _numeric(path: Path, item: object, name: str) -> h5py.Dataset:
+    if not isinstance(item, h5py.Dataset) or item.shape is None or item.dtype.kind not in "biuf":
+        kind = f"of type {item.dtype}" if isinstance(item, h5py.Dataset) else f"a {type(item).__name__}"
+        raise CorruptInput(f"{path}: {name!r} is {kind}; only arrays of numbers are read")
+    if item.is_virtual or item.external:
+        raise CorruptInput(
+            f"{path}: the numbers of {name!r} lie in another file; refused, copy them into the file"
+        )
+    return item
+
+
+def _npy(path: Path, name: str, raw: bytes) -> np.ndarray:
+    """One npy entry, parsed without numpy's loader, which allocates what the header claims."""
+    file = io.BytesIO(raw)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    try:
+        shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
+    except (ValueError, KeyError) as error:
+        raise CorruptInput(f"{path}: {name!r} is not an array ({error}); refused") from error
+    if dtype.kind not in "biuf":
+        raise CorruptInput(f"{path}: {name!r} is of type {dtype}; only arrays of numbers are read")
+    body = raw[file.tell() :]
+    if len(body) != dtype.itemsize * int(np.prod(shape, dtype=object)):
+        raise CorruptInput(f"{path}: {name!r} has {len(body)} bytes, its header says {shape} of {dtype}")
+    return np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _check_zip(archive: Path, packed: zipfile.ZipFile, target: Path, limit: int) -> None:
+    infos = packed.infolist()
+    for info in infos:
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise CorruptInput(f"{archive}: {info.filename!r} is a link; refused")
+        _check_inside(archive, info.filename, target)
+    total, stored = sum(i.file_size for i in infos), sum(i.compress_size for i in infos)
+    _check_size(archive, total, limit)
+    if total > _RATIO * max(stored, 1 << 16):
+        raise CorruptInput(f"{archive}: {stored} bytes unpack to {total}; refused")
+
+
+def _check_tar(archive: Path, packed: tarfile.TarFile, target: Path, limit: int) -> None:
+    total = 0
+    for member in packed:
+        if not (member.isreg() or member.isdir()):
+            raise CorruptInput(f"{archive}: {member.name!r} is a link or a device; refused")
+        _check_inside(archive, member.name, target)
+        total += member.size
+        _check_size(archive, total, limit)
+
+
+def _check_inside(archive: Path, name: str, target: Path) -> None:
+    if not (target / name).resolve().is_relative_to(target.resolve()):
+        raise CorruptInput(f"{archive}: {name!r} lies outside of the target folder; refused")
+
+
+def _check_size(archive: Path, total: int, limit: int) -> None:
+    if total > limit:
+        raise CorruptInput(
+            f"{archive}: unpacks to {total} bytes, more than the limit of {limit}; raise the limit"
+        )

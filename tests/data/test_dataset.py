@@ -1,0 +1,162 @@
+"""Dataset: counting, sampling laws, windows, occupancies, hashes; against Python loops."""
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import Box, Discrete
+from jaxrl.data.dataset import Dataset, dataset_hash, from_arrays, from_occupancy
+
+KEY = jax.random.key(0)
+
+
+def arrays(n=10, terminated=(3,), truncated=(6,), **changes):
+    """Row i has obs (i, -i); episodes 0-3, 4-6, 7-9."""
+    x = np.arange(n, dtype=np.float64)
+    obs = np.stack([x, -x], axis=1)
+    out = {
+        "obs": obs,
+        "action": np.zeros((n, 1)),
+        "reward": x,
+        "next_obs": obs + 1,
+        "terminated": np.isin(x, terminated),
+        "truncated": np.isin(x, truncated),
+    }
+    return out | changes
+
+
+def test_rows_are_counted():
+    data = from_arrays(arrays(), action_space=Box(-1.0, 1.0, (1,)), meta=(("name", "toy"), ("steps", 10)))
+    np.testing.assert_array_equal(data.episode, [0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
+    np.testing.assert_array_equal(data.step, [0, 1, 2, 3, 0, 1, 2, 0, 1, 2])
+    np.testing.assert_array_equal(np.flatnonzero(data.terminated), [3])
+    np.testing.assert_array_equal(np.flatnonzero(data.truncated), [6, 9])  # the last episode has no end
+    assert {str(x.dtype) for x in jax.tree.leaves(data)} == {"float32", "int32", "bool"}
+    assert data.size == 10 and dict(data.meta)["name"] == "toy"
+
+
+def test_missing_time_limits_are_cut_by_length():
+    given = arrays(terminated=(3,))
+    del given["truncated"]
+    data = from_arrays(given, max_episode_steps=3)
+    np.testing.assert_array_equal(np.flatnonzero(data.truncated), [2, 6, 9])
+    np.testing.assert_array_equal(data.step, [0, 1, 2, 0, 0, 1, 2, 0, 1, 2])
+    same = from_arrays(given, max_episode_steps=4)  # the end of row 3 is the MDP's own, at the limit or not
+    np.testing.assert_array_equal(np.flatnonzero(same.truncated), [7, 9])
+
+
+def test_nested_observations_vector_rewards_and_discrete_actions():
+    x = np.arange(4)
+    data = from_arrays(
+        arrays(
+            4,
+            obs={"position": x[:, None] * 1.0, "pixels": np.zeros((4, 2, 2), np.uint8)},
+            next_obs={"position": x[:, None] * 1.0, "pixels": np.zeros((4, 2, 2), np.uint8)},
+            reward=np.ones((4, 2)),
+            action=x.astype(np.int64),
+            is_expert=np.asarray([1, 0, 0, 1]),
+        ),
+        action_space=Discrete(4),
+        reward_dim=2,
+    )
+    assert data.obs["pixels"].dtype == jnp.uint8 and data.action.dtype == jnp.int32
+    assert data.reward.shape == (4, 2) and data.is_expert.dtype == bool
+
+
+def frequencies(rows, n):
+    return np.bincount(np.asarray(rows).astype(int).ravel(), minlength=n) / np.asarray(rows).size
+
+
+def assert_law(rows, law):
+    """Each frequency within 4.5 standard errors."""
+    law = np.asarray(law)
+    error = 4.5 * np.sqrt(law * (1 - law) / np.asarray(rows).size)
+    assert (np.abs(frequencies(rows, len(law)) - law) <= error + 1e-12).all()
+
+
+def test_sample_is_uniform_and_data_is_an_argument():
+    data = from_arrays(arrays())
+    traces = []
+
+    @jax.jit
+    def draw(data, key):
+        traces.append(1)
+        return data.sample(key, 5000)
+
+    rows = draw(data, KEY)
+    assert_law(rows.reward, np.full(10, 0.1))
+    np.testing.assert_array_equal(rows.obs[:, 0], rows.reward)
+    other = draw(data.replace(reward=data.reward + 100), KEY)
+    np.testing.assert_array_equal(other.reward, rows.reward + 100)
+    assert len(traces) == 1
+
+
+def test_sample_follows_the_mask():
+    data = from_arrays(arrays())
+    padded = data.replace(mask=jnp.arange(10) % 2 == 0)
+    assert_law(padded.sample(KEY, 5000).reward, [0.2, 0] * 5)
+    weight = np.arange(10.0) / 45
+    assert_law(data.replace(mask=jnp.asarray(weight, jnp.float32)).sample(KEY, 5000).reward, weight)
+
+
+@pytest.mark.parametrize(("length", "starts"), [(1, range(10)), (3, [0, 1, 4, 7]), (4, [0])])
+def test_sequences_stay_inside_episodes(length, starts):
+    data = from_arrays(arrays())
+    rows = jax.jit(Dataset.sequences, static_argnums=(2, 3))(data, KEY, 2000, length)
+    law = np.isin(np.arange(10), list(starts)) / len(starts)
+    assert_law(rows.reward[:, 0], law)
+    np.testing.assert_array_equal(rows.reward, np.asarray(rows.reward)[:, :1] + np.arange(length))
+    assert rows.mask.all() and not rows.done[:, :-1].any()
+
+
+def test_sequences_avoid_padding_and_say_when_there_is_none():
+    data = from_arrays(arrays())
+    padded = data.replace(mask=~jnp.isin(jnp.arange(10), jnp.asarray([6, 8, 9])))
+    assert_law(padded.sequences(KEY, 2000, 3).reward[:, 0], np.isin(np.arange(10), [0, 1]) / 2)
+    assert not data.sequences(KEY, 4, 5).mask.any()
+    assert not padded.sequences(KEY, 4, 5).mask.any()
+    with pytest.raises(UsageError, match=r"^Dataset.sequences: length must be in \[1, 10\], got 11"):
+        data.sequences(KEY, 4, 11)
+
+
+def test_occupancy_gives_exact_expectations():
+    """Weighted sums equal the double loop over the table; draws follow the mass."""
+    rng = np.random.default_rng(0)
+    law, reward = rng.dirichlet(np.ones(4), (4, 2)), rng.normal(size=(4, 2, 4))
+    law[0, 1] = [0, 0.5, 0, 0.5]
+    mass = rng.dirichlet(np.ones(8)).reshape(4, 2)
+    mdp = SimpleNamespace(P=law, R=reward, terminal=np.asarray([0, 0, 0, 1], bool), reward_on_successor=True)
+    data = from_occupancy(mass, mdp)
+    expected = {"r": 0.0, "t": 0.0}
+    for s in range(4):
+        for a in range(2):
+            for t in range(4):
+                expected["r"] += mass[s, a] * law[s, a, t] * reward[s, a, t]
+                expected["t"] += mass[s, a] * law[s, a, t] * (t == 3)
+    assert data.size == 4 * 2 * 4 - 2
+    np.testing.assert_allclose(jnp.sum(data.mask * data.reward), expected["r"], rtol=1e-5)
+    np.testing.assert_allclose(jnp.sum(data.mask * data.terminated), expected["t"], rtol=1e-5)
+    np.testing.assert_allclose(data.mask.sum(), 1, rtol=1e-6)
+    assert_law(data.sample(KEY, 5000).obs, mass.sum(axis=1))
+    simple = SimpleNamespace(P=law, R=reward[..., 0], terminal=mdp.terminal, reward_on_successor=False)
+    np.testing.assert_allclose(
+        jnp.sum(from_occupancy(mass, simple).mask * from_occupancy(mass, simple).reward),
+        (mass * reward[..., 0]).sum(),
+        rtol=1e-5,
+    )
+
+
+def test_hash_is_content():
+    one, two = from_arrays(arrays()), from_arrays(arrays())
+    assert dataset_hash(one) == dataset_hash(two)
+    others = [
+        one.replace(reward=one.reward.at[3].add(1e-6 * 3)),
+        one.replace(terminated=one.truncated, truncated=one.terminated),
+        one.replace(meta=(("a", 1),)),
+        one.replace(mask=jnp.ones(10, bool)),
+    ]
+    assert len({dataset_hash(d) for d in [one, *others]}) == 5

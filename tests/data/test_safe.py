@@ -1,0 +1,213 @@
+"""The reader rules, one attack each: what was not asked for is neither read nor written."""
+
+import io
+import os
+import pickle
+import stat
+import tarfile
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import CorruptInput, StorageError, UsageError
+from jaxrl.data import safe
+
+ARRAY = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+class Bomb:
+    """Leaves a trace when unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def write_hdf5(path, **arrays):
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+    return path
+
+
+def refused(message, read, *args, **kwargs):
+    with pytest.raises(CorruptInput, match=message) as error:
+        read(*args, **kwargs)
+    assert str(args[0]) in str(error.value) and error.value.exit_code == 5
+
+
+def test_arrays_come_back(tmp_path):
+    arrays = {"a": ARRAY, "f": np.asfortranarray(ARRAY), "scalar": np.float64(3), "flag": ARRAY > 4}
+    np.savez(tmp_path / "x.npz", **arrays)
+    write_hdf5(tmp_path / "x.hdf5", **arrays, **{"deep/er": ARRAY.astype(np.uint8)})
+    for read, name in ((safe.read_npz, "x.npz"), (safe.read_hdf5, "x.hdf5")):
+        found = read(tmp_path / name)
+        assert set(found) - {"deep/er"} == set(arrays)
+        for key, array in arrays.items():
+            assert found[key].dtype == array.dtype
+            np.testing.assert_array_equal(found[key], array)
+    assert safe.read_hdf5(tmp_path / "x.hdf5", names=["deep/er"])["deep/er"].dtype == np.uint8
+
+
+# rule 1: nothing executes
+def test_npz_with_an_object_array(tmp_path):
+    path, trace = tmp_path / "x.npz", tmp_path / "trace"
+    np.savez(path, a=ARRAY, infos=np.asarray([Bomb(trace)], object))
+    refused("'infos' is of type object; only arrays of numbers are read", safe.read_npz, path)
+    assert set(safe.read_npz(path, names=["a"])) == {"a"}
+    path.write_bytes(pickle.dumps(Bomb(trace)))
+    refused("not a complete npz file", safe.read_npz, path)
+    assert not trace.exists()
+
+
+def test_npz_entry_that_is_a_pickle(tmp_path):
+    path, trace = tmp_path / "x.npz", tmp_path / "trace"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", pickle.dumps(Bomb(trace)))
+    refused("'a' is not an array", safe.read_npz, path)
+    assert not trace.exists()
+
+
+def test_npz_header_that_lies(tmp_path):
+    raw = io.BytesIO()
+    np.lib.format.write_array_header_1_0(raw, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)})
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("a.npy", raw.getvalue() + b"1234")
+    refused("'a' has 4 bytes, its header says", safe.read_npz, tmp_path / "x.npz")
+
+
+# rule 2: HDF5 holds its own numbers, of a known size
+@pytest.mark.parametrize("kind", ["external", "soft", "virtual", "storage", "string", "cycle"])
+def test_hdf5_that_points_away(tmp_path, kind):
+    secret = write_hdf5(tmp_path / "secret.hdf5", a=ARRAY)
+    raw = tmp_path / "secret.bin"
+    raw.write_bytes(ARRAY.tobytes())
+    path = write_hdf5(tmp_path / "x.hdf5", good=ARRAY)
+    with h5py.File(path, "a") as file:
+        if kind == "external":
+            file["bad"] = h5py.ExternalLink(str(secret), "a")
+        elif kind == "soft":
+            file["bad"] = h5py.SoftLink("/good")
+        elif kind == "virtual":
+            layout = h5py.VirtualLayout((4, 3), np.float32)
+            layout[:] = h5py.VirtualSource(str(secret), "a", shape=(4, 3))
+            file.create_virtual_dataset("bad", layout)
+        elif kind == "storage":
+            file.create_dataset("bad", (4, 3), np.float32, external=[(str(raw), 0, 48)])
+        elif kind == "string":
+            file["bad"] = "text"
+        else:
+            file.create_group("bad")["bad"] = file["/"]
+    words = {"external": "link", "soft": "link", "string": "of type object", "cycle": "contains itself"}
+    refused(words.get(kind, "lie in another file"), safe.read_hdf5, path)
+    np.testing.assert_array_equal(safe.read_hdf5(path, names=["good"])["good"], ARRAY)
+    if kind != "cycle":
+        refused(words.get(kind, "lie in another file"), safe.read_hdf5, path, names=["bad"])
+
+
+def test_declared_size_is_checked_before_reading(tmp_path):
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:  # a terabyte that occupies nothing
+        file.create_dataset("a", (1 << 38,), np.float32, chunks=(1 << 10,), compression="gzip")
+    refused("declares 1099511627776 bytes", safe.read_hdf5, tmp_path / "x.hdf5")
+    np.savez_compressed(tmp_path / "x.npz", a=np.zeros(1 << 16))
+    refused("more than the limit of 1024; raise the limit", safe.read_npz, tmp_path / "x.npz", limit=1024)
+
+
+@pytest.mark.parametrize("read", [safe.read_hdf5, safe.read_npz])
+def test_missing_array(tmp_path, read):
+    np.savez(tmp_path / "x", a=ARRAY)
+    path = tmp_path / "x.npz" if read is safe.read_npz else write_hdf5(tmp_path / "x.h5", a=ARRAY)
+    refused("has no array 'b'; it has a", read, path, names=["b"])
+
+
+# rule 4: archives stay in their folder
+def tar_with(path, name, **fields):
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        for key, value in fields.items():
+            setattr(member, key, value)
+        archive.addfile(member, io.BytesIO(b"x" * member.size))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("../out", {"size": 3}, "'../out' lies outside"),
+        ("/tmp-out", {"size": 3}, "'/tmp-out' lies outside"),
+        ("in", {"type": tarfile.SYMTYPE, "linkname": "../out"}, "'in' is a link or a device"),
+        ("in", {"type": tarfile.LNKTYPE, "linkname": "../out"}, "'in' is a link or a device"),
+        ("in", {"size": 100}, "unpacks to 100 bytes"),
+    ],
+)
+def test_tar_that_escapes(tmp_path, name, fields, message):
+    refused(message, safe.extract, tar_with(tmp_path / "x.tar.gz", name, **fields), tmp_path / "in", limit=50)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.tar.gz"]
+
+
+def test_zip_that_escapes(tmp_path):
+    for name, mode, content, message in [
+        ("../out", 0o644, b"x", "lies outside"),
+        ("in", stat.S_IFLNK | 0o777, b"../out", "is a link"),
+        ("in", 0o644, bytes(1 << 25), "unpack to 33554432; refused"),
+    ]:
+        with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            info = zipfile.ZipInfo(name)
+            info.external_attr, info.compress_type = mode << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+        refused(message, safe.extract, tmp_path / "x.zip", tmp_path / "target")
+        assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]
+
+
+def test_archives_are_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a/b.txt", "zip")
+    tar_with(tmp_path / "x.tar", "a/c.txt", size=3)
+    for name in ("x.zip", "x.tar"):
+        safe.extract(tmp_path / name, tmp_path / "target")
+    assert (tmp_path / "target/a/b.txt").read_text() == "zip"
+    assert (tmp_path / "target/a/c.txt").read_text() == "xxx"
+    with pytest.raises(StorageError, match="cannot be written"):
+        safe.extract(tmp_path / "x.zip", tmp_path / "x.tar")
+    (tmp_path / "x.tar").write_bytes(b"no archive")
+    refused("damaged archive", safe.extract, tmp_path / "x.tar", tmp_path / "target")
+
+
+# rule 5: an interrupted download is told as such
+@pytest.mark.parametrize("read", [safe.read_hdf5, safe.read_npz])
+def test_truncated_file(tmp_path, read):
+    np.savez(tmp_path / "x", a=ARRAY)
+    path = tmp_path / "x.npz" if read is safe.read_npz else write_hdf5(tmp_path / "x.h5", a=ARRAY)
+    whole = path.read_bytes()
+    for keep in (10, len(whole) // 2, len(whole) - 5):
+        path.write_bytes(whole[:keep])
+        refused("delete and fetch again", read, path)
+
+
+# rule 6: downloads are verified before they have a name
+def test_download_is_atomic_and_verified(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"content")
+    digest = safe.sha256(source)
+    assert digest == "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
+    safe.download(source.as_uri(), target, digest)
+    assert target.read_bytes() == b"content"
+    source.write_bytes(b"contemt")
+    refused("SHA-256 is", safe.verify, source, digest)
+    with pytest.raises(CorruptInput, match="what was fetched is another file"):
+        safe.download(source.as_uri(), target, digest)
+    assert target.read_bytes() == b"content"
+    source.unlink()
+    with pytest.raises(StorageError, match=f"fetch it by hand \\(SHA-256 {digest}\\) and put it there"):
+        safe.download(source.as_uri(), target, digest)
+    assert [p.name for p in tmp_path.iterdir()] == ["target"]
+
+
+def test_no_such_file(tmp_path):
+    for read in (safe.read_hdf5, safe.read_npz, safe.sha256):
+        with pytest.raises(UsageError, match=r"nowhere: no such file"):
+            read(tmp_path / "nowhere")
