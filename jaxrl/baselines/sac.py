@@ -31,7 +31,7 @@ from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, PyTree, Transi
 from jaxrl.data.buffer import RingBuffer
 from jaxrl.envs.base import Env
 from jaxrl.nets import heads, net
-from jaxrl.rollout.unroll import Resample, Reset, VecState, start, unroll
+from jaxrl.rollout.unroll import Freeze, Resample, Reset, VecState, start, unroll
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,15 @@ class Config:
         for name in ("n_envs", "length", "gradient_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"Config.{name}: must be >= 1, got {getattr(self, name)}")
+        if any(width < 1 for width in self.widths):
+            raise UsageError(f"Config.widths: must all be >= 1, got {self.widths}")
         rows = self.n_envs * self.length
         if self.capacity < rows:
             raise UsageError(
                 f"Config.capacity: must hold one update's {rows} transitions, got {self.capacity}"
             )
+        if isinstance(self.reset, Freeze):
+            raise UsageError("Config.reset: SAC continues over episode ends, use Resample or Pool")
 
 
 @struct.dataclass
@@ -175,9 +179,9 @@ def make(config: Config, env: Env) -> Algorithm:
 def _nets(config: Config, env: Env) -> _Nets:
     space = env.action_space
     if not isinstance(space, Box):
-        raise UsageError(f"env.action_space: SAC needs a bounded Box, got {space}")
+        raise UsageError(f"action_space: SAC needs a bounded Box, got {space}")
     if env.reward_dim is not None:
-        raise UsageError(f"env.reward_dim: must be None, got {env.reward_dim}; scalarise the rewards first")
+        raise UsageError(f"reward_dim: must be None, got {env.reward_dim}; scalarise the rewards first")
     head = heads.tanh_normal(space)
     size, encode = net.features(env.observation_space)
     d = head.size // 2

@@ -45,7 +45,7 @@ def make(config: Config, env: Tabular) -> Algorithm:
         UsageError: a finite horizon, or vector rewards.
     """
     if env.H is not None:
-        raise UsageError(f"env.H: value iteration is for stationary MDPs, got H = {env.H}; use env.H = None")
+        raise UsageError(f"env.H: must be None, got {env.H}; value iteration is for stationary MDPs")
     if env.reward_dim is not None:
         raise UsageError(f"env.reward_dim: must be None, got {env.reward_dim}; scalarise the rewards first")
 

@@ -8,8 +8,7 @@ import optax
 import pytest
 
 from jaxrl.baselines import sac
-from jaxrl.core.errors import UsageError
-from jaxrl.core.spaces import Box, Discrete
+from jaxrl.core.spaces import Box
 from jaxrl.core.types import Step, Transition
 from jaxrl.envs.classic import Pendulum
 from jaxrl.rollout.evaluate import evaluate
@@ -214,19 +213,6 @@ def test_hyper_parameters_vmap():
             alone, _ = step(alone, hyper, env.default_params())
         one = jax.tree.map(lambda x, i=i: x[i], together.learner)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one, alone.learner)
-
-
-@pytest.mark.parametrize(
-    ("env", "message"),
-    [
-        (dataclasses.replace(Bandit(), action_space=Discrete(2)), "action_space"),
-        (dataclasses.replace(Bandit(), action_space=Box(-np.inf, np.inf, (1,))), "finite bounds"),
-        (dataclasses.replace(Bandit(), reward_dim=2), "reward_dim"),
-    ],
-)
-def test_refuses_other_problems(env, message):
-    with pytest.raises(UsageError, match=message):
-        sac.make(TINY, env)
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from jaxrl.baselines import value_iteration
-from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular import Tabular, garnet, gridworld, make_mdp, random_mdp
 
 HYPER = value_iteration.Hyper()
@@ -111,17 +110,3 @@ def test_the_policy_is_greedy_in_q(one_hot):
         action, _, _ = policy.act(jax.random.key(0), obs, policy.memory)
         assert action.dtype == jnp.int32
         assert int(action) == best[s]
-
-
-@pytest.mark.parametrize(
-    ("env", "field"), [(Tabular(3, 2, H=5), "env.H"), (Tabular(3, 2, reward_dim=2), "env.reward_dim")]
-)
-def test_refuses_other_problems(env, field):
-    with pytest.raises(UsageError, match=field):
-        value_iteration.make(value_iteration.Config(), env)
-
-
-def test_refuses_an_mdp_of_other_sizes():
-    algorithm = value_iteration.make(value_iteration.Config(), Tabular(3, 2))
-    with pytest.raises(UsageError, match="data"):
-        algorithm.init(jax.random.key(0), HYPER, random_mdp(jax.random.key(0), 4, 2))

@@ -1,0 +1,147 @@
+"""Behaviour cloning: the policy under which the recorded actions are most likely.
+
+    minimise  - sum_i w_i log pi(a_i | s_i) / sum_i w_i
+
+over minibatches of rows drawn in proportion to `w`, or over the whole dataset. The weights are the dataset's
+`mask`; with that of `best_episodes` this is %BC, which clones only the episodes of highest return (Chen et
+al. 2021, 2106.01345).
+
+Legend: `n` rows of the dataset, `k` observation features, `p` parameters of the policy head.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream
+from jaxrl.core.spaces import Space
+from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
+from jaxrl.data.dataset import Dataset
+from jaxrl.nets import heads, net
+
+
+@dataclass(frozen=True)
+class Config:
+    """Static choices.
+
+    batch_size: rows per update, None for all of them (tables, small linear problems).
+    squash: tanh-squashed normals instead of clipped ones; free_log_std: one log deviation for all states.
+    """
+
+    batch_size: int | None = 256
+    widths: tuple[int, ...] = (256, 256)
+    activation: str = "relu"
+    squash: bool = False
+    free_log_std: bool = True
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"Config.batch_size: must be >= 1, or None for all rows, got {self.batch_size}")
+        if any(width < 1 for width in self.widths):
+            raise UsageError(f"Config.widths: must all be >= 1, got {self.widths}")
+
+
+@struct.dataclass
+class Hyper:
+    """lr: learning rate of Adam."""
+
+    lr: Any = 3e-4
+
+
+@struct.dataclass
+class State:
+    """What an update changes, and `key`, which it does not."""
+
+    params: PyTree
+    opt_state: PyTree
+    key: Key
+    updates: Array
+
+
+class _Nets(NamedTuple):
+    """encode: observation -> float32[k]; actor: float32[..., k] -> float32[..., p]."""
+
+    encode: Callable[[PyTree], Array]
+    actor: net.Net
+    head: heads.Head
+
+
+def make(config: Config, observation_space: Space, action_space: Space) -> Algorithm:
+    """Behaviour cloning; `data` of the algorithm is a `Dataset`.
+
+    Raises:
+        UsageError: no policy fits the action space, or an unknown activation.
+    """
+    try:
+        nets = _nets(config, observation_space, action_space)
+    except ValueError as error:
+        raise UsageError(f"bc.make: {error}") from error
+    optimiser = optax.scale_by_adam()
+
+    def init(key: Key, hyper: Hyper, data: Dataset) -> State:
+        k_init, k_run = jax.random.split(key)
+        params = nets.actor.init(k_init)
+        return State(params, optimiser.init(params), k_run, jnp.zeros((), jnp.int32))
+
+    def step(state: State, hyper: Hyper, data: Dataset) -> tuple[State, dict[str, Array]]:
+        if config.batch_size is None:
+            rows, weights = data, data.mask
+        else:  # drawing in proportion to the mask has weighted them
+            rows, weights = data.sample(stream(state.key, state.updates), config.batch_size), None
+        loss, grad = jax.value_and_grad(_loss)(state.params, nets, rows, weights)
+        direction, opt_state = optimiser.update(grad, state.opt_state)
+        params = jax.tree.map(lambda p, d: p - hyper.lr * d, state.params, direction)
+        return State(params, opt_state, state.key, state.updates + 1), {"loss": loss}
+
+    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
+        def choose(key: Key, obs: PyTree, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+            dist = nets.actor.apply(state.params, nets.encode(obs))
+            raw = nets.head.mode(dist) if greedy else nets.head.sample(key, dist)
+            return nets.head.to_action(raw), (), memory
+
+        return Policy(choose)
+
+    return Algorithm(init, step, act)
+
+
+def _nets(config: Config, observation_space: Space, action_space: Space) -> _Nets:
+    size, encode = net.features(observation_space)
+    head = heads.policy_head(action_space, squash=config.squash)
+    free_log_std = config.free_log_std and head.gaussian
+    actor = heads.policy(size, head, config.widths, config.activation, free_log_std=free_log_std)
+    return _Nets(encode, actor, head)
+
+
+def _loss(params: PyTree, nets: _Nets, rows: Dataset, weights: Array | None) -> Array:
+    """Average negative log-likelihood of the rows, with weights [n], bool or float, or None."""
+    dist = nets.actor.apply(params, jax.vmap(nets.encode)(rows.obs))
+    log_prob = nets.head.log_prob(dist, nets.head.from_action(rows.action))
+    return -jnp.average(log_prob, weights=None if weights is None else weights.astype(log_prob.dtype))
+
+
+def best_episodes(data: Dataset, fraction: float) -> Dataset:
+    """`data` with a mask that leaves the `fraction` of its episodes with the highest returns, rounded up.
+
+    A host function: it counts episodes, so it cannot be traced. Rows that were masked before stay so.
+
+    Raises:
+        UsageError: `fraction` outside (0, 1], or vector rewards.
+    """
+    if not 0 < fraction <= 1:
+        raise UsageError(f"fraction: must lie in (0, 1], got {fraction}")
+    if data.reward.ndim != 1:
+        raise UsageError(f"data.reward: must be scalar per row, got {data.reward.shape}; scalarise it first")
+    mask = np.ones(data.size, bool) if data.mask is None else np.asarray(data.mask)
+    episodes, index = np.unique(np.asarray(data.episode)[mask > 0], return_inverse=True)
+    returns = np.bincount(index, weights=np.asarray(data.reward)[mask > 0])
+    best = episodes[np.argsort(-returns, kind="stable")[: math.ceil(fraction * len(episodes))]]
+    return data.replace(mask=jnp.asarray(mask * np.isin(data.episode, best)))
