@@ -243,31 +243,24 @@ def jaxrl(*words):
     run(VENV / "bin" / "jaxrl", *words, env=run_environment())
 
 
-def make_figures(experiments, preset):
-    """Runs the experiments one after another and says where their pictures are."""
+def demo(options, rest):
+    """The main job: the first experiments, on real input, their figures and one page."""
     started = time.time()
-    for number, experiment in enumerate(experiments, 1):
-        say(f"experiment {number} of {len(experiments)}: {experiment} {preset}")
-        jaxrl("run", experiment, preset)
+    for number, experiment in enumerate(DEMO, 1):
+        say(f"experiment {number} of {len(DEMO)}: {experiment}")
+        jaxrl("run", experiment, "quick")
     jaxrl("report", "--index")
-    say(f"done in {time.time() - started:.0f} s")
-    for experiment in experiments:
+    say(f"main job done in {time.time() - started:.0f} s")
+    for experiment in DEMO:
         folders = (ROOT / "runs" / experiment).glob("*/*/figures")
         for figure in sorted(max(folders, key=lambda folder: folder.stat().st_mtime).glob("*.png")):
             say(f"figure {figure.relative_to(ROOT)}")
     say("page   out/index.html")
 
 
-def demo(options, rest):
-    """The main job: the first experiments, on real input, their figures and one page."""
-    make_figures(DEMO, "quick")
-
-
 def reproduce(options, rest):
-    """Every experiment at one preset (default quick; give `paper` on an accelerator), then the page."""
-    files = sorted((ROOT / "experiments").glob("*/*.py"))
-    names = [path.parent.name + "/" + path.stem for path in files if not path.stem.startswith("_")]
-    make_figures(names, rest[0] if rest else "quick")
+    """Runs experiments, all or those named, and publishes their tables."""
+    jaxrl("reproduce", *rest)
 
 
 def test(options, rest):

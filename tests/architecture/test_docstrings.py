@@ -7,6 +7,7 @@ import pytest
 from source_tree import parse, public_functions, python_files
 
 SHAPE = re.compile(r"\[[^\]]*\]")  # [T, N, m], float[], int32[N], [...]
+LEGEND = re.compile(r"every array argument is `\[", re.IGNORECASE)  # one shape for a whole file
 
 
 def array_arguments(function: ast.FunctionDef) -> list[str]:
@@ -16,7 +17,9 @@ def array_arguments(function: ast.FunctionDef) -> list[str]:
 
 
 def undocumented(tree: ast.Module) -> list[str]:
-    """Public functions with array arguments whose docstring names no shape."""
+    """Public functions with array arguments whose docstring names no shape, nor does that of the file."""
+    if LEGEND.search(ast.get_docstring(tree) or ""):
+        return []
     return [
         function.name
         for function in public_functions(tree)
@@ -37,6 +40,7 @@ def test_rule_finds_a_missing_shape():
         "def _i(x: Array): ...\n"
     )
     assert undocumented(ast.parse(source)) == ["f"]
+    assert undocumented(ast.parse('"""Every array argument is `[T, N]`."""\n' + source)) == []
 
 
 @pytest.mark.parametrize("path", python_files("jaxrl", "theory", "experiments", "benchmarks"), ids=str)

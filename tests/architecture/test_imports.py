@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from source_tree import CODE, LAYERS, families, imports, parse, python_files
+from source_tree import CODE, LAYERS, ROOT, families, imports, parse, python_files
 
 COMMON = {"jax", "numpy", "optax", "chex"}
 # layer -> (what it may import from jaxrl, which libraries beside the common ones)
@@ -28,6 +28,7 @@ FILES = {
 }
 # only inside functions, so that importing the module stays light and works without the library
 LAZY = {
+    "jaxrl/envs/render.py": {"PIL"},
     "jaxrl/envs/adapters/brax.py": {"brax", "mujoco"},
     "jaxrl/envs/adapters/gymnasium.py": {"gymnasium"},
     "jaxrl/envs/adapters/gymnax.py": {"gymnax"},
@@ -83,9 +84,15 @@ def _allowed(path: Path, family_names) -> tuple[set[str], set[str]]:
             }, THEORY_LIBRARIES
         return {"jaxrl.core", "theory"}, THEORY_LIBRARIES
     if top == "experiments":
-        experiment = ".".join(path.with_suffix("").parts[:3])
-        return {"jaxrl", "theory", experiment}, EXPERIMENT_LIBRARIES
+        own = {".".join(path.with_suffix("").parts[:3]), *_shared_by_experiments(group)}
+        return {"jaxrl", "theory", *own}, EXPERIMENT_LIBRARIES
     raise AssertionError(f"{path}: no rule for this folder")
+
+
+def _shared_by_experiments(family: str) -> set[str]:
+    """Files of a family's experiments that are no experiment, having no presets."""
+    files = python_files(f"experiments/{family}")
+    return {".".join(p.with_suffix("").parts) for p in files if "PRESETS = " not in (ROOT / p).read_text()}
 
 
 @pytest.mark.parametrize("path", python_files("jaxrl", "theory", "experiments"), ids=str)
