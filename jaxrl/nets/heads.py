@@ -32,7 +32,7 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(20)
 class Head(NamedTuple):
     """A family of distributions over one action space.
 
-    size: length `p` of the parameter array.
+    size: length `p` of the parameter array; gaussian: it is mean and log standard deviation, `p = 2d`.
     sample: `(key, params [..., p]) -> raw`.
     log_prob: `(params, raw) -> float[...]`.
     sample_and_log_prob: `(key, params) -> (raw, float[...])`.
@@ -44,6 +44,7 @@ class Head(NamedTuple):
     """
 
     size: int
+    gaussian: bool
     sample: Callable[[Key, Array], Array]
     log_prob: Callable[[Array, Array], Array]
     sample_and_log_prob: Callable[[Key, Array], tuple[Array, Array]]
@@ -84,6 +85,7 @@ def categorical(n: int) -> Head:
 
     return Head(
         size=n,
+        gaussian=False,
         sample=lambda key, params: build(params).sample(seed=key),
         log_prob=lambda params, raw: build(params).log_prob(raw),
         sample_and_log_prob=sample_and_log_prob,
@@ -125,6 +127,7 @@ def multi_categorical(space: Space) -> Head:
 
     return Head(
         size=sum(head.size for head in heads),
+        gaussian=False,
         sample=sample,
         log_prob=log_prob,
         sample_and_log_prob=sample_and_log_prob,
@@ -212,7 +215,12 @@ def policy(
 
     `free_log_std`: for normals, the second half of the parameters is a free vector (initially 0), the same in
     every state, and the network gives the means only.
+
+    Raises:
+        ValueError: `free_log_std` for a head without deviations.
     """
+    if free_log_std and not head.gaussian:
+        raise ValueError("free_log_std: only normals have a standard deviation")
     if not free_log_std:
         return mlp((n_inputs, *widths, head.size), activation_name, last_scale=last_scale)
     d = head.size // 2
@@ -283,6 +291,7 @@ def _gaussian(
 
     return Head(
         size=2 * d,
+        gaussian=True,
         sample=sample,
         log_prob=log_prob,
         sample_and_log_prob=sample_and_log_prob,

@@ -98,6 +98,8 @@ def gru(n_inputs: int, width: int, *, dtype: Any = jnp.float32) -> Net:
     n = tanh(W_in x + b_in + r (W_hn h + b_hn)), h' = (1 - z) n + z h. An episode starts with zero memory.
     Source: Cho et al. 2014 (1406.1078), in the variant of flax's and torch's cells.
     """
+    if width < 1:
+        raise ValueError(f"width: must be >= 1, got {width}")
     cell = nn.GRUCell(width, dtype=dtype)
     return Net(
         init=lambda key: cell.init(key, jnp.zeros(width), jnp.zeros(n_inputs))["params"],
@@ -105,14 +107,11 @@ def gru(n_inputs: int, width: int, *, dtype: Any = jnp.float32) -> Net:
     )
 
 
-def scan_memory(
-    cell: Net, params: PyTree, memory: Array, inputs: Array, restart: Array
-) -> tuple[Array, Array]:
-    """A recurrent cell over time: memories *after* each step.
+def scan_memory(cell: Net, params: PyTree, memory: Array, inputs: Array, restart: Array) -> Array:
+    """A recurrent cell over time: memories *after* each step, float[T, N, width].
 
     memory: float[N, width] before the first step; inputs: float[T, N, k]; restart: bool[T, N], set where step
-    `t` begins an episode, so that the memory is zero before it. Returns `(last [N, width],
-    all [T, N, width])`.
+    `t` begins an episode, so that the memory is zero before it.
     """
 
     def body(memory: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -120,7 +119,7 @@ def scan_memory(
         memory = cell.apply(params, jnp.where(fresh[:, None], 0.0, memory), x)
         return memory, memory
 
-    return jax.lax.scan(body, memory, (inputs, restart))
+    return jax.lax.scan(body, memory, (inputs, restart))[1]
 
 
 def ensemble(net: Net, n: int) -> Net:

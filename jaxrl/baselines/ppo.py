@@ -1,0 +1,436 @@
+"""Proximal policy optimisation (Schulman et al. 2017, 1707.06347).
+
+    delta_t = r_t + gamma_t V(s'_t) - V(s_t),   A_t = delta_t + gamma lambda (1 - done_t) A_{t+1}
+    maximise  mean surrogate(ratio_t, A_t)  -  c_v mean (V(s_t) - G_t)^2 / 2  +  c_e mean entropy
+
+over a few epochs of minibatches, with `ratio = pi(a|s) / pi_old(a|s)` and `G = A + V_old`. `gamma_t` is zero
+where the episode terminated and `gamma` where a time limit cut it: `V` is evaluated on the true successor.
+
+Vector rewards: the critic has `m` outputs and the actor sees `w . A`. Recurrent policies: a GRU before actor
+and critic, trained on whole windows that start from the stored memory.
+
+Legend: `T` steps, `N` environments, `B` rows of a minibatch, `m` reward components, `k` observation features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxrl.core import spmd
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import permutation, stream
+from jaxrl.core.tree import flatten_time
+from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, Transition, struct
+from jaxrl.envs.base import Env
+from jaxrl.nets.actor_critic import ActorCritic, actor_critic
+from jaxrl.nets.net import ACTIVATIONS
+from jaxrl.rollout.normalise import ReturnScale, RunningMoments
+from jaxrl.rollout.returns import discount_and_cut, gae
+from jaxrl.rollout.unroll import Freeze, Resample, Reset, VecState, start, unroll
+
+Surrogate = Callable[[Array, Array, Array, dict[str, Any]], Array]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Static choices.
+
+    n_envs, length: environments and steps per update (`n_envs` over all devices); epochs, minibatches: passes
+        over them, and parts of each pass.
+    memory: width of the GRU, 0 for feed-forward.
+    shuffle: minibatches are made of single rows, or of whole environments (needed with memory).
+    clip_value: the value may change by at most `Hyper.clip` before it stops gaining.
+    normalise_advantage: to mean 0 and deviation 1 over each minibatch or over the whole batch.
+    normalise_obs: features to mean 0 and deviation 1, by statistics of all earlier updates.
+    scale_rewards: divide rewards by the running deviation of the discounted return.
+    squash: tanh-squashed normals instead of clipped ones; free_log_std: one log deviation for all states.
+    bootstrap_truncated: False treats a time limit as an end.
+    params_axis: 0 if every environment has its own parameters, leaves `[n_envs, ...]`.
+    """
+
+    n_envs: int = 64
+    length: int = 128
+    epochs: int = 4
+    minibatches: int = 4
+    widths: tuple[int, ...] = (64, 64)
+    activation: str = "tanh"
+    memory: int = 0
+    shuffle: Literal["rows", "envs"] = "rows"
+    clip_value: bool = True
+    normalise_advantage: Literal["minibatch", "batch", "none"] = "minibatch"
+    normalise_obs: bool = False
+    scale_rewards: bool = False
+    squash: bool = False
+    free_log_std: bool = True
+    bootstrap_truncated: bool = True
+    params_axis: Literal[0] | None = None
+    reset: Reset = field(default_factory=Resample)
+
+    def __post_init__(self) -> None:
+        for name in ("n_envs", "length", "epochs", "minibatches"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"Config.{name}: must be >= 1, got {getattr(self, name)}")
+        if self.memory < 0:
+            raise UsageError(f"Config.memory: the width of the GRU must be >= 0, got {self.memory}")
+        if any(width < 1 for width in self.widths):
+            raise UsageError(f"Config.widths: must all be >= 1, got {self.widths}")
+        for name, allowed in (
+            ("activation", tuple(ACTIVATIONS)),
+            ("shuffle", ("rows", "envs")),
+            ("normalise_advantage", ("minibatch", "batch", "none")),
+            ("params_axis", (None, 0)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"Config.{name}: must be one of {allowed}, got {getattr(self, name)!r}")
+        if self.memory and self.shuffle != "envs":
+            raise UsageError('Config.shuffle: recurrent policies need whole windows, set shuffle="envs"')
+        units = self.n_envs * (self.length if self.shuffle == "rows" else 1)
+        if units % self.minibatches:
+            raise UsageError(f"Config.minibatches: {self.minibatches} must divide the {units} {self.shuffle}")
+        if isinstance(self.reset, Freeze):
+            raise UsageError("Config.reset: PPO continues over episode ends, use Resample or Pool")
+
+
+@struct.dataclass
+class Hyper:
+    """Numbers, each a leaf that can be swept.
+
+    updates_total: planned updates, so that progress is `updates / updates_total`; anneal: fraction of the
+    learning rate that is gone at the end; w: float[m] weights of the rewards, None for scalar rewards;
+    surrogate: any pytree of numbers for the surrogate (parameters of a drift, thresholds of a barrier).
+    """
+
+    lr: Any = 2.5e-4
+    gamma: Any = 0.99
+    lambda_: Any = 0.95
+    clip: Any = 0.2
+    entropy: Any = 0.01
+    value_coef: Any = 0.5
+    max_grad_norm: Any = 0.5
+    updates_total: Any = 100.0
+    anneal: Any = 0.0
+    w: Any = None
+    surrogate: Any = ()
+
+
+@struct.dataclass
+class State:
+    """What an update changes, and `key`, which it does not. `moments`, `scale`: () where switched off."""
+
+    params: PyTree
+    opt_state: PyTree
+    vec: VecState
+    moments: PyTree
+    scale: PyTree
+    key: Key
+    updates: Array
+
+
+class Rows(NamedTuple):
+    """What minibatches are made of, leaves `[T, N, ...]`, then `[B, ...]` or `[n, T, ...]`.
+
+    advantages: `[m]` or scalar, never normalised; memory: float[N, h] before the window; restart: bool, the
+    step begins an episode. `memory` and `restart` are () if feed-forward.
+    """
+
+    x: Array
+    raw: Array
+    log_prob: Array
+    value: Array
+    target: Array
+    advantage: Array
+    advantages: Array
+    memory: PyTree
+    restart: PyTree
+
+
+def state_specs(axis: str) -> State:
+    """Which parts of the state are sharded over a mesh axis, for `core.spmd.data_parallel`."""
+    everywhere, sharded = spmd.P(), spmd.P(axis)
+    return State(
+        params=everywhere,
+        opt_state=everywhere,
+        vec=sharded,
+        moments=everywhere,
+        scale=everywhere,
+        key=everywhere,
+        updates=everywhere,
+    )
+
+
+def clipped_surrogate(ratio: Array, advantage: Array, progress: Array, extra: dict[str, Any]) -> Array:
+    """min(r A, clip(r, 1 - e, 1 + e) A), float[B] without reduction.
+
+    Equation: schulman2017ppo (7)
+    """
+    clip = extra["hyper"].clip
+    return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage)
+
+
+def make(
+    config: Config,
+    env: Env,
+    surrogate: Surrogate = clipped_surrogate,
+    *,
+    optimiser: optax.GradientTransformation | None = None,
+    axis: str | None = None,
+) -> Algorithm:
+    """PPO on `env`; `data` of the algorithm is the environment's parameters.
+
+    surrogate: `(ratio [B], advantage [B], progress, extra) -> gain [B]`, maximised on average. `progress` is
+        `updates / updates_total`, constant over an update; `extra` has "log_ratio" [B], "advantages" [B] or
+        [B, m] as estimated, and "hyper".
+    optimiser: optax transformation of the clipped gradient, before the learning rate; default Adam.
+    axis: mesh axis over which the environments are sharded, see `data_parallel`.
+
+    Raises:
+        UsageError: the configuration does not fit the environment.
+    """
+    try:
+        nets = actor_critic(
+            env.observation_space,
+            env.action_space,
+            env.reward_dim,
+            widths=config.widths,
+            activation=config.activation,
+            memory=config.memory,
+            squash=config.squash,
+            free_log_std=config.free_log_std,
+        )
+    except ValueError as error:
+        raise UsageError(f"{env.name}: {error}") from error
+    optimiser = optax.scale_by_adam(eps=1e-5) if optimiser is None else optimiser
+
+    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
+        return nets.policy(state.params, greedy=greedy, normalise=_normaliser(config, state))
+
+    def init(key: Key, hyper: Hyper, data: PyTree) -> State:
+        _check_weights(env, hyper)
+        k_init, k_run = jax.random.split(key)
+        k_params, k_start = jax.random.split(k_init)
+        params = nets.init(k_params)
+        policy = nets.policy(params, greedy=False)
+        vec = start(env, policy, k_start, data, config.n_envs, params_axis=config.params_axis)
+        features = jax.ShapeDtypeStruct((nets.n_features,), jnp.float32)
+        reward = jax.ShapeDtypeStruct(vec.ep_return.shape[1:], vec.ep_return.dtype)
+        return State(
+            params=params,
+            opt_state=optimiser.init(params),
+            vec=vec,
+            moments=RunningMoments.zeros(features) if config.normalise_obs else (),
+            scale=ReturnScale.zeros(reward, config.n_envs) if config.scale_rewards else (),
+            key=k_run,
+            updates=jnp.zeros((), jnp.int32),
+        )
+
+    def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
+        k_roll, k_learn = jax.random.split(stream(state.key, state.updates))
+        n = state.vec.elapsed.shape[0]
+        vec, batch, stats = unroll(
+            env,
+            act(state, hyper, greedy=False),
+            state.vec,
+            k_roll,
+            data,
+            length=config.length,
+            gamma=hyper.gamma,
+            params_axis=config.params_axis,
+            reset=config.reset,
+            offset=0 if axis is None else jax.lax.axis_index(axis) * n,
+        )
+        scale, moments = _statistics(config, nets, axis, state, batch, hyper)
+        rows = _rows(config, nets, state, batch, scale, hyper)
+        params, opt_state, metrics = _learn(
+            config, nets, surrogate, optimiser, axis, state, rows, hyper, k_learn
+        )
+        state = State(params, opt_state, vec, moments, scale, state.key, state.updates + 1)
+        return state, metrics | spmd.total(stats, axis).metrics()
+
+    return Algorithm(init, step, act)
+
+
+def _statistics(
+    config: Config, nets: ActorCritic, axis: str | None, state: State, batch: Transition, hyper: Hyper
+) -> tuple[PyTree, PyTree]:
+    """Return scale and feature moments that include this window, all devices' share of it."""
+    scale, moments = state.scale, state.moments
+    if config.scale_rewards:
+        scale = scale.update(*spmd.gather((batch.reward, batch.done), axis, dim=1), hyper.gamma)
+    if config.normalise_obs:
+        moments = moments.update(spmd.gather(jax.vmap(jax.vmap(nets.encode))(batch.obs), axis, dim=1))
+    return scale, moments
+
+
+def _rows(
+    config: Config, nets: ActorCritic, state: State, batch: Transition, scale: PyTree, hyper: Hyper
+) -> Rows:
+    """Values, advantages and targets of one window, by the parameters and moments that collected it.
+
+    With scaled rewards the critic lives on their scale; advantages are brought back to the rewards' own.
+    """
+    normalise = _normaliser(config, state)
+    encode = jax.vmap(jax.vmap(lambda obs: normalise(nets.encode(obs))))
+    x, next_x = encode(batch.obs), encode(batch.next_obs)
+    memory, restart = (), ()
+    if config.memory:
+        memory = state.vec.memory
+        restart = jnp.concatenate([jnp.zeros_like(batch.done[:1]), batch.done[:-1]])
+    hidden = nets.hidden(state.params, x, memory, restart)
+    value = nets.critic.apply(state.params["critic"], hidden)
+    next_value = nets.critic.apply(state.params["critic"], nets.next_hidden(state.params, hidden, next_x))
+    reward, deviation = batch.reward, 1.0
+    if config.scale_rewards:
+        reward, deviation = scale.scale(reward), jnp.sqrt(scale.moments.var + 1e-8)
+    discount, cut = discount_and_cut(batch, hyper.gamma, config.bootstrap_truncated)
+    advantages = gae(reward, value, next_value, discount, cut, hyper.lambda_)
+    target = advantages + value
+    advantages = advantages * jnp.broadcast_to(deviation, advantages.shape)
+    return Rows(
+        x=x,
+        raw=batch.aux["raw"],
+        log_prob=batch.aux["log_prob"],
+        value=value,
+        target=target,
+        advantage=advantages if hyper.w is None else advantages @ hyper.w,
+        advantages=advantages,
+        memory=memory,
+        restart=restart,
+    )
+
+
+def _learn(
+    config: Config,
+    nets: ActorCritic,
+    surrogate: Surrogate,
+    optimiser: optax.GradientTransformation,
+    axis: str | None,
+    state: State,
+    rows: Rows,
+    hyper: Hyper,
+    key: Key,
+) -> tuple[PyTree, PyTree, dict[str, Array]]:
+    """Epochs of minibatches: parameters, optimiser state, and metrics averaged over all minibatches."""
+    progress = jnp.asarray(state.updates, jnp.float32) / hyper.updates_total
+    lr = hyper.lr * (1.0 - hyper.anneal * progress)
+    metrics = {"explained_variance": _explained_variance(rows, axis)}
+    if config.normalise_advantage == "batch":
+        rows = rows._replace(advantage=_standardise(rows.advantage, axis))
+    units = _units(config, rows)
+
+    def loss(params: PyTree, part: Rows) -> tuple[Array, dict[str, Array]]:
+        return _loss(config, nets, surrogate, axis, params, part, progress, hyper)
+
+    value_and_grad = (
+        jax.value_and_grad(loss, has_aux=True) if axis is None else spmd.pmean_grad(loss, axis, has_aux=True)
+    )
+
+    def minibatch(carry: tuple[PyTree, PyTree], part: Rows) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
+        params, opt_state = carry
+        (_, parts), grads = value_and_grad(params, part)
+        norm = optax.tree.norm(grads)
+        shrink = hyper.max_grad_norm / jnp.maximum(norm, hyper.max_grad_norm)
+        grads = jax.tree.map(lambda g: g * shrink, grads)
+        updates, opt_state = optimiser.update(grads, opt_state, params)
+        params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
+        return (params, opt_state), parts | {"grad_norm": norm}
+
+    def epoch(carry: tuple[PyTree, PyTree], index: Array) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
+        order = permutation(stream(key, index), units.log_prob.shape[0])
+        order = order.reshape(config.minibatches, -1)
+        return jax.lax.scan(lambda c, i: minibatch(c, jax.tree.map(lambda v: v[i], units)), carry, order)
+
+    carry = (state.params, state.opt_state)
+    (params, opt_state), history = jax.lax.scan(epoch, carry, jnp.arange(config.epochs))
+    return params, opt_state, metrics | jax.tree.map(jnp.mean, history)
+
+
+def _units(config: Config, rows: Rows) -> Rows:
+    """Leaves whose first axis is what minibatches are drawn from: `[T * N, ...]`, or `[N, T, ...]`."""
+    if config.shuffle == "rows":
+        return flatten_time(rows)
+    swapped = jax.tree.map(lambda v: jnp.swapaxes(v, 0, 1), rows._replace(memory=()))
+    return swapped._replace(memory=rows.memory)
+
+
+def _loss(
+    config: Config,
+    nets: ActorCritic,
+    surrogate: Surrogate,
+    axis: str | None,
+    params: PyTree,
+    rows: Rows,
+    progress: Array,
+    hyper: Hyper,
+) -> tuple[Array, dict[str, Array]]:
+    """Loss of one minibatch, to be minimised."""
+    if config.memory:
+        rows = jax.tree.map(lambda v: jnp.swapaxes(v, 0, 1), rows._replace(memory=()))._replace(
+            memory=rows.memory
+        )
+    if config.shuffle == "envs" and not config.memory:
+        rows = flatten_time(rows)
+    hidden = nets.hidden(params, rows.x, rows.memory, rows.restart)
+    dist = nets.actor.apply(params["actor"], hidden)
+    value = nets.critic.apply(params["critic"], hidden)
+    log_ratio = nets.head.log_prob(dist, rows.raw) - rows.log_prob
+    ratio = jnp.exp(log_ratio)
+    advantage = rows.advantage
+    if config.normalise_advantage == "minibatch":
+        advantage = _standardise(advantage, axis)
+    extra = {"log_ratio": log_ratio, "advantages": rows.advantages, "hyper": hyper}
+    policy_loss = -surrogate(ratio, advantage, progress, extra).mean()
+    error = jnp.square(value - rows.target)
+    if config.clip_value:
+        near = rows.value + jnp.clip(value - rows.value, -hyper.clip, hyper.clip)
+        error = jnp.maximum(error, jnp.square(near - rows.target))
+    value_loss = 0.5 * error.mean()
+    entropy = nets.head.entropy(dist).mean()
+    loss = policy_loss + hyper.value_coef * value_loss - hyper.entropy * entropy
+    return loss, {
+        "loss": loss,
+        "policy_loss": policy_loss,
+        "value_loss": value_loss,
+        "entropy": entropy,
+        "approx_kl": (ratio - 1.0 - log_ratio).mean(),
+        "clip_fraction": (jnp.abs(ratio - 1.0) > hyper.clip).mean(),
+    }
+
+
+def _normaliser(config: Config, state: State) -> Callable[[Array], Array]:
+    return state.moments.normalise if config.normalise_obs else lambda x: x
+
+
+def _standardise(x: Array, axis: str | None) -> Array:
+    mean, variance = _moments(x, axis)
+    return (x - mean) / (jnp.sqrt(variance) + 1e-8)
+
+
+def _moments(x: Array, axis: str | None) -> tuple[Array, Array]:
+    """Mean and variance over all entries, on all devices."""
+    mean = spmd.mean(x.mean(), axis)
+    return mean, spmd.mean(jnp.square(x - mean).mean(), axis)
+
+
+def _explained_variance(rows: Rows, axis: str | None) -> Array:
+    """1 - Var(G - V) / Var(G), per reward component."""
+
+    def one(target: Array, value: Array) -> Array:
+        return 1.0 - _moments(target - value, axis)[1] / (_moments(target, axis)[1] + 1e-8)
+
+    if rows.target.ndim == 2:
+        return one(rows.target, rows.value)
+    return jax.vmap(one, (-1, -1))(rows.target, rows.value)
+
+
+def _check_weights(env: Env, hyper: Hyper) -> None:
+    if env.reward_dim is None and hyper.w is not None:
+        raise UsageError(f"Hyper.w: {env.name} has scalar rewards, leave it None")
+    if env.reward_dim is not None and np.shape(hyper.w) != (env.reward_dim,):
+        raise UsageError(f"Hyper.w: {env.name} needs {env.reward_dim} weights, got shape {np.shape(hyper.w)}")

@@ -1,0 +1,116 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.spaces import Box, Discrete
+from jaxrl.nets import net
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_mlp_is_the_formula():
+    f = net.mlp((3, 5, 4, 2), "tanh")
+    params = jax.jit(f.init)(jax.random.key(0))
+    x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+    expected = x
+    for i in range(3):
+        layer = params[f"Dense_{i}"]
+        expected = expected @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"])
+        expected = np.tanh(expected) if i < 2 else expected
+    np.testing.assert_allclose(f.apply(params, x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(f.apply(params, x[3]), expected[3], rtol=1e-5, atol=1e-6)
+
+
+def test_mlp_kernels_are_orthogonal_with_their_gains_and_biases_zero():
+    f = net.mlp((6, 8, 4), "relu", scale=2.0, last_scale=0.01)
+    params = jax.jit(f.init)(jax.random.key(1))
+    first, last = (np.asarray(params[f"Dense_{i}"]["kernel"]) for i in range(2))
+    np.testing.assert_allclose(first @ first.T, 4.0 * np.eye(6), atol=1e-5)
+    np.testing.assert_allclose(last.T @ last, 1e-4 * np.eye(4), atol=1e-9)
+    assert not np.any(params["Dense_0"]["bias"]) and not np.any(params["Dense_1"]["bias"])
+
+
+def test_parameters_are_plain_float32_dicts_that_stack():
+    f = net.mlp((2, 3), "tanh")
+    stacked = jax.jit(jax.vmap(f.init))(jax.random.split(jax.random.key(0), 4))
+    assert type(stacked) is dict and type(stacked["Dense_0"]) is dict
+    assert stacked["Dense_0"]["kernel"].shape == (4, 2, 3)
+    assert stacked["Dense_0"]["kernel"].dtype == jnp.float32
+    assert len(np.unique(np.asarray(stacked["Dense_0"]["kernel"])[:, 0, 0])) == 4
+
+
+def test_compute_dtype_changes_rounding_but_not_the_types_outside():
+    exact, low = net.mlp((3, 16, 2)), net.mlp((3, 16, 2), dtype=jnp.bfloat16)
+    params = jax.jit(exact.init)(jax.random.key(0))
+    x = jnp.linspace(-1, 1, 12).reshape(4, 3)
+    a, b = exact.apply(params, x), low.apply(params, x)
+    assert b.dtype == jnp.float32
+    assert 0 < float(jnp.abs(a - b).max()) < 0.05
+
+
+def test_gru_is_the_formula():
+    cell = net.gru(3, 4)
+    params = jax.jit(cell.init)(jax.random.key(0))
+    params = jax.tree.map(lambda p: p + 0.1, params)  # so that biases count
+    p = jax.tree.map(np.asarray, params)
+    rng = np.random.default_rng(0)
+    x, h = rng.normal(size=(5, 3)).astype(np.float32), rng.normal(size=(5, 4)).astype(np.float32)
+    r = _sigmoid(x @ p["ir"]["kernel"] + p["ir"]["bias"] + h @ p["hr"]["kernel"])
+    z = _sigmoid(x @ p["iz"]["kernel"] + p["iz"]["bias"] + h @ p["hz"]["kernel"])
+    n = np.tanh(x @ p["in"]["kernel"] + p["in"]["bias"] + r * (h @ p["hn"]["kernel"] + p["hn"]["bias"]))
+    np.testing.assert_allclose(cell.apply(params, h, x), (1 - z) * n + z * h, rtol=1e-5, atol=1e-6)
+    assert "bias" not in p["hr"] and "bias" not in p["hz"]
+
+
+def test_scan_memory_is_a_loop_that_forgets_at_restarts():
+    cell = net.gru(2, 3)
+    params = jax.jit(cell.init)(jax.random.key(0))
+    x = jax.random.normal(jax.random.key(1), (6, 2, 2))
+    memory = jax.random.normal(jax.random.key(2), (2, 3))
+    restart = jnp.array([[0, 1], [0, 0], [1, 0], [0, 0], [0, 1], [1, 0]], bool)
+    got = net.scan_memory(cell, params, memory, x, restart)
+    for i in range(2):
+        h = memory[i]
+        for t in range(6):
+            h = cell.apply(params, jnp.zeros(3) if restart[t, i] else h, x[t, i])
+            np.testing.assert_allclose(got[t, i], h, rtol=1e-5, atol=1e-6)
+
+
+def test_ensemble_members_are_the_single_networks():
+    single = net.mlp((3, 4, 1))
+    many = net.ensemble(single, 5)
+    params = jax.jit(many.init)(jax.random.key(0))
+    x = jnp.ones((2, 3))
+    out = many.apply(params, x)
+    assert out.shape == (5, 2, 1)
+    for i in range(5):
+        member = jax.tree.map(lambda p, i=i: p[i], params)
+        np.testing.assert_allclose(out[i], single.apply(member, x), rtol=1e-6)
+    assert len(np.unique(np.asarray(out)[:, 0, 0])) == 5
+
+
+def test_features_flatten_boxes_and_count_categories():
+    space = {"a": Discrete(3), "b": Box(-1.0, 1.0, (2, 2)), "c": (Discrete(2), Box(0, 9, (), np.int32))}
+    size, encode = net.features(space)
+    x = {"a": jnp.int32(2), "b": jnp.arange(4.0).reshape(2, 2), "c": (jnp.int32(0), jnp.int32(7))}
+    assert size == 10
+    np.testing.assert_array_equal(encode(x), [0, 0, 1, 0, 1, 2, 3, 1, 0, 7])
+    assert encode(x).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda: net.mlp((3,)), "sizes"),
+        (lambda: net.mlp((3, 0)), "sizes"),
+        (lambda: net.mlp((3, 2), "sine"), "activation"),
+        (lambda: net.ensemble(net.mlp((3, 2)), 0), "n"),
+        (lambda: net.gru(3, 0), "width"),
+    ],
+)
+def test_bad_input_names_the_argument(call, word):
+    with pytest.raises(ValueError, match=f"^{word}: "):
+        call()
