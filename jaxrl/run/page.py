@@ -58,7 +58,8 @@ def page(title: str, body: Iterable[str], refresh_s: float | None = None) -> str
 
 def section(title: str, content: str, kind: str = "") -> str:
     """A titled card; nothing where there is no content."""
-    return f"<section class='{kind}'><h2>{text(title)}</h2>{content}</section>" if content else ""
+    attribute = f" class='{text(kind)}'" if kind else ""
+    return f"<section{attribute}><h2>{text(title)}</h2>{content}</section>" if content else ""
 
 
 def table(head: Iterable[str], lines: Iterable[Iterable[str]], numeric: Iterable[int] = ()) -> str:
