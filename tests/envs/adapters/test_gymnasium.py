@@ -1,0 +1,52 @@
+"""Names and spaces of gymnasium."""
+
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box as GymBox
+from gymnasium.spaces import Dict, MultiBinary, Tuple
+from gymnasium.spaces import Discrete as GymDiscrete
+
+from jaxrl.core.errors import MissingExtra, UsageError
+from jaxrl.core.spaces import Box, Discrete
+from jaxrl.envs.adapters.gymnasium import convert_space, maker, spaces
+
+
+def test_spaces_of_an_environment():
+    observation, action = spaces(maker("Pendulum-v1"))
+    assert observation == Box((-1.0, -1.0, -8.0), (1.0, 1.0, 8.0), (3,))
+    assert action == Box((-2.0,), (2.0,), (1,))
+    assert spaces(maker("CartPole-v1"))[1] == Discrete(2)
+
+
+def test_options_reach_the_environment():
+    env = maker("CartPole-v1", max_episode_steps=7)()
+    assert env.spec.max_episode_steps == 7
+
+
+def test_nested_spaces():
+    pixels = GymBox(0, 255, (2, 2), np.uint8)
+    space = Dict({"a": GymDiscrete(3), "b": Tuple((GymBox(-1, 1, (2,), np.float64), pixels))})
+    found = convert_space(space)
+    assert found["a"] == Discrete(3)
+    assert found["b"][0] == Box((-1.0, -1.0), (1.0, 1.0), (2,), np.float32)
+    assert found["b"][1].dtype == np.uint8 and found["b"][1].shape == (2, 2)
+
+
+@pytest.mark.parametrize("space", [GymDiscrete(3, start=1), MultiBinary(4), gymnasium.spaces.Text(3)])
+def test_spaces_without_counterpart(space):
+    with pytest.raises(UsageError, match=r"^space: .* has no counterpart; use Discrete"):
+        convert_space(space)
+
+
+def test_unknown_name():
+    with pytest.raises(UsageError, match=r"^name: gymnasium has no 'CartPol-v1'.*CartPole"):
+        maker("CartPol-v1")
+
+
+def test_missing_gymnasium(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'jaxrl\[data\]'"):
+        maker("CartPole-v1")
