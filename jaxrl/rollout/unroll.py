@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import step_keys, streams
 from jaxrl.core.tree import tree_broadcast, tree_take, tree_where
 from jaxrl.core.types import Array, Key, Policy, PyTree, Transition
@@ -51,7 +53,7 @@ class Pool:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise ValueError(f"Pool.size: must be >= 1, got {self.size}")
+            raise UsageError(f"Pool.size: must be >= 1, got {self.size}")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def start(
     offset: int | Array = 0,
 ) -> VecState:
     """`n` fresh episodes; `offset` is the global index of the first one (sharded batches)."""
+    if n < 1:
+        raise UsageError(f"n: must be >= 1 environment, got {n}")
     env_state, obs = jax.vmap(env.reset, (0, params_axis))(streams(key, n, offset), params)
     one = params if params_axis is None else tree_take(params, 0)
     first = (tree_take(env_state, 0), tree_take(obs, 0))
@@ -105,15 +109,22 @@ def unroll(
     reset: Reset = Resample(),
     keep: tuple[str, ...] = (),
     offset: int | Array = 0,
+    first_step: int | Array = 0,
 ) -> tuple[VecState, Transition, EpisodeStats]:
     """`length` steps of `N` environments; returns `(vec, Transition [T, N, ...], EpisodeStats)`.
 
     limit: int or int32[N], the step count at which an unfinished episode is truncated; None takes the
         environment's own `time_limit`, or no limit where it has none.
+    gamma: discount of the sums in `EpisodeStats.discounted`, nothing else.
     params: shared by all environments, or `[N, ...]` with `params_axis=0`; parameters survive resets.
     keep: names of `Step.info` entries to record.
     offset: global index of the first environment, so that results do not depend on how a batch is sharded.
+    first_step: index of the first step, so that a long unroll can be made of short ones with the same key.
+
+    Raises `UsageError` for sizes below 1 and for names that `Step.info` lacks.
     """
+    if length < 1:
+        raise UsageError(f"length: must be >= 1 step, got {length}")
     n = vec.elapsed.shape[0]
     k_steps, k_pool = jax.random.split(key)
     limits = _limits(env, params, params_axis, limit, n)
@@ -144,7 +155,7 @@ def unroll(
         done = terminated | truncated
         stats = stats.add(done, ep_return, ep_discounted, elapsed, truncated)
         stepped = VecState(env_state, out.obs, memory, elapsed, ep_return, ep_discounted, vec.ended)
-        info = {k: out.info[k] for k in keep}
+        info = {name: _entry(out.info, name) for name in keep}
 
         if isinstance(reset, Freeze):
             held = tree_where(vec.ended, vec, stepped._replace(ended=done))
@@ -163,7 +174,7 @@ def unroll(
 
     reward_shape = jax.ShapeDtypeStruct(vec.ep_return.shape[1:], vec.ep_return.dtype)
     (vec, stats), transitions = jax.lax.scan(
-        body, (vec, EpisodeStats.zeros(reward_shape)), jnp.arange(length)
+        body, (vec, EpisodeStats.zeros(reward_shape)), first_step + jnp.arange(length)
     )
     return vec, transitions, stats
 
@@ -173,7 +184,17 @@ def _limits(env: Env, params: PyTree, params_axis: int | None, limit: int | Arra
         if not isinstance(env, HasTimeLimit):
             return jnp.full(n, jnp.iinfo(jnp.int32).max)
         limit = env.time_limit(params) if params_axis is None else jax.vmap(env.time_limit)(params)
+    if jnp.shape(limit) not in ((), (n,)):
+        raise UsageError(f"limit: shape {jnp.shape(limit)} is neither () nor [N] = ({n},)")
+    if isinstance(limit, int | np.integer) and limit < 1:
+        raise UsageError(f"limit: must be >= 1 step, got {limit}")
     return jnp.broadcast_to(jnp.asarray(limit, jnp.int32), (n,))
+
+
+def _entry(info: dict[str, Array], name: str) -> Array:
+    if name not in info:
+        raise UsageError(f"keep: {name!r} is not in Step.info of this environment, which has {sorted(info)}")
+    return info[name]
 
 
 def _draw_pool(

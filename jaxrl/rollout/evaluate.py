@@ -1,0 +1,81 @@
+"""Evaluation without bias: exactly one episode per slot.
+
+An average over the episodes that happened to end in a window with automatic resets favours short ones; every
+number in a table comes from here.
+
+Legend: `n` episodes, `m` reward components.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Array, Key, Policy, PyTree
+from jaxrl.envs.base import Env, HasTimeLimit
+from jaxrl.rollout.unroll import Freeze, VecState, start, unroll
+
+# steps between two looks at whether every episode has ended; results do not depend on it
+_CHUNK = 16
+
+
+class EvalResult(NamedTuple):
+    """returns, discounted: float[n] or [n, m]; lengths: int32[n]; terminated: bool[n], else truncated."""
+
+    returns: Array
+    discounted: Array
+    lengths: Array
+    terminated: Array
+
+
+def evaluate(
+    env: Env,
+    policy: Policy,
+    key: Key,
+    params: PyTree,
+    *,
+    episodes: int,
+    limit: int | Array | None = None,
+    gamma: float | Array = 1.0,
+) -> EvalResult:
+    """`episodes` independent episodes of at most `limit` steps, by a key that training has not used.
+
+    Stops as soon as all episodes have ended, with the result of running all `limit` steps.
+
+    limit: int, or int32[n]; None takes the environment's `time_limit`.
+    gamma: discount of `discounted`.
+
+    Raises `UsageError` if `episodes` or `limit` is below 1, or if there is no limit at all.
+    """
+    if episodes < 1:
+        raise UsageError(f"episodes: must be >= 1, got {episodes}")
+    if limit is None and not isinstance(env, HasTimeLimit):
+        raise UsageError(f"limit: {env.name} has no time limit of its own; pass the number of steps")
+    k_start, k_steps = jax.random.split(key)
+
+    def running(carry: tuple[VecState, Array, Array]) -> Array:
+        return ~jnp.all(carry[0].ended)
+
+    def advance(carry: tuple[VecState, Array, Array]) -> tuple[VecState, Array, Array]:
+        vec, truncated, t = carry
+        vec, transitions, _ = unroll(
+            env,
+            policy,
+            vec,
+            k_steps,
+            params,
+            length=_CHUNK,
+            limit=limit,
+            gamma=gamma,
+            reset=Freeze(),
+            first_step=t,
+        )
+        return vec, truncated | transitions.truncated.any(0), t + _CHUNK
+
+    vec = start(env, policy, k_start, params, episodes)
+    first = (vec, jnp.zeros(episodes, bool), jnp.zeros((), jnp.int32))
+    vec, truncated, _ = jax.lax.while_loop(running, advance, first)
+    return EvalResult(vec.ep_return, vec.ep_discounted, vec.elapsed, ~truncated)

@@ -1,0 +1,123 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rollout_toys import Counter, TwoLengths, constant_policy, random_policy
+
+from jaxrl.core.types import Policy
+from jaxrl.envs.tabular import Tabular, make_mdp, random_mdp
+from jaxrl.rollout.evaluate import evaluate
+from jaxrl.rollout.unroll import Freeze, start, unroll
+
+
+def test_check_15_unbiased_where_the_window_average_is_not():
+    env, policy = TwoLengths(), constant_policy()
+    params, n = env.default_params(), 4096
+    run = jax.jit(lambda key: evaluate(env, policy, key, params, episodes=n, limit=1000))
+    result = run(jax.random.key(0))
+    assert result.terminated.all()
+    np.testing.assert_array_equal(np.unique(result.lengths), [1, 100])
+    np.testing.assert_array_equal(result.returns, result.lengths)
+    assert abs(result.returns.mean() - 50.5) < 4 * 49.5 / np.sqrt(n)
+
+    vec = start(env, policy, jax.random.key(1), params, n)
+    window = jax.jit(lambda vec, key: unroll(env, policy, vec, key, params, length=200)[2])
+    stats = window(vec, jax.random.key(2))
+    assert stats.returns / stats.count < 42
+
+
+def solved(mdp, probabilities):
+    """Discounted return from mu0 by a linear solve, rewards of `[S, A]`."""
+    P = np.einsum("sa,sat->st", probabilities, np.asarray(mdp.P, np.float64))
+    r = (probabilities * np.asarray(mdp.R, np.float64)).sum(-1)
+    return np.asarray(mdp.mu0) @ np.linalg.solve(np.eye(len(P)) - float(mdp.gamma) * P, r)
+
+
+def test_check_11_discounted_return_equals_the_linear_solve():
+    """Within 4 standard errors; 0.9^150 of the tail is below 2e-7."""
+    mdp, n = random_mdp(jax.random.key(3), 5, 2), 4000
+    env = Tabular.of(mdp)
+    result = jax.jit(
+        lambda key: evaluate(env, random_policy(), key, mdp, episodes=n, limit=150, gamma=mdp.gamma)
+    )(jax.random.key(4))
+    error = result.discounted.mean() - solved(mdp, np.full((5, 2), 0.5))
+    assert abs(error) < 4 * result.discounted.std() / np.sqrt(n)
+    assert not result.terminated.any()
+    np.testing.assert_array_equal(result.lengths, 150)
+
+
+def absorbing(seed):
+    """A random MDP whose last state is terminal, entered from anywhere with probability about 1/8."""
+    rng = np.random.default_rng(seed)
+    P = rng.dirichlet(np.ones(8), (8, 2))
+    return make_mdp(P, rng.random((8, 2)), 0, 0.9, terminal=(7,))
+
+
+@pytest.mark.parametrize("limit", [1, 15, 16, 17, 40])
+def test_early_exit_equals_the_full_run(limit):
+    """One unroll of exactly `limit` steps under Freeze, with the keys that evaluate makes of its own."""
+    mdp = absorbing(0)
+    env, policy, key = Tabular.of(mdp), random_policy(), jax.random.key(5)
+    got = evaluate(env, policy, key, mdp, episodes=50, limit=limit, gamma=0.9)
+    k_start, k_steps = jax.random.split(key)
+    vec = start(env, policy, k_start, mdp, 50)
+    vec, batch, _ = unroll(
+        env, policy, vec, k_steps, mdp, length=limit, limit=limit, gamma=0.9, reset=Freeze()
+    )
+    np.testing.assert_array_equal(got.returns, vec.ep_return)
+    np.testing.assert_array_equal(got.discounted, vec.ep_discounted)
+    np.testing.assert_array_equal(got.lengths, vec.elapsed)
+    np.testing.assert_array_equal(got.terminated, ~batch.truncated.any(0))
+    assert (got.lengths[~np.asarray(got.terminated)] == limit).all()
+
+
+def test_stops_when_all_episodes_have_ended():
+    """Without early exit a limit of 2^30 steps would not come back."""
+    result = evaluate(
+        Counter(end=7), constant_policy(), jax.random.key(0), jnp.ones(()), episodes=3, limit=2**30
+    )
+    np.testing.assert_array_equal(result.lengths, [7, 7, 7])
+
+
+def test_vmaps_over_members_with_different_lengths_and_gammas():
+    mdp, env = absorbing(1), Tabular(8, 2)
+    keys, gammas = jax.random.split(jax.random.key(6), 3), jnp.array([0.5, 0.9, 1.0])
+
+    def one(key, gamma):
+        return evaluate(env, random_policy(), key, mdp, episodes=4, limit=60, gamma=gamma)
+
+    batched = jax.vmap(one)(keys, gammas)
+    for i in range(3):
+        alone = one(keys[i], gammas[i])
+        for got, want in zip(jax.tree.leaves(batched), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(got[i], want, rtol=1e-6)
+
+
+def test_vector_rewards_limits_per_episode_and_memory():
+    """Discounted sums by hand; the policy counts its own steps in its memory."""
+    policy = Policy(lambda key, obs, memory: (memory, (), memory + 1), jnp.zeros((), jnp.int32))
+    result = evaluate(
+        Counter(vector=True),
+        policy,
+        jax.random.key(0),
+        jnp.ones(()),
+        episodes=3,
+        limit=jnp.array([1, 2, 20]),
+        gamma=0.5,
+    )
+    np.testing.assert_array_equal(result.returns, [[1, 2], [2, 4], [20, 40]])
+    sums = np.array([1, 1.5, 2 - 2.0**-19])
+    np.testing.assert_allclose(result.discounted, np.stack([sums, 2 * sums], -1), rtol=1e-6)
+    assert not result.terminated.any()
+
+
+def test_one_compilation_for_all_limits_and_discounts():
+    env, policy = Counter(end=9), constant_policy()
+    run = jax.jit(
+        lambda key, limit, gamma: (
+            evaluate(env, policy, key, jnp.ones(()), episodes=2, limit=limit, gamma=gamma).lengths
+        )
+    )
+    lengths = [run(jax.random.key(0), limit, 0.9)[0] for limit in (1, 5, 30)]
+    assert lengths == [1, 5, 9]
+    assert run._cache_size() == 1
