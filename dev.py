@@ -161,25 +161,9 @@ def install_environment():
     return env
 
 
-def compilation_cache():
-    """Folder of compiled programs: native code, so one per jax release and processor model."""
-    installed = sorted(VENV.glob("lib/python3.*/site-packages/jax-*.dist-info"))
-    release = installed[0].name[: -len(".dist-info")] if installed else "jax"
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-    except OSError:
-        model = [platform.processor()]
-    digest = hashlib.sha256("\n".join([platform.machine(), *model]).encode()).hexdigest()
-    return ROOT / ".cache" / f"{release}-{digest[:8]}"
-
-
 def run_environment():
-    """For programs of the project: one compilation cache, and a HOME that can be written."""
+    """For programs of the project: a HOME that can be written."""
     env = plain_environment()
-    env.setdefault("JAX_COMPILATION_CACHE_DIR", str(compilation_cache()))
-    env.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    env.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     if not writable(Path.home() / ".cache"):
         env["HOME"] = str(ROOT / ".cache" / "home")
         os.makedirs(env["HOME"], exist_ok=True)

@@ -1,7 +1,8 @@
 """Index of the equations in the code: `python -m jaxrl.equations` rewrites the tables of the family READMEs.
 
 A function that implements an equation ends a line of its docstring with `Equation: <citekey> (12)`, or with
-`Equation: <citekey> [name]` where the number is not vouched for. Citekeys are listed in `REFERENCES.md`.
+`Equation: <citekey> [name]` where the number is not vouched for. Citekeys are listed once, in `REFERENCES.md`
+or, if only one family uses them, in its README.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def collect(folder: Path = PACKAGE) -> list[Equation]:
 
 
 def references(text: str) -> list[str]:
-    """Citekeys defined in the text of `REFERENCES.md`, one per line "- `citekey` ..."."""
+    """Citekeys that a text defines, one per line "- `citekey` ..."."""
     return _REFERENCE.findall(text)
 
 

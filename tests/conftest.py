@@ -10,9 +10,12 @@ import hypothesis
 import jax
 import pytest
 
-import dev
+from jaxrl.run.api import cache_folder
 
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(dev.compilation_cache()))
+collect_ignore = ["architecture/seventh_family"]  # a tree of its own, copied by the drill
+
+# for subprocesses; this process is configured below
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder(Path(__file__).parents[1])))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 

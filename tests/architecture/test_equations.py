@@ -17,7 +17,8 @@ def test_tags_are_unique():
 
 
 def test_citekeys_are_listed_once():
-    keys = references((ROOT / "jaxrl" / "REFERENCES.md").read_text())
+    lists = [ROOT / "jaxrl" / "REFERENCES.md", *(ROOT / "jaxrl").glob("*/README.md")]
+    keys = [key for path in lists for key in references(path.read_text())]
     assert [key for key, n in Counter(keys).items() if n > 1] == []
     assert {e.citekey for e in EQUATIONS} <= set(keys)
 

@@ -1,0 +1,59 @@
+"""Regret of UCB1 on four arms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jaxrl.bandit import ucb
+
+from jaxrl.run import style
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import sweep
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is run."""
+
+    algo: ucb.Config = field(default_factory=ucb.Config)
+    """Static choices."""
+    hyper: ucb.Hyper = field(default_factory=ucb.Hyper)
+    """Numbers."""
+    seeds: int = 2
+    """Members."""
+    seed: int = 0
+    """Root seed."""
+    updates: int = 50
+    """Pulls."""
+
+
+PRESETS = {
+    "smoke": Config(),
+    "quick": Config(seeds=16, updates=500),
+    "paper": Config(seeds=64, updates=10000),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Saves `regret [S, L]` of seed and log point, averaged over log intervals."""
+    members = sweep(
+        ucb.make,
+        [(config.algo, config.hyper)],
+        seeds=config.seeds,
+        seed=config.seed,
+        data=jnp.linspace(0.2, 0.8, config.algo.arms),
+        updates=config.updates,
+        folder=folder,
+    )
+    folder.save_result(regret=np.stack([member.history["regret"] for member in members]))
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Regret over time, a line per seed."""
+    with style.paper():
+        fig, axes = style.subplots(1, 1)
+        axes[0][0].plot(folder.load_result()["regret"].T)
+        return style.save(fig, folder.figures / "regret")

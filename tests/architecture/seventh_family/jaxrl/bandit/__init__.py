@@ -1,0 +1,1 @@
+"""Stochastic bandits: the toy family of the seventh-family drill."""
