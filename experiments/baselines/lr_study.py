@@ -1,0 +1,126 @@
+"""What the learning-rate studies of PPO share: configuration, run, result arrays and pictures.
+
+Legend: `G` grid points, `S` seeds, `L` evaluation points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
+from jaxrl.envs.base import Env
+from jaxrl.rollout.evaluate import evaluate
+from jaxrl.run import style
+from jaxrl.run.sweep import expand, sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jaxrl.core.types import Array, Key, PyTree
+    from jaxrl.run.folder import RunFolder
+
+LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A sweep of PPO: every grid point with every seed, as one compiled program per static configuration."""
+
+    algo: ppo.Config = field(default_factory=ppo.Config)
+    """Static choices of PPO."""
+    hyper: ppo.Hyper = field(default_factory=ppo.Hyper)
+    """Numbers of PPO; `updates_total` is set to `updates`."""
+    grid: dict[str, tuple[float, ...]] = field(default_factory=lambda: {"hyper.lr": LEARNING_RATES})
+    """Values to sweep, by field: `hyper.lr`, `algo.n_envs`, ..."""
+    seeds: int = 8
+    """Members per grid point."""
+    seed: int = 0
+    """Root seed; member i depends on it and on i alone."""
+    updates: int = 25
+    """Updates per member."""
+    evaluations: int = 12
+    """Points of the learning curve."""
+    episodes: int = 16
+    """Episodes per evaluation, one per slot, greedy."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "updates", "evaluations", "episodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+
+
+def run(config: Config, folder: RunFolder, env: Env) -> None:
+    """Trains all members and saves `update [L]`, `env_steps [L]`, `point [G]` and `eval_return [G, S, L]`."""
+    points = expand(config, config.grid)
+    steps = config.algo.n_envs * config.algo.length
+    members = sweep(
+        lambda algo: ppo.make(algo, env),
+        [(p.algo, p.hyper.replace(updates_total=float(config.updates))) for p in points],
+        seeds=config.seeds,
+        seed=config.seed,
+        data=env.default_params(),
+        updates=config.updates,
+        evaluate=lambda algo: _mean_return(algo, env, config.episodes),
+        eval_every=max(1, config.updates // config.evaluations),
+        env_steps_per_update=steps,
+        folder=folder,
+    )
+    shown = np.isfinite(np.stack([m.history["eval/return"] for m in members])).any(0)
+    returns = np.stack([m.history["eval/return"][shown] for m in members])
+    update = members[0].update[shown]
+    folder.save_result(
+        update=update,
+        env_steps=update * steps,
+        point=[_label(config.grid, p) for p in points],
+        eval_return=returns.reshape(len(points), config.seeds, -1),
+        diverged=np.array([max(m.first_bad.values()) >= 0 for m in members]).reshape(len(points), -1),
+    )
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return of the last policy, `float[S]` per grid point; NaN where a member diverged."""
+    last = np.where(result["diverged"], np.nan, result["eval_return"][:, :, -1])
+    return dict(zip(result["point"].tolist(), last, strict=True))
+
+
+def figure(folder: RunFolder, title: str, best: float) -> list[Path]:
+    """Learning curves with the maximum `best`, and the last policy of every member as a heat map."""
+    result = folder.load_result()
+    with style.paper():
+        fig, axes = style.subplots(1, 2, width=5.4, height=3.6)
+        curves, map_ = axes[0]
+        for label, y in zip(result["point"], result["eval_return"], strict=True):
+            style.learning_curve(curves, result["env_steps"], y, label=str(label), worst=0.0)
+        curves.axhline(best, color="#5f6670", linewidth=0.8, linestyle=":")
+        curves.set(title=title, xlabel="environment steps per member", ylabel="return (IQM, 95 % band)")
+        curves.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        last = np.stack(list(scores(result).values()))
+        columns = [str(i) for i in range(last.shape[1])]
+        style.heat_map(map_, last, result["point"].tolist(), columns, label="return")
+        map_.set(title="last policy of every member", xlabel="seed")
+        return style.save(fig, folder.figures / "learning_curves")
+
+
+def _mean_return(algo: ppo.Config, env: Env, episodes: int) -> Callable[..., dict[str, Array]]:
+    algorithm = ppo.make(algo, env)
+
+    def mean_return(key: Key, state: PyTree, hyper: PyTree, data: PyTree) -> dict[str, Array]:
+        result = evaluate(env, algorithm.act(state, hyper, True), key, data, episodes=episodes)
+        return {"eval/return": result.returns.mean()}
+
+    return mean_return
+
+
+def _label(grid: dict[str, Any], point: Config) -> str:
+    parts = []
+    for path in grid:
+        value: Any = point
+        for name in path.split("."):
+            value = getattr(value, name)
+        parts.append(f"{path.rsplit('.', 1)[-1]} {value:g}")
+    return ", ".join(parts) or "default"

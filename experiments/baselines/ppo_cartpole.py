@@ -1,0 +1,38 @@
+"""PPO on CartPole: four learning rates, eight seeds, one compiled program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments.baselines import lr_study
+from experiments.baselines.lr_study import Config
+from jaxrl.baselines import ppo
+from jaxrl.envs.classic import CartPole
+from jaxrl.run.folder import RunFolder
+
+PRESETS = {
+    "smoke": Config(
+        algo=ppo.Config(n_envs=8, length=32, widths=(16,)), seeds=2, updates=8, evaluations=2, episodes=4
+    ),
+    "quick": Config(algo=ppo.Config(n_envs=32, length=128), seeds=8, updates=25, evaluations=12),
+    "paper": Config(
+        algo=ppo.Config(n_envs=64, length=128), seeds=64, updates=62, evaluations=31, episodes=64
+    ),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Trains every member; see `lr_study.run` for the arrays."""
+    lr_study.run(config, folder, CartPole())
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return of the last policy by learning rate, `float[seeds]`."""
+    return lr_study.scores(result)
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Learning curves and heat map."""
+    return lr_study.figure(folder, "PPO on CartPole", best=500.0)

@@ -1,0 +1,45 @@
+"""PPO on Brax inverted pendulum (spring): four learning rates, eight seeds, one compiled program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments.baselines import lr_study
+from experiments.baselines.lr_study import Config
+from jaxrl.baselines import ppo
+from jaxrl.envs.adapters.brax import Brax
+from jaxrl.rollout.unroll import Pool
+from jaxrl.run.folder import RunFolder
+
+PRESETS = {
+    "smoke": Config(
+        algo=ppo.Config(n_envs=8, length=16, widths=(16,), reset=Pool(4)),
+        seeds=2,
+        updates=4,
+        evaluations=2,
+        episodes=2,
+    ),
+    "quick": Config(
+        algo=ppo.Config(n_envs=32, length=64, reset=Pool(8)), updates=30, evaluations=6, episodes=4
+    ),
+    "paper": Config(
+        algo=ppo.Config(n_envs=64, length=128, reset=Pool(16)), seeds=64, updates=60, episodes=32
+    ),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Trains every member; see `lr_study.run` for the arrays."""
+    lr_study.run(config, folder, Brax("inverted_pendulum", "spring"))
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return of the last policy by learning rate, `float[seeds]`."""
+    return lr_study.scores(result)
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Learning curves and heat map."""
+    return lr_study.figure(folder, "PPO on inverted pendulum (Brax spring)", best=1000.0)
