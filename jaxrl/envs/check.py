@@ -192,8 +192,8 @@ def _check_dtypes(shapes: _Shapes, expected: Any, where: str, rule: _Rules) -> N
 class _Trace(NamedTuple):
     """What random actions showed in one lane; `[T]` unless said otherwise.
 
-    emitted: float32, a weighted sum of observation, reward and info. ending: `(key, state, action)` of the
-    last terminating step, without axis.
+    emitted: float32, a weighted sum of observation, reward and info. ending: `(key data, state, action)` of
+    the last terminating step, without axis.
     """
 
     emitted: Array
@@ -212,7 +212,7 @@ def _lane(env: Env, key: Key, params: PyTree) -> _Trace:
         k_act, k_env, k_reset = jax.random.split(key, 3)
         action = sample(env.action_space, k_act)
         after, out = env.step(k_env, state, action, params)
-        ending = tree_where(out.terminated, (k_env, state, action), ending)
+        ending = tree_where(out.terminated, (jax.random.key_data(k_env), state, action), ending)
         fresh, obs = env.reset(k_reset, params)
         kept = tree_where(out.terminated | (t % 100 == 99), fresh, after)
         contained = contains(env.observation_space, out.obs) & contains(env.observation_space, obs)
@@ -221,7 +221,7 @@ def _lane(env: Env, key: Key, params: PyTree) -> _Trace:
 
     k_reset, k_run = jax.random.split(key)
     state, _ = env.reset(k_reset, params)
-    carry = (state, (k_run, state, sample(env.action_space, k_run)))
+    carry = (state, (jax.random.key_data(k_run), state, sample(env.action_space, k_run)))
     (_, ending), traces = jax.lax.scan(body, carry, (streams(k_run, _STEPS), jnp.arange(_STEPS)))
     return _Trace(*traces, ending)
 
@@ -230,18 +230,19 @@ def _check_behaviour(env: Env, params: PyTree, key: Key, inert: tuple[str, ...],
     names, variants = _variants(params, "E3" not in rule.skip)
     keys = jax.random.split(key, _LANES)
 
-    def run(params: PyTree, variant: Array) -> _Trace:
-        return jax.vmap(lambda k: _lane(env, k, params))(keys)
-
-    def limit(params: PyTree, variant: Array) -> Array:
-        return env.time_limit(params) if isinstance(env, HasTimeLimit) else jnp.zeros((), jnp.int32)
+    def run(params: PyTree, variant: Array) -> tuple[_Trace, Array]:
+        limit = env.time_limit(params) if isinstance(env, HasTimeLimit) else variant * 0
+        return jax.vmap(lambda k: _lane(env, k, params))(keys), limit
 
     batch = (variants, jnp.arange(len(names)))
-    compiled = jax.jit(jax.vmap(run))
-    trace, again = compiled(*batch), compiled(*batch)
-    limits = np.asarray(jax.vmap(limit)(*batch))
-    emitted, terminated = np.asarray(trace.emitted), np.asarray(trace.terminated)
-    rule("E12", np.array_equal(emitted, np.asarray(again.emitted), equal_nan=True), "is not deterministic")
+    compiled = (
+        jax.jit(jax.vmap(run))
+        .lower(*batch)
+        .compile({"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True})
+    )
+    (trace, limits), (again, _) = jax.tree.map(np.asarray, (compiled(*batch), compiled(*batch)))
+    emitted, terminated = trace.emitted, trace.terminated
+    rule("E12", np.array_equal(emitted, again.emitted, equal_nan=True), "is not deterministic")
     rule("E5", np.all(trace.contained[0]), "an observation left observation_space within 1,000 steps")
     rule("E5", np.all(trace.finite[0]), "a reward was not finite within 1,000 steps")
 
@@ -254,7 +255,7 @@ def _check_behaviour(env: Env, params: PyTree, key: Key, inert: tuple[str, ...],
         used = lives or ends or limited or any(part in name for part in inert)
         rule("E3", used, f"Params{name} changes nothing: it is unused, or what derives from it is a leaf too")
 
-    for lane in np.flatnonzero(terminated[0].any(1)):
+    for lane in np.flatnonzero(terminated[0].any(1))[:1]:
         k_env, state, action = jax.tree.map(lambda x, i=lane: x[0, i], trace.ending)
         _check_ending(env, k_env, state, action, params, rule)
 
@@ -263,6 +264,7 @@ def _check_ending(env: Env, key: Key, state: PyTree, action: PyTree, params: PyT
     """Refuses a step that resets: by its own key, or by a split of it, as all published ones do."""
 
     def replay(key: Key, state: PyTree, action: PyTree, params: PyTree) -> tuple[PyTree, PyTree]:
+        key = jax.random.wrap_key_data(key)
         guesses = jnp.concatenate([key[None], jax.random.split(key), jax.random.split(key, 3)])
         resets, _ = jax.vmap(env.reset, (0, None))(guesses, params)
         return resets, env.step(key, state, action, params)[0]

@@ -6,7 +6,7 @@ Legend: `S` states, `A` actions, `H` steps of a finite horizon, `m` reward compo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -291,6 +291,30 @@ def inverse_cdf(law: Array, u: Array) -> Array:
     # masked, because float32 partial sums may rise by a rounding error at entries that are exactly 0
     cdf = jnp.where(law > 0, jnp.cumsum(law), 0)
     return jnp.argmax(cdf > u * cdf.max()).astype(jnp.int32)
+
+
+def from_outcomes(
+    outcomes: Callable[[Array, Array], tuple[Array, ...]], n: int, A: int, start: Array, dtype: Any
+) -> TabularMDP:
+    """Tables `[n + 1, A, n + 1]` by enumeration, for `Finite` environments; gamma is 1. Pure.
+
+    outcomes: `(row, action) -> (probabilities [k], rows [k], probability of the end [], expected reward)`.
+    The end of the episode is the last row, `n`.
+    """
+    s, a = jnp.arange(n), jnp.arange(A)
+    p, rows, end, reward = jax.vmap(jax.vmap(outcomes, (None, 0)), (0, None))(s, a)
+    P = jnp.zeros((n + 1, A, n + 1), dtype)
+    P = P.at[s[:, None, None], a[None, :, None], rows].add(p.astype(dtype))
+    P = P.at[:n, :, n].set(end).at[n, :, n].set(1)
+    tail = reward.shape[2:]
+    return TabularMDP(
+        P=P,
+        R=jnp.zeros((n + 1, A, *tail), dtype).at[:n].set(reward),
+        mu0=jax.nn.one_hot(start, n + 1, dtype=dtype),
+        gamma=jnp.ones((), dtype),
+        terminal=jnp.arange(n + 1) == n,
+        reward_dim=tail[0] if tail else None,
+    )
 
 
 # --- generators -------------------------------------------------------------------------------------------
