@@ -14,6 +14,8 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
@@ -196,6 +198,18 @@ def render(module: ModuleType, folder: RunFolder) -> None:
     if (folder.path / "result.npz").exists():
         module.figure(folder)
     report.write(folder, module)
+
+
+@contextlib.contextmanager
+def scratch_copy(folder: RunFolder) -> Iterator[RunFolder]:
+    """A temporary copy of a run without its pages, for work that would change the run."""
+    ignored = shutil.ignore_patterns(
+        "figures", "report.html", "log.txt", "run.lock", "*.rejected-*", "export"
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = RunFolder(Path(temporary) / "run")
+        shutil.copytree(folder.path, copy.path, ignore=ignored)
+        yield copy
 
 
 def configure_jax(root: Path | None, devices: int | None = None) -> None:

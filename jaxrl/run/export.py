@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, MissingExtra, UsageError
+from jaxrl.run.api import scratch_copy
 from jaxrl.run.config import config_from_dict, config_to_dict
 from jaxrl.run.folder import RunFolder, atomic_write, installed_versions
 
@@ -75,10 +76,14 @@ def export_metrics(folder: RunFolder, dest: Path, kind: str) -> Path:
 
 
 def export_run(module: ModuleType, config: Any, folder: RunFolder, member: int, dest: Path) -> list[Path]:
-    """The policy of one member of a finished run; the experiment must define `policy`."""
+    """The policy of one member of a finished run; the experiment must define `policy`.
+
+    It restores the state from a copy of the run, so that the run itself is only read.
+    """
     if not hasattr(module, "policy"):
         raise UsageError(f"{folder.experiment}: defines no policy(config, folder, member), nothing to export")
-    return export_policy(dest, module.policy(config, folder, member))
+    with scratch_copy(folder) as copy:
+        return export_policy(dest, module.policy(config, copy, member))
 
 
 def export_policy(dest: Path, trained: TrainedPolicy) -> list[Path]:

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, NumericalFailure
-from jaxrl.run.api import stage_checkpoints
+from jaxrl.run.api import scratch_copy, stage_checkpoints
 from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.folder import RunFolder, installed_versions
 
 TIMES = ("wall_s", "cpu_s")  # the only numbers that two equal runs do not share
-_LEFT_OUT = shutil.ignore_patterns("figures", "report.html", "log.txt", "run.lock", "*.rejected-*", "export")
 _KEYS = {"key<fry>": "threefry2x32", "key<rbg>": "rbg", "key<urbg>": "unsafe_rbg"}
 
 
@@ -44,9 +41,7 @@ def verify(module: ModuleType, config: Any, folder: RunFolder) -> dict[str, Any]
     if not (folder.path / "result.npz").exists():
         return facts
     result = folder.load_result()
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = RunFolder(Path(temporary) / "run")
-        shutil.copytree(folder.path, copy.path, ignore=_LEFT_OUT)
+    with scratch_copy(folder) as copy:
         facts["replayed"] = _drop_last(copy)
         # members that diverged in the run diverge again, after everything was saved
         with contextlib.suppress(NumericalFailure), copy.session():
