@@ -17,6 +17,7 @@ from jaxrl.core.types import Policy
 from jaxrl.envs.adapters import brax as adapter
 from jaxrl.envs.adapters.brax import BACKENDS, Brax, scale_mass
 from jaxrl.envs.base import HasTimeLimit
+from jaxrl.envs.check import check_env
 from jaxrl.rollout.unroll import Pool, start, unroll
 
 PENDULUM, HOPPER = Brax("inverted_pendulum", "spring"), Brax("hopper", "spring")
@@ -229,6 +230,12 @@ def test_mujoco_speaks_to_the_logger_only(tmp_path, monkeypatch, caplog):
         adapter._build.__wrapped__("halfcheetah", "spring", False)
     assert "settotalmass" in caplog.text
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_contract():
+    """All rules but E7: brax computes in the precision that jax is set to."""
+    check_env(PENDULUM, inert=("friction",), skip=("E7",))
 
 
 @pytest.mark.slow
