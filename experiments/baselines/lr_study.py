@@ -15,7 +15,8 @@ from jaxrl.core.errors import UsageError
 from jaxrl.envs.base import Env
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.run import style
-from jaxrl.run.sweep import expand, sweep
+from jaxrl.run.export import TrainedPolicy
+from jaxrl.run.sweep import Member, expand, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,29 +58,48 @@ class Config:
 def run(config: Config, folder: RunFolder, env: Env) -> None:
     """Trains all members and saves `update [L]`, `env_steps [L]`, `point [G]` and `eval_return [G, S, L]`."""
     points = expand(config, config.grid)
-    steps = config.algo.n_envs * config.algo.length
-    members = sweep(
+    members = _train(config, folder, env)
+    shown = np.isfinite(np.stack([m.history["eval/return"] for m in members])).any(0)
+    returns = np.stack([m.history["eval/return"][shown] for m in members])
+    update = members[0].update[shown]
+    folder.save_result(
+        update=update,
+        env_steps=update * config.algo.n_envs * config.algo.length,
+        point=[_label(config.grid, p) for p in points],
+        eval_return=returns.reshape(len(points), config.seeds, -1),
+        diverged=np.array([max(m.first_bad.values()) >= 0 for m in members]).reshape(len(points), -1),
+    )
+
+
+def _train(config: Config, folder: RunFolder, env: Env) -> list[Member]:
+    """All members, by grid point and seed; a finished run is restored from its checkpoints."""
+    return sweep(
         lambda algo: ppo.make(algo, env),
-        [(p.algo, p.hyper.replace(updates_total=float(config.updates))) for p in points],
+        [(p.algo, p.hyper.replace(updates_total=float(config.updates))) for p in expand(config, config.grid)],
         seeds=config.seeds,
         seed=config.seed,
         data=env.default_params(),
         updates=config.updates,
         evaluate=lambda algo: _mean_return(algo, env, config.episodes),
         eval_every=max(1, config.updates // config.evaluations),
-        env_steps_per_update=steps,
+        env_steps_per_update=config.algo.n_envs * config.algo.length,
         folder=folder,
     )
-    shown = np.isfinite(np.stack([m.history["eval/return"] for m in members])).any(0)
-    returns = np.stack([m.history["eval/return"][shown] for m in members])
-    update = members[0].update[shown]
-    folder.save_result(
-        update=update,
-        env_steps=update * steps,
-        point=[_label(config.grid, p) for p in points],
-        eval_return=returns.reshape(len(points), config.seeds, -1),
-        diverged=np.array([max(m.first_bad.values()) >= 0 for m in members]).reshape(len(points), -1),
-    )
+
+
+def policy(config: Config, folder: RunFolder, env: Env, member: int) -> TrainedPolicy:
+    """The policy of one member of a finished run, in the order of `eval_return`'s first two axes."""
+    members = _train(config, folder, env)
+    if not 0 <= member < len(members):
+        raise UsageError(f"member: must be >= 0 and < {len(members)}, got {member}")
+    chosen = members[member]
+    return TrainedPolicy("jaxrl.baselines.ppo", chosen.static, env, chosen.state, chosen.hyper)
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Environment steps of a run, without evaluations."""
+    steps = sum(p.algo.n_envs * p.algo.length for p in expand(config, config.grid))
+    return {"env_steps": steps * config.updates * config.seeds}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,8 +10,11 @@ from experiments.baselines import lr_study
 from experiments.baselines.lr_study import Config
 from jaxrl.baselines import ppo
 from jaxrl.envs.classic import CartPole
+from jaxrl.run.cli import experiment_main
+from jaxrl.run.export import TrainedPolicy
 from jaxrl.run.folder import RunFolder
 
+ENV = CartPole()
 PRESETS = {
     "smoke": Config(
         algo=ppo.Config(n_envs=8, length=32, widths=(16,)), seeds=2, updates=8, evaluations=2, episodes=4
@@ -25,7 +28,17 @@ PRESETS = {
 
 def run(config: Config, folder: RunFolder) -> None:
     """Trains every member; see `lr_study.run` for the arrays."""
-    lr_study.run(config, folder, CartPole())
+    lr_study.run(config, folder, ENV)
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Environment steps."""
+    return lr_study.estimate(config)
+
+
+def policy(config: Config, folder: RunFolder, member: int) -> TrainedPolicy:
+    """The trained policy of one member."""
+    return lr_study.policy(config, folder, ENV, member)
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -36,3 +49,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Learning curves and heat map."""
     return lr_study.figure(folder, "PPO on CartPole", best=500.0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))

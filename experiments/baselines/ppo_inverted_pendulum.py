@@ -11,8 +11,11 @@ from experiments.baselines.lr_study import Config
 from jaxrl.baselines import ppo
 from jaxrl.envs.adapters.brax import Brax
 from jaxrl.rollout.unroll import Pool
+from jaxrl.run.cli import experiment_main
+from jaxrl.run.export import TrainedPolicy
 from jaxrl.run.folder import RunFolder
 
+ENV = Brax("inverted_pendulum", "spring")
 PRESETS = {
     "smoke": Config(
         algo=ppo.Config(n_envs=8, length=16, widths=(16,), reset=Pool(4)),
@@ -32,7 +35,17 @@ PRESETS = {
 
 def run(config: Config, folder: RunFolder) -> None:
     """Trains every member; see `lr_study.run` for the arrays."""
-    lr_study.run(config, folder, Brax("inverted_pendulum", "spring"))
+    lr_study.run(config, folder, ENV)
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Environment steps."""
+    return lr_study.estimate(config)
+
+
+def policy(config: Config, folder: RunFolder, member: int) -> TrainedPolicy:
+    """The trained policy of one member."""
+    return lr_study.policy(config, folder, ENV, member)
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -43,3 +56,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Learning curves and heat map."""
     return lr_study.figure(folder, "PPO on inverted pendulum (Brax spring)", best=1000.0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))

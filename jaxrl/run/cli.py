@@ -49,6 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def experiment_main(module_name: str) -> int:
+    """`python -m experiments.<family>.<name> ...`, the same as `jaxrl run <family>/<name> ...`."""
+    name = module_name.removeprefix("experiments.").replace(".", "/")
+    return main(["run", name, *sys.argv[1:]])
+
+
 def _dispatch(args: list[str]) -> Any:
     text = options.take_option(args, "--root")
     if not args or args[0] in ("-h", "--help"):

@@ -1,0 +1,119 @@
+"""Every experiment: its smoke preset finishes, repeats bit for bit, has figures, a page and honest tables.
+
+Whatever lies in `experiments/` is found; a new experiment needs no line here.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxrl.run import api, catalogue, export, tables, verify
+from jaxrl.run.config import config_from_dict, config_to_dict
+from jaxrl.run.plan import estimate
+
+ROOT = Path(__file__).parent.parent.parent
+EXPERIMENTS = catalogue.find(ROOT)
+FAMILIES = sorted({e.name.split("/")[0] for e in EXPERIMENTS})
+
+
+def with_marks(experiments):
+    """Simulators of bodies compile for half a minute."""
+    slow = {e.name for e in experiments if "envs.adapters" in e.path.read_text()}
+    return [pytest.param(e.name, marks=pytest.mark.slow if e.name in slow else ()) for e in experiments]
+
+
+@pytest.fixture(scope="module", params=with_marks(EXPERIMENTS))
+def smoke(request, tmp_path_factory):
+    """`(module, finished smoke run)`; only read by the tests."""
+    folder = api.run(request.param, "smoke", root=ROOT, out=tmp_path_factory.mktemp("runs"))
+    return catalogue.load(ROOT, request.param), folder
+
+
+def test_smoke_run_has_figures_and_a_page_that_shows_them(smoke):
+    _, folder = smoke
+    assert folder.status["state"] == "done"
+    kinds = {p.suffix for p in folder.figures.iterdir()}
+    assert {".png", ".pdf"} <= kinds
+    page = (folder.path / "report.html").read_text()
+    for png in folder.figures.glob("*.png"):
+        assert f"figures/{png.stem}.pdf" in page
+    assert page.count("data:image/") == len(list(folder.figures.glob("*.png")))
+    assert "http" not in re.sub(r"base64,[^']*", "", page)
+
+
+def test_figures_are_deterministic(smoke):
+    module, folder = smoke
+    before = {p.name: p.read_bytes() for p in folder.figures.iterdir()}
+    module.figure(folder)
+    assert {p.name: p.read_bytes() for p in folder.figures.iterdir()} == before
+
+
+def test_scores_account_for_every_member(smoke):
+    module, folder = smoke
+    if not hasattr(module, "scores"):
+        pytest.skip("reports no numbers")
+    config = config_from_dict(module.Config, folder.config)
+    scores = module.scores(folder.load_result())
+    assert sum(x.size for x in scores.values()) == estimate(module, config)["members"]
+    assert all(np.isfinite(x).all() for x in scores.values())
+
+
+def test_smoke_run_repeats_bit_for_bit(smoke):
+    module, folder = smoke
+    facts = verify.verify(module, config_from_dict(module.Config, folder.config), folder)
+    assert facts["replayed"] >= 1
+
+
+def test_exported_policy_acts_like_the_trained_one(smoke, tmp_path):
+    module, folder = smoke
+    if not hasattr(module, "policy"):
+        pytest.skip("trains no policy")
+    import importlib
+
+    import jax
+
+    from jaxrl.core.spaces import sample
+
+    config = config_from_dict(module.Config, folder.config)
+    export.export_run(module, config, folder, 0, tmp_path)
+    with api.scratch_copy(folder) as copy:
+        trained = module.policy(config, copy, 0)
+    algorithm = importlib.import_module(trained.algorithm).make(trained.config, trained.env)
+    keys = jax.random.split(jax.random.key(0), 64)
+    obs = jax.vmap(lambda k: sample(trained.env.observation_space, k))(keys)
+
+    def act(policy):
+        return jax.jit(jax.vmap(lambda k, o: policy.act(k, o, policy.memory)[0]))(keys, obs)
+
+    for greedy in (True, False):
+        expected = jax.tree.leaves(act(algorithm.act(trained.state, trained.hyper, greedy)))
+        found = jax.tree.leaves(act(export.load_policy(tmp_path, greedy=greedy)))
+        assert any(np.ptp(np.asarray(x)) > 0 for x in expected)
+        for a, b in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", [e.name for e in EXPERIMENTS])
+def test_presets_are_named_alike_and_survive_json(name):
+    module = catalogue.load(ROOT, name)
+    assert tuple(module.PRESETS) == catalogue.lookup(ROOT, name).presets
+    assert {"smoke", "quick", "paper"} <= set(module.PRESETS)
+    for config in module.PRESETS.values():
+        text = json.dumps(config_to_dict(config), allow_nan=False)
+        assert config_to_dict(config_from_dict(module.Config, json.loads(text))) == json.loads(text)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_table_is_what_the_published_arrays_say(family):
+    """Drift: a number in README.md that no committed npz produces, or an npz that no line uses."""
+    folder = ROOT / "experiments" / family
+    expected = tables.read_expected(folder / "expected.json")
+    if expected:
+        assert tables.family_table(ROOT, family) in (folder / "README.md").read_text()
+    used = {f"{name}-{e['preset']}.npz" for name, labels in expected.items() for e in labels.values()}
+    assert {p.name for p in (folder / "results").glob("*.npz")} <= used
+    for path in (folder / "results").glob("*.npz"):
+        assert path.stat().st_size <= tables.MAX_BYTES
