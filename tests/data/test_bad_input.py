@@ -102,10 +102,15 @@ CASES = {
         {},
         "next_obs is .* obs is .*; make them equal",
     ),
-    "float for discrete": (
+    "discrete shape": (
         lambda a: None,
         {"action_space": Discrete(2)},
-        r"shape \(1,\) per row, the space \(\)",
+        r"action has shape \(1,\) per row, the space \(\)",
+    ),
+    "float for discrete": (
+        set_to("action", np.zeros(ROWS)),
+        {"action_space": Discrete(2)},
+        "action has type float32; the space is discrete, give integers",
     ),
     "discrete range": (
         set_to("action", np.asarray([0, 1, 2, 0, 0, 0])),

@@ -134,7 +134,7 @@ def total_bytes(compiled):
 
 @pytest.mark.parametrize("chunk", [64, 48])
 def test_a_donated_buffer_is_not_copied(chunk):
-    """Alone, and as the carry of a scan that adds, samples and reads sequences; peak below 1.5 buffers."""
+    """Alone, and as the carry of a scan that adds and samples; peak below 1.5 buffers."""
     buffer = jax.eval_shape(lambda: RingBuffer.zeros(jax.eval_shape(lambda: jnp.zeros(64)), 1 << 14))
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(buffer))
     new = jnp.zeros((chunk, 64))
