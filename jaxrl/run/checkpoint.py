@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,7 @@ from jaxrl.run.folder import atomic_write, installed_versions, storage_error, sy
 
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
+SETTLE_S = 1.0  # after a failed save, until the writers in the background have failed too
 
 
 class CorruptCheckpoint(CorruptInput):
@@ -110,6 +113,7 @@ class Checkpoints:
                 raise
             except Exception as error:  # every failure here is a write that did not happen
                 self._abandon(step)
+                time.sleep(SETTLE_S)
                 raise storage_error(path, needed, error) from error
         if distributed.is_primary():
             self._write_manifest(path, step, named, meta)
@@ -303,10 +307,12 @@ def _release(version: str) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
+    """Keeps the log of orbax and the tracebacks of its threads off the terminal; we say it in one sentence."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
     finally:
         logger.setLevel(level)

@@ -333,7 +333,7 @@ def sync_folder(path: Path) -> None:
 
 def storage_error(path: Path, needed: int, error: BaseException) -> StorageError:
     """The one sentence for a write that failed."""
-    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:160]
     return StorageError(f"{path}: cannot write {needed} bytes ({reason}); free space or choose another --out")
 
 

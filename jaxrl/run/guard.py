@@ -58,8 +58,8 @@ def advance(
 
     count: int32[], dynamic, so that one program serves every distance to the next log point and the numbers
     cannot depend on how updates are grouped. fresh: bool[], whether the sums start anew. live: bool[], False
-    for padding. With `freeze` a member does nothing after its first broken update; under a lane wider than
-    one this selects over its whole state at every update.
+    for padding, which does nothing. With `freeze` a member does nothing after its first broken update. In a
+    lane wider than one, both cost a selection over the whole state at every update.
     """
 
     def member(
@@ -69,7 +69,7 @@ def advance(
 
         def going(carry: tuple[Array, PyTree, Window]) -> Array:
             i, _, window = carry
-            return (i < count) & live & is_good(window.first_bad) if freeze else i < count
+            return (i < count) & live & (is_good(window.first_bad) if freeze else True)
 
         def body(carry: tuple[Array, PyTree, Window]) -> tuple[Array, PyTree, Window]:
             i, before, window = carry

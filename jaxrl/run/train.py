@@ -115,7 +115,8 @@ def train(
         at the end; its key depends on the member and the update only.
     log_every: metrics are averaged over that many updates (default: 200 log points).
     checkpoint_every: default ten checkpoints where there is a folder.
-    lane: members that run as one batch; results depend on it, and on nothing else about the machine's size.
+    lane: members that run as one batch; results depend on it, and not on how many devices there are, from two
+        on (on a CPU, set `jax_num_cpu_devices` to two or more before jax is first used).
     devices: default all. chunk: fixed number of updates between two looks of the host (default: about 1 s).
     on_nonfinite: "freeze" stops a diverged member and goes on with the others, "stop" raises
         NumericalFailure at once, "ignore" only reports. Inside `folder.session()` frozen members make the
@@ -187,6 +188,8 @@ class _Driver:
             stop = signals.Stop()
             if self.folder is not None:
                 stop = stack.enter_context(signals.catch(self.folder.say))
+            if self.members.population.mesh.size == 1:
+                self.reporter.line("warning: one device; the last bits differ from those of two or more")
             update, state, window = self.resume() or (0, None, None)
             state, window = self.loop(update, state, window, stop, chunk)
         if self.folder is not None and self.on_nonfinite != "ignore":

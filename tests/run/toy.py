@@ -84,7 +84,7 @@ def make(config: Config) -> Algorithm:
         metrics = {
             "reward": reward,
             "loss": value,
-            "goal": Mean((after == 0) * 1.0 * reward, (after == 0) * 1.0),
+            "goal": Mean(jnp.where(after == 0, reward, 0.0), (after == 0) * 1.0),
             "visits": jax.nn.one_hot(after, STATES),
         }
         new = State(

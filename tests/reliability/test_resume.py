@@ -1,0 +1,95 @@
+"""R1, R3, R8, R9: a run that was interrupted is the run that was not."""
+
+import json
+import random
+
+import jax
+import pytest
+import toy_run
+from processes import run as run_script
+
+from jaxrl.core.errors import UsageError
+from jaxrl.run.folder import RunFolder, atomic_write
+
+TIMES = ("wall_s", "cpu_s")
+
+
+def timeless(folder: RunFolder) -> list[dict]:
+    return [{k: v for k, v in r.items() if k not in TIMES} for r in folder.read_metrics()]
+
+
+def truncate_updates(folder: RunFolder, updates: int) -> None:
+    """As if the run had been killed: removes the checkpoints beyond `updates`, keeps the metrics."""
+    for path in (folder.checkpoints / "train").iterdir():
+        if int(path.name) > updates:
+            (path / "MANIFEST.json").unlink()
+
+
+def test_r1_killed_three_times_equals_uninterrupted(tmp_path):
+    whole = toy_run.new_folder(tmp_path / "whole")
+    expected = toy_run.run(toy_run.Config(), whole)
+    folder = toy_run.new_folder(tmp_path / "killed")
+    rng = random.Random(3)
+    kills = [f"log:{rng.randint(5, 12)}", f"manifest:{rng.randint(11, 20)}", f"prune:{rng.randint(21, 30)}"]
+    for kill in kills:
+        status, _ = run_script(folder.path, "--kill", kill, "--cores", 3)
+        assert status == -9
+    status, text = run_script(folder.path)
+    assert status == 0, text
+    assert "taking over the lock of pid" in text
+    assert str(folder.load_result()["digest"]) == toy_run.digest(expected)
+    assert timeless(folder) == timeless(whole)
+
+
+@pytest.mark.parametrize("lane", [1, 2])
+def test_r3_chunks_and_devices_change_no_bit(lane):
+    cases = [(1, 4), (7, 2), (50, 3), (None, 4)]  # three devices: padded
+    digests = {
+        toy_run.digest(toy_run.run(toy_run.Config(updates=20, chunk=chunk, lane=lane), devices=devices))
+        for chunk, devices in cases
+    }
+    assert len(digests) == 1
+
+
+def test_r8_changed_runs_are_refused_with_the_differences(tmp_path):
+    folder = toy_run.new_folder(tmp_path, updates=10)
+    toy_run.run(toy_run.Config(updates=10), folder)
+    with pytest.raises(UsageError, match=r"hypers\.lr: .* stored, .* now"):
+        toy_run.run(toy_run.Config(updates=10, lr=(0.1, 0.1, 0.1, 0.3)), folder)
+    with pytest.raises(UsageError, match="lane: 1 stored, 2 now"):
+        toy_run.run(toy_run.Config(updates=10, lane=2), folder)
+    with pytest.raises(UsageError, match=r"params.*w1.*float32\[4, 5, 8\]' stored, 'float32\[4, 5, 9\]' now"):
+        toy_run.run(toy_run.Config(updates=10, width=9), folder)
+    with pytest.raises(UsageError, match=r"\['q'\].*'absent' stored"):
+        toy_run.run(toy_run.Config(updates=10, width=0), folder)
+    record = json.loads((folder.path / "config.json").read_text())
+    record["config"]["members"] = 5
+    atomic_write(folder.path / "config.json", json.dumps(record))
+    with pytest.raises(UsageError, match=r"config\.members: 4 stored, 5 now"):
+        toy_run.run(toy_run.Config(updates=10), folder)
+
+
+def test_r9_half_a_line_and_lines_beyond_the_checkpoint(tmp_path):
+    whole = toy_run.new_folder(tmp_path / "whole", updates=20)
+    expected = toy_run.run(toy_run.Config(updates=20), whole)
+    folder = toy_run.new_folder(tmp_path / "cut", updates=20)
+    toy_run.run(toy_run.Config(updates=20), folder)
+    truncate_updates(folder, 10)
+    with open(folder.path / "metrics.jsonl", "a") as file:
+        file.write('{"stage": "train", "upd')
+    assert toy_run.digest(toy_run.run(toy_run.Config(updates=20), folder)) == toy_run.digest(expected)
+    updates = [r["update"] for r in folder.read_metrics()]
+    assert updates == [4, 8, 10, 12, 16, 20]
+    assert timeless(folder) == timeless(whole)
+
+
+def test_resume_with_other_devices_and_padding(tmp_path):
+    config = toy_run.Config(updates=20, members=3)
+    expected = toy_run.digest(toy_run.run(config, devices=3))
+    folder = toy_run.new_folder(tmp_path, updates=20, members=3)
+    toy_run.run(config, folder, devices=2)  # padded to four members
+    truncate_updates(folder, 10)
+    assert toy_run.digest(toy_run.run(config, folder, devices=3)) == expected
+    truncate_updates(folder, 10)
+    assert toy_run.digest(toy_run.run(config, folder, devices=2)) == expected
+    assert len(jax.devices()) == 4

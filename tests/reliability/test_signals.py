@@ -1,0 +1,37 @@
+"""R2: signals end a run in order, and a second one at once."""
+
+import signal
+
+import toy_run
+from processes import run as run_script
+
+from jaxrl.run.checkpoint import Checkpoints
+
+
+def test_r2_sigterm_saves_and_resume_completes(tmp_path):
+    config = toy_run.Config()
+    folder = toy_run.new_folder(tmp_path)
+    status, text = run_script(folder.path, "--signal", f"{signal.SIGTERM:d}:12")
+    assert status == 143, text
+    assert folder.status["state"] == "preempted" and folder.status["exit_code"] == 143
+    steps = Checkpoints(folder.checkpoints / "train").steps()
+    assert 12 <= steps[-1] < config.updates
+    assert f"stopped by SIGTERM after update {steps[-1]}; checkpoint verified" in folder.status["error"]
+    assert "jaxrl resume" in folder.status["error"]
+    Checkpoints(folder.checkpoints / "train").verify(steps[-1])
+    status, text = run_script(folder.path)
+    assert status == 0, text
+    assert folder.status["state"] == "done"
+    assert str(folder.load_result()["digest"]) == toy_run.digest(toy_run.run(config))
+
+
+def test_r2_sigint_once_and_twice(tmp_path):
+    folder = toy_run.new_folder(tmp_path)
+    status, _ = run_script(folder.path, "--signal", f"{signal.SIGINT:d}:12:2")
+    assert status == 130
+    assert folder.status["state"] == "running"  # at once: nothing was tidied up
+    assert Checkpoints(folder.checkpoints / "train").steps() == [10]
+    status, text = run_script(folder.path, "--signal", f"{signal.SIGINT:d}:30")
+    assert status == 130, text
+    assert folder.status["state"] == "preempted"
+    assert "continuing after update 10" in text
