@@ -219,18 +219,19 @@ def configure_jax(root: Path | None, devices: int | None = None) -> None:
     """
     import jax
 
+    settings: Any = jax.config
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if devices is not None or not (forced or jax.config.jax_num_cpu_devices > 0):
+    if devices is not None or not (forced or settings.jax_num_cpu_devices > 0):
         try:
-            jax.config.update("jax_num_cpu_devices", devices or cores())
+            settings.update("jax_num_cpu_devices", devices or cores())
         except RuntimeError as error:
             raise UsageError("devices: jax is already in use; choose before its first call") from error
-    if jax.config.jax_compilation_cache_dir is None:
+    if settings.jax_compilation_cache_dir is None:
         cache = cache_folder(root)
         if cache is not None:
-            jax.config.update("jax_compilation_cache_dir", str(cache))
-            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-            jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+            settings.update("jax_compilation_cache_dir", str(cache))
+            settings.update("jax_persistent_cache_min_compile_time_secs", 0)
+            settings.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def cores() -> int:

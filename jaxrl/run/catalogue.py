@@ -107,7 +107,8 @@ def _read(folder: Path, path: Path) -> Experiment | None:
             isinstance(t, ast.Name) and t.id == "PRESETS" for t in targets
         ):
             keys = node.value.keys if isinstance(node.value, ast.Dict) else []
-            presets = tuple(k.value for k in keys if isinstance(k, ast.Constant))
+            constants = (k.value for k in keys if isinstance(k, ast.Constant))
+            presets = tuple(k for k in constants if isinstance(k, str))
             title = (ast.get_docstring(tree) or "").strip().splitlines()
             return Experiment(name, path, title[0] if title else "", presets)
     return None

@@ -265,7 +265,7 @@ def _execute(module: ModuleType, config: Any, folder: RunFolder, live: bool) -> 
 
 def _submit(commands: list[list[str]], out: Path) -> dict[str, Any]:
     try:
-        import submitit
+        import submitit  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtra("slurm: submitit is not installed; pip install 'jaxrl[slurm]'") from error
     executor = submitit.AutoExecutor(folder=out / "slurm")

@@ -19,7 +19,8 @@ def examine(root: Path | None) -> dict[str, Any]:
     """Facts by name; asks jax for its devices."""
     import jax
 
-    cache = jax.config.jax_compilation_cache_dir
+    settings: Any = jax.config
+    cache = settings.jax_compilation_cache_dir
     here = Path.cwd() if root is None else root
     return {
         "python": f"{platform.python_version()} ({sys.executable})",
@@ -33,7 +34,7 @@ def examine(root: Path | None) -> dict[str, Any]:
         "cache": str(cache or "none: neither the root nor the user's cache folder is writable"),
         "EGL": "yes" if ctypes.util.find_library("EGL") else "no: rendering of 3-D scenes needs libEGL",
         "warp": "yes" if importlib.util.find_spec("warp") else "no: MJX runs without it",
-        "x64": bool(jax.config.jax_enable_x64),
+        "x64": bool(settings.jax_enable_x64),
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
     }
 

@@ -66,8 +66,8 @@ def export_metrics(folder: RunFolder, dest: Path, kind: str) -> Path:
         atomic_write(path, buffer.getvalue())
         return path
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow  # pyright: ignore[reportMissingImports]
+        import pyarrow.parquet  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtra("parquet: pyarrow is not installed; pip install pyarrow") from error
     table = pyarrow.table({name: [r.get(name) for r in records] for name in names})
@@ -94,7 +94,7 @@ def export_policy(dest: Path, trained: TrainedPolicy) -> list[Path]:
     env = trained.env
     algorithm = importlib.import_module(trained.algorithm).make(trained.config, env)
     state, hyper = _prune(algorithm, env.observation_space, trained.state, trained.hyper)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     record = {
         "format": FORMAT,
         "algorithm": trained.algorithm,

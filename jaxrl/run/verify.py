@@ -71,6 +71,7 @@ def sentence(facts: dict[str, Any]) -> str:
 def final_arrays(checkpoints: Checkpoints, step: int) -> dict[str, np.ndarray]:
     """The stored arrays of a checkpoint by the name of their leaf; keys as the integers they are made of."""
     import jax
+    import jax.numpy as jnp
 
     manifest = checkpoints.verify(step)
     names = [name for name, _, _ in manifest["tree"]]
@@ -81,9 +82,7 @@ def final_arrays(checkpoints: Checkpoints, step: int) -> dict[str, np.ndarray]:
         "tree": [[f"['{k}']", s, d] for k, (_, s, d) in zip(like, manifest["tree"], strict=True)],
     }
     leaves = checkpoints.restore(step, flat, like).values()
-    plain = (
-        jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in leaves
-    )
+    plain = (jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in leaves)
     return {name: np.asarray(x) for name, x in zip(names, plain, strict=True)}
 
 
