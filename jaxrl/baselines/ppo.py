@@ -26,7 +26,7 @@ import optax
 from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import permutation, stream
-from jaxrl.core.tree import flatten_time
+from jaxrl.core.tree import clip_norm, flatten_time
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env
 from jaxrl.nets.actor_critic import ActorCritic, actor_critic
@@ -74,15 +74,8 @@ class Config:
     reset: Reset = field(default_factory=Resample)
 
     def __post_init__(self) -> None:
-        for name in ("n_envs", "length", "epochs", "minibatches"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"Config.{name}: must be >= 1, got {getattr(self, name)}")
-        if self.memory < 0:
-            raise UsageError(f"Config.memory: the width of the GRU must be >= 0, got {self.memory}")
-        if any(width < 1 for width in self.widths):
-            raise UsageError(f"Config.widths: must all be >= 1, got {self.widths}")
+        check_fields(self, sizes=("n_envs", "length", "epochs", "minibatches"))
         for name, allowed in (
-            ("activation", tuple(ACTIVATIONS)),
             ("shuffle", ("rows", "envs")),
             ("normalise_advantage", ("minibatch", "batch", "none")),
             ("params_axis", (None, 0)),
@@ -98,6 +91,27 @@ class Config:
             raise UsageError("Config.reset: PPO continues over episode ends, use Resample or Pool")
 
 
+def check_fields(config: Any, sizes: tuple[str, ...]) -> None:
+    """Raises `UsageError` where `sizes`, `widths`, `activation` or `memory` make no sense."""
+    for name in sizes:
+        if getattr(config, name) < 1:
+            raise UsageError(f"Config.{name}: must be >= 1, got {getattr(config, name)}")
+    if any(width < 1 for width in config.widths):
+        raise UsageError(f"Config.widths: must all be >= 1, got {config.widths}")
+    if config.activation not in ACTIVATIONS:
+        raise UsageError(f"Config.activation: {config.activation!r} is none of {', '.join(ACTIVATIONS)}")
+    if config.memory < 0:
+        raise UsageError(f"Config.memory: the width of the GRU must be >= 0, got {config.memory}")
+
+
+def check_weights(env: Env, w: Array | None) -> None:
+    """Raises `UsageError` where the weights `[m]` do not fit the rewards of `env`; call while tracing."""
+    if env.reward_dim is None and w is not None:
+        raise UsageError(f"Hyper.w: {env.name} has scalar rewards, leave it None")
+    if env.reward_dim is not None and np.shape(w) != (env.reward_dim,):
+        raise UsageError(f"Hyper.w: {env.name} needs {env.reward_dim} weights, got shape {np.shape(w)}")
+
+
 @struct.dataclass
 class Hyper:
     """Numbers, each a leaf that can be swept.
@@ -107,7 +121,7 @@ class Hyper:
     surrogate: any pytree of numbers for the surrogate (parameters of a drift, thresholds of a barrier).
     """
 
-    lr: Any = 2.5e-4
+    lr: Any = 1e-3
     gamma: Any = 0.99
     lambda_: Any = 0.95
     clip: Any = 0.2
@@ -212,7 +226,7 @@ def make(
         return nets.policy(state.params, greedy=greedy, normalise=_normaliser(config, state))
 
     def init(key: Key, hyper: Hyper, data: PyTree) -> State:
-        _check_weights(env, hyper)
+        check_weights(env, hyper.w)
         k_init, k_run = jax.random.split(key)
         k_params, k_start = jax.random.split(k_init)
         params = nets.init(k_params)
@@ -334,11 +348,9 @@ def _learn(
     def minibatch(carry: tuple[PyTree, PyTree], part: Rows) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
         params, opt_state = carry
         (_, parts), grads = value_and_grad(params, part)
-        norm = optax.tree.norm(grads)
-        shrink = hyper.max_grad_norm / jnp.maximum(norm, hyper.max_grad_norm)
-        grads = jax.tree.map(lambda g: g * shrink, grads)
-        updates, opt_state = optimiser.update(grads, opt_state, params)
-        params = jax.tree.map(lambda p, u: p - lr * u, params, updates)
+        grads, norm = clip_norm(grads, hyper.max_grad_norm)
+        direction, opt_state = optimiser.update(grads, opt_state, params)
+        params = jax.tree.map(lambda p, d: p - lr * d, params, direction)
         return (params, opt_state), parts | {"grad_norm": norm}
 
     def epoch(carry: tuple[PyTree, PyTree], index: Array) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
@@ -427,10 +439,3 @@ def _explained_variance(rows: Rows, axis: str | None) -> Array:
     if rows.target.ndim == 2:
         return one(rows.target, rows.value)
     return jax.vmap(one, (-1, -1))(rows.target, rows.value)
-
-
-def _check_weights(env: Env, hyper: Hyper) -> None:
-    if env.reward_dim is None and hyper.w is not None:
-        raise UsageError(f"Hyper.w: {env.name} has scalar rewards, leave it None")
-    if env.reward_dim is not None and np.shape(hyper.w) != (env.reward_dim,):
-        raise UsageError(f"Hyper.w: {env.name} needs {env.reward_dim} weights, got shape {np.shape(hyper.w)}")
