@@ -1,0 +1,95 @@
+"""Linear programmes of a stationary MDP, by HiGHS: maximise over visits, minimise over values.
+
+    primal   max <x, R>    s.t.  sum_a x(s, a) - gamma sum_{s', a'} P(s | s', a') x(s', a') = mu0(s),   x >= 0
+    dual     min <mu0, v>  s.t.  v(s) >= R(s, a) + gamma sum_{s'} P(s' | s, a) v(s')
+
+over states that are not terminal; both optima are J*. `x` are the visits of `occupancy.discounted_visits`.
+
+Legend: `S` states, `A` actions, `m` reward components.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import linprog
+
+from jaxrl.core.errors import NumericalFailure, UsageError
+from jaxrl.envs.tabular import TabularMDP
+from theory.exact.occupancy import policy_of
+from theory.exact.tables import Tables, scalarised, tables
+
+_TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+
+
+class Primal(NamedTuple):
+    """value: float, J*; visits: float64`[S, A]`; policy: float64`[S, A]`, `policy_of(visits)`."""
+
+    value: float
+    visits: np.ndarray
+    policy: np.ndarray
+
+
+class Dual(NamedTuple):
+    """value: float, J*; v: float64`[S]`, the optimal values of the states reachable from `mu0`."""
+
+    value: float
+    v: np.ndarray
+
+
+def primal(mdp: TabularMDP, weights: Any = None, at_least: Any = None) -> Primal:
+    """Best visits, with vector rewards for `weights` `[m]`; stochastic policies included.
+
+    at_least: `[m]` lower bounds on the components of the return, -inf for none. Raises `UsageError` where no
+    policy meets them, `NumericalFailure` where the return is unbounded (`gamma` 1).
+    """
+    vector = _stationary(mdp)
+    t = scalarised(vector, weights)
+    live = ~t.terminal
+    c, bounds_matrix, bounds = -t.R[live].ravel(), None, None
+    if at_least is not None:
+        at_least = np.asarray(at_least, np.float64)
+        if at_least.shape != (vector.reward_dim,):
+            raise UsageError(f"at_least: shape {at_least.shape} must be [m] of the vector rewards")
+        bounded = np.isfinite(at_least)
+        bounds_matrix = -vector.R[live].reshape(c.size, -1).T[bounded]
+        bounds = -at_least[bounded]
+    flow = _flow(t)
+    out = linprog(c, A_ub=bounds_matrix, b_ub=bounds, A_eq=flow, b_eq=t.mu0[live], options=_TIGHT)
+    if out.status == 2 and at_least is not None:
+        raise UsageError(f"at_least: no policy has a return of at least {at_least.tolist()}")
+    _check(out)
+    visits = np.zeros(t.R.shape)
+    visits[live] = out.x.reshape(live.sum(), -1)
+    return Primal(-float(out.fun), visits, policy_of(visits))
+
+
+def dual(mdp: TabularMDP, weights: Any = None) -> Dual:
+    """Smallest values that no action improves."""
+    t = scalarised(_stationary(mdp), weights)
+    live = ~t.terminal
+    out = linprog(t.mu0[live], A_ub=-_flow(t).T, b_ub=-t.R[live].ravel(), bounds=(None, None), options=_TIGHT)
+    _check(out)
+    v = np.zeros(len(t.mu0))
+    v[live] = out.x
+    return Dual(float(out.fun), v)
+
+
+def _stationary(mdp: TabularMDP) -> Tables:
+    t = tables(mdp)
+    if t.horizon is not None:
+        raise UsageError("mdp.P: is time-indexed; the programmes are for stationary MDPs")
+    return t
+
+
+def _flow(t: Tables) -> np.ndarray:
+    """Matrix `[live, live * A]` of the flow equations."""
+    live = ~t.terminal
+    n, A = live.sum(), t.P.shape[1]
+    return np.repeat(np.eye(n), A, axis=1) - t.gamma * t.P[live][:, :, live].reshape(n * A, n).T
+
+
+def _check(out: Any) -> None:
+    if out.status != 0:
+        raise NumericalFailure(f"linear programme: HiGHS ended with '{out.message}'")

@@ -1,0 +1,94 @@
+"""Optimal values and policies: policy iteration, value iteration, backward induction.
+
+Legend: `S` states, `A` actions, `H` steps, `m` reward components. Vector rewards need `weights` `[m]`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxrl.core.errors import NumericalFailure
+from jaxrl.envs.tabular import TabularMDP
+from theory.exact.policy_evaluation import evaluate_policy, policy_model
+from theory.exact.tables import Tables, scalarised, tables
+
+
+class Optimum(NamedTuple):
+    """float64. v: `[S]` or `[H + 1, S]`; q: `[S, A]` or `[H, S, A]`; policy: int`[S]` or `[H, S]`, the lowest
+    optimal action; j: float, the value of `mu0`.
+    """
+
+    v: np.ndarray
+    q: np.ndarray
+    policy: np.ndarray
+    j: float
+
+
+def solve(mdp: TabularMDP, horizon: int | None = None, weights: Any = None) -> Optimum:
+    """The optimum by the method that is exact: backward induction with a horizon, else policy iteration;
+    value iteration where `gamma` is 1, since policies that never end have no value there.
+    """
+    t = scalarised(tables(mdp, horizon), weights)
+    if t.horizon is not None:
+        return _backward_induction(t)
+    return _policy_iteration(t) if t.gamma < 1 else value_iteration(mdp, weights=weights)
+
+
+def gap(mdp: TabularMDP, policy: Any, horizon: int | None = None, weights: Any = None) -> float:
+    """`J* - J(policy)` >= 0 from `mu0`; `policy` as in `policy_table`."""
+    j = evaluate_policy(mdp, policy, horizon).j
+    return solve(mdp, horizon, weights).j - float(j if weights is None else j @ np.asarray(weights))
+
+
+def value_iteration(
+    mdp: TabularMDP, tolerance: float = 1e-13, weights: Any = None, sweeps: int = 1_000_000
+) -> Optimum:
+    """Sweeps from 0 until the values move by at most `tolerance`; for stationary MDPs.
+
+    Raises `NumericalFailure` when `sweeps` do not suffice, as with unbounded values at `gamma` 1.
+    """
+    t = scalarised(tables(mdp), weights)
+    v = np.zeros(len(t.mu0))
+    for _ in range(sweeps):
+        q = t.R + t.gamma * t.P @ v
+        change = np.abs(q.max(-1) - v).max()
+        v = q.max(-1)
+        if change <= tolerance:
+            return _optimum(t, v)
+    raise NumericalFailure(f"tolerance: values still move by {change:.1e} after {sweeps} sweeps")
+
+
+def _policy_iteration(t: Tables) -> Optimum:
+    """Howard's algorithm; an action changes only for a clear gain, so that ties cannot make it cycle."""
+    S, A = t.R.shape
+    policy = t.R.argmax(-1)
+    while True:
+        P, r = policy_model(t, np.eye(A)[policy])
+        v = np.linalg.solve(np.eye(S) - t.gamma * P, r)
+        q = t.R + t.gamma * t.P @ v
+        slack = 1e-12 * max(1.0, np.abs(q).max())
+        better = q.max(-1) > q[np.arange(S), policy] + slack
+        if not better.any():
+            return _optimum(t, v)
+        policy = np.where(better, q.argmax(-1), policy)
+
+
+def _backward_induction(t: Tables) -> Optimum:
+    H, S = t.P.shape[:2]
+    v, q = np.zeros((H + 1, S)), np.zeros(t.R.shape)
+    for h in reversed(range(H)):
+        q[h] = t.R[h] + t.gamma * t.P[h] @ v[h + 1]
+        v[h] = q[h].max(-1)
+    return Optimum(v, q, _lowest_best(q), float(t.mu0 @ v[0]))
+
+
+def _optimum(t: Tables, v: np.ndarray) -> Optimum:
+    q = t.R + t.gamma * t.P @ v
+    return Optimum(v, q, _lowest_best(q), float(t.mu0 @ v))
+
+
+def _lowest_best(q: np.ndarray) -> np.ndarray:
+    """Rounding must not decide between equal actions."""
+    return (q >= q.max(-1, keepdims=True) - 1e-10 * max(1.0, np.abs(q).max())).argmax(-1)

@@ -1,0 +1,1 @@
+"""Theorems that every family stands on, each with a check that can fail."""
