@@ -50,8 +50,8 @@ print(env.observation_space.shape, env.action_space, f"{mdp.n_states} states")
 
 # %% [markdown]
 # ## A rollout
-# A policy is a function `(key, obs, memory) -> (action, aux, memory)`. `unroll` steps a batch of
-# environments; a transition holds its true successor and says whether the episode terminated or was cut by the limit.
+# A policy is a function `(key, obs, memory) -> (action, aux, memory)`; `unroll` steps a batch with it.
+# A transition holds its true successor and says whether the episode terminated or was cut by the limit.
 
 # %%
 uniform = Policy(lambda key, obs, memory: (env.action_space.sample(key), (), memory))

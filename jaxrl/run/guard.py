@@ -90,7 +90,7 @@ def is_good(first_bad: dict[str, Array]) -> Array:
 
 
 def mark(first_bad: dict[str, Array], now: dict[str, Array], update: Array) -> dict[str, Array]:
-    """Records `update` for the quantities that are broken `now` and were not before."""
+    """Records `update`, int32[], for the quantities that are broken `now`, bool[], and were not before."""
     return {name: jnp.where((bad < 0) & now[name], update, bad) for name, bad in first_bad.items()}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 from jaxrl.bandit import ucb
+from jaxrl.envs.bandit_arms import Arms
 
 from jaxrl.run import style
 from jaxrl.run.folder import RunFolder
@@ -20,6 +20,8 @@ class Config:
 
     algo: ucb.Config = field(default_factory=ucb.Config)
     """Static choices."""
+    arms: int = 4
+    """Number of arms."""
     hyper: ucb.Hyper = field(default_factory=ucb.Hyper)
     """Numbers."""
     seeds: int = 2
@@ -39,12 +41,13 @@ PRESETS = {
 
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `regret [S, L]` of seed and log point, averaged over log intervals."""
+    env = Arms(config.arms)
     members = sweep(
-        ucb.make,
+        lambda algo: ucb.make(algo, env),
         [(config.algo, config.hyper)],
         seeds=config.seeds,
         seed=config.seed,
-        data=jnp.linspace(0.2, 0.8, config.algo.arms),
+        data=env.default_params(),
         updates=config.updates,
         folder=folder,
     )

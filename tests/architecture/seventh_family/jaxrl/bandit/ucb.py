@@ -1,6 +1,6 @@
 """UCB1 (auer2002finite): pull the arm whose upper confidence bound is largest.
 
-Legend: `K` arms. `data` is float[K], the success probabilities of Bernoulli arms.
+Legend: `K` arms. `data` is the environment's parameters.
 """
 
 from __future__ import annotations
@@ -8,24 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxrl.bandit.objectives import ucb_index
+from jaxrl.envs.bandit_arms import Arms, ArmsParams
 
-from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
 
 
 @dataclass(frozen=True)
 class Config:
-    """arms: K."""
-
-    arms: int = 4
-
-    def __post_init__(self) -> None:
-        if self.arms < 2:
-            raise UsageError(f"arms: must be >= 2, got {self.arms}")
+    """Nothing to choose: the number of arms is the environment's."""
 
 
 @struct.dataclass
@@ -44,19 +37,19 @@ class State(NamedTuple):
     updates: Array
 
 
-def make(config: Config) -> Algorithm:
-    """UCB1 for `config.arms` arms; one update is one pull."""
+def make(config: Config, env: Arms) -> Algorithm:
+    """UCB1 on `env`; one update is one pull."""
 
-    def init(key: Key, hyper: Hyper, data: Array) -> State:
-        zeros = jnp.zeros(config.arms)
+    def init(key: Key, hyper: Hyper, data: ArmsParams) -> State:
+        zeros = jnp.zeros(env.arms)
         return State(zeros, zeros, key, jnp.zeros((), jnp.int32))
 
-    def step(state: State, hyper: Hyper, data: Array) -> tuple[State, dict[str, Array]]:
+    def step(state: State, hyper: Hyper, data: ArmsParams) -> tuple[State, dict[str, Array]]:
         mean = state.total / jnp.maximum(state.n, 1)
-        pulled = jax.nn.one_hot(jnp.argmax(ucb_index(mean, state.n, state.updates, hyper.width)), config.arms)
-        reward = jax.random.bernoulli(stream(state.key, state.updates), pulled @ data).astype(jnp.float32)
-        state = State(state.n + pulled, state.total + reward * pulled, state.key, state.updates + 1)
-        return state, {"regret": data.max() - pulled @ data}
+        arm = jnp.argmax(ucb_index(mean, state.n, state.updates, hyper.width))
+        _, out = env.step(stream(state.key, state.updates), mean[arm], arm, data)
+        n, total = state.n.at[arm].add(1), state.total.at[arm].add(out.reward)
+        return State(n, total, state.key, state.updates + 1), {"regret": data.p.max() - data.p[arm]}
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         best = jnp.argmax(state.total / jnp.maximum(state.n, 1))

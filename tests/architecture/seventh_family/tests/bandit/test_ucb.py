@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jaxrl.bandit import ucb
 from jaxrl.bandit.objectives import ucb_index
+from jaxrl.envs.bandit_arms import Arms
 
 
 def test_ucb_index_by_hand():
@@ -15,7 +16,8 @@ def test_ucb_index_by_hand():
 
 
 def test_regret_stays_below_the_bound_of_the_paper():
-    algorithm, hyper, data = ucb.make(ucb.Config(3)), ucb.Hyper(), jnp.array([0.9, 0.6, 0.3])
+    env, hyper = Arms(3), ucb.Hyper()
+    algorithm, data = ucb.make(ucb.Config(), env), env.default_params()._replace(p=jnp.array([0.9, 0.6, 0.3]))
     state = algorithm.init(jax.random.key(0), hyper, data)
     _, metrics = jax.lax.scan(lambda s, _: algorithm.step(s, hyper, data), state, length=2000)
     gaps = np.array([0.3, 0.6])
