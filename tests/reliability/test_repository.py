@@ -1,4 +1,4 @@
-"""R21, R23, R25, R26, R28, R35, R36: what the repository promises beside its numbers."""
+"""R21, R25, R26, R28, R35, R36: what the repository promises beside its numbers."""
 
 import ast
 import json
@@ -7,7 +7,9 @@ import re
 import socket
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import zipfile
 from pathlib import Path
 
 import api_snapshot
@@ -85,6 +87,55 @@ def test_r25_the_suite_has_no_network():
         socket.getaddrinfo("example.org", 80)
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
         pass
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """An environment into which only the built wheel was installed; its libraries are those of this one.
+
+    They come through a path file, which does not read the path files beside them, so that the editable
+    install of the checkout is out of sight.
+    """
+    folder = tmp_path_factory.mktemp("wheel")
+    steps = [
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
+        [sys.executable, "-m", "venv", "--without-pip", folder / "venv"],
+    ]
+    for command in steps:
+        done = run(command, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    python = folder / "venv" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps", wheel]
+    done = run(pip)
+    assert done.returncode == 0, done.stderr
+    (site,) = folder.glob("venv/lib/python3.*/site-packages")
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    return wheel, python
+
+
+@pytest.mark.slow
+def test_r26_the_wheel_is_complete(installed):
+    names = zipfile.ZipFile(installed[0]).namelist()
+    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "jaxrl").rglob("*") if path.is_file()}
+    missing = {name for name in here if "__pycache__" not in name} - set(names)
+    assert missing == set()
+    assert {name.partition("/")[0] for name in names} == {"jaxrl", f"jaxrl-{PROJECT['version']}.dist-info"}
+
+
+@pytest.mark.slow
+def test_r26_the_wheel_works_outside_the_repository(installed, tmp_path):
+    python = installed[1]
+    where = run([python, "-c", "import jaxrl; print(jaxrl.__file__)"], cwd=tmp_path)
+    assert Path(where.stdout.strip()).is_relative_to(python.parents[1])
+    doctor = run([python.parent / "jaxrl", "doctor"], cwd=tmp_path)
+    assert doctor.returncode == 0 and "jax" in doctor.stdout
+    (example,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    done = run([python, "-c", example], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^lr .*return", done.stdout, re.MULTILINE)) == 6
 
 
 GRAPH = """
