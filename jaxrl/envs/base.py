@@ -18,7 +18,8 @@ E12  No host randomness, no side effects, no mutation of `self`.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -143,6 +144,16 @@ CAPABILITIES: dict[type, tuple[str, ...]] = {
     HasItem: ("item",),
     Scripted: ("step_u",),
 }
+
+
+class Entry(NamedTuple):
+    """An environment of the catalogue; a module lists its own as `ENVIRONMENTS: dict[str, Entry]`.
+
+    inert: leaves of `Params` that random actions do not show (see `check_env`).
+    """
+
+    make: Callable[[], Env]
+    inert: tuple[str, ...] = ()
 
 
 def real(value: float) -> Array:

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from functools import partial
+import functools
+import importlib
+import pkgutil
 
+import jaxrl.envs
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.base import Env
-from jaxrl.envs.classic import Acrobot, CartPole, MountainCar, MountainCarContinuous, Pendulum
-from jaxrl.envs.grid_levels import LEVELS, RANDOM_LEVELS
-from jaxrl.envs.gridworld import GridWorld, RandomGridWorld
-from jaxrl.envs.linear_mixture import LinearMixture
-from jaxrl.envs.tabular import Tabular
-from jaxrl.envs.toys import DeepSeaTreasure, ResourceGathering
+from jaxrl.envs.base import Entry, Env
 
-CATALOGUE: dict[str, Callable[[], Env]] = {
-    "CartPole": CartPole,
-    "Pendulum": Pendulum,
-    "MountainCar": MountainCar,
-    "MountainCarContinuous": MountainCarContinuous,
-    "Acrobot": Acrobot,
-    "Acrobot-raw": partial(Acrobot, raw=True),
-    "DeepSeaTreasure": DeepSeaTreasure,
-    "DeepSeaTreasure-concave": partial(DeepSeaTreasure, "concave"),
-    "ResourceGathering": ResourceGathering,
-    "Tabular": partial(Tabular, 5, 3),
-    "Tabular-vector": partial(Tabular, 5, 3, reward_dim=2),
-    "Tabular-horizon": partial(Tabular, 5, 3, H=10),
-    "LinearMixture": partial(LinearMixture, 4, 2, 3),
-    "LinearMixture-horizon": partial(LinearMixture, 4, 2, 3, H=10),
-    **{f"GridWorld-{name}": partial(GridWorld, levels) for name, levels in LEVELS.items()},
-    **{f"GridWorld-{name}": partial(RandomGridWorld, levels) for name, levels in RANDOM_LEVELS.items()},
-}
+
+@functools.cache
+def catalogue() -> dict[str, Entry]:
+    """All `ENVIRONMENTS` of the modules in `jaxrl.envs`: a new file appears here without an old one changing.
+
+    Adapters are left out, for their libraries are optional. Raises `UsageError` for a name used twice.
+    """
+    found: dict[str, Entry] = {}
+    for module in pkgutil.iter_modules(jaxrl.envs.__path__, "jaxrl.envs."):
+        if module.ispkg:
+            continue
+        own = getattr(importlib.import_module(module.name), "ENVIRONMENTS", {})
+        if twice := found.keys() & own.keys():
+            raise UsageError(f"{module.name}.ENVIRONMENTS: {min(twice)!r} is taken; choose another name")
+        found |= own
+    return found
 
 
 def make(name: str) -> Env:
     """The environment called `name`; raises `UsageError` with the nearest name where there is none."""
-    if name not in CATALOGUE:
-        near = difflib.get_close_matches(name, CATALOGUE, n=1, cutoff=0.0)
+    known = catalogue()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         raise UsageError(f"environment {name!r} does not exist; did you mean {near[0]!r}?")
-    return CATALOGUE[name]()
+    return known[name].make()

@@ -206,23 +206,24 @@ class _Trace(NamedTuple):
 def _lane(env: Env, key: Key, params: PyTree) -> _Trace:
     """250 steps, restarted at terminations and every 100 steps."""
 
-    def body(carry: tuple[PyTree, PyTree], row: tuple[Key, Array]) -> tuple[Any, Any]:
-        state, ending = carry
+    def body(carry: tuple[PyTree, Array, PyTree], row: tuple[Key, Array]) -> tuple[Any, Any]:
+        state, begins, ending = carry
         key, t = row
         k_act, k_env, k_reset = jax.random.split(key, 3)
+        fresh, obs = env.reset(k_reset, params)
+        state = tree_where(begins, fresh, state)
         action = sample(env.action_space, k_act)
         after, out = env.step(k_env, state, action, params)
         ending = tree_where(out.terminated, (jax.random.key_data(k_env), state, action), ending)
-        fresh, obs = env.reset(k_reset, params)
-        kept = tree_where(out.terminated | (t % 100 == 99), fresh, after)
         contained = contains(env.observation_space, out.obs) & contains(env.observation_space, obs)
         emitted = _signature((out.obs, out.reward, out.info, obs))
-        return (kept, ending), (emitted, out.terminated, contained, jnp.all(jnp.isfinite(out.reward)))
+        shown = (emitted, out.terminated, contained, jnp.all(jnp.isfinite(out.reward)))
+        return (after, out.terminated | (t % 100 == 99), ending), shown
 
-    k_reset, k_run = jax.random.split(key)
-    state, _ = env.reset(k_reset, params)
-    carry = (state, (jax.random.key_data(k_run), state, sample(env.action_space, k_run)))
-    (_, ending), traces = jax.lax.scan(body, carry, (streams(k_run, _STEPS), jnp.arange(_STEPS)))
+    state, _ = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(env.reset, key, params))
+    ending = (jax.random.key_data(key), state, sample(env.action_space, key))
+    rows = (streams(key, _STEPS), jnp.arange(_STEPS))
+    (*_, ending), traces = jax.lax.scan(body, (state, jnp.asarray(True), ending), rows)
     return _Trace(*traces, ending)
 
 
@@ -262,18 +263,14 @@ def _check_behaviour(env: Env, params: PyTree, key: Key, inert: tuple[str, ...],
 
 def _check_ending(env: Env, key: Key, state: PyTree, action: PyTree, params: PyTree, rule: _Rules) -> None:
     """Refuses a step that resets: by its own key, or by a split of it, as all published ones do."""
-
-    def replay(key: Key, state: PyTree, action: PyTree, params: PyTree) -> tuple[PyTree, PyTree]:
-        key = jax.random.wrap_key_data(key)
-        guesses = jnp.concatenate([key[None], jax.random.split(key), jax.random.split(key, 3)])
-        resets, _ = jax.vmap(env.reset, (0, None))(guesses, params)
-        return resets, env.step(key, state, action, params)[0]
-
-    resets, after = jax.tree.map(np.asarray, jax.jit(replay)(key, state, action, params))
-    pairs = list(zip(jax.tree.leaves(resets), jax.tree.leaves(after), strict=True))
-    random = any(np.any(many != many[:1]) for many, _ in pairs)
-    equal = np.stack([(many == one).reshape(6, -1).all(1) for many, one in pairs]).all(0)
-    rule("E1", not (random and equal.any()), "step resets at a termination; that is for the rollout to do")
+    key = jax.random.wrap_key_data(key)
+    guesses = jnp.concatenate([key[None], jax.random.split(key), jax.random.split(key, 3)])
+    reset = jax.jit(env.reset)
+    starts = [jax.tree.leaves(reset(guess, params)[0]) for guess in guesses]
+    after = jax.tree.leaves(jax.jit(env.step)(key, state, action, params)[0])
+    random = any(not np.array_equal(x, y) for one in starts for x, y in zip(one, starts[0], strict=True))
+    equal = [all(map(np.array_equal, one, after)) for one in starts]
+    rule("E1", not (random and any(equal)), "step resets at a termination; that is for the rollout to do")
 
 
 def _variants(params: PyTree, perturb: bool) -> tuple[list[str], PyTree]:

@@ -6,6 +6,7 @@ Bounds of spaces are those of the default parameters.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Array, Key, Step
-from jaxrl.envs.base import integer, real
+from jaxrl.envs.base import Entry, integer, real
 
 INF = float("inf")
 
@@ -452,3 +453,13 @@ def _acrobot_slope(y: Array, torque: Array, p: AcrobotParams) -> Array:
     acc_2 = (torque + d2 / d1 * phi_1 - coupling * speed_1**2 * sin_2 - phi_2) / (inertia_2 - d2**2 / d1)
     acc_1 = -(d2 * acc_2 + phi_1) / d1
     return jnp.stack([speed_1, speed_2, acc_1, acc_2])
+
+
+ENVIRONMENTS = {
+    "CartPole": Entry(CartPole),
+    "Pendulum": Entry(Pendulum),
+    "MountainCar": Entry(MountainCar, inert=("goal_velocity",)),
+    "MountainCarContinuous": Entry(MountainCarContinuous, inert=("goal_velocity",)),
+    "Acrobot": Entry(Acrobot),
+    "Acrobot-raw": Entry(partial(Acrobot, raw=True)),
+}

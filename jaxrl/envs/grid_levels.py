@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from jaxrl.envs.gridworld import Levels, Range
+from functools import partial
+
+from jaxrl.envs.base import Entry
+from jaxrl.envs.gridworld import GridWorld, Levels, RandomGridWorld, Range
 
 _ONE, _SIGNED, _END, _RESPAWN = (0.0, 1.0), (-1.0, 1.0), (1e-2, 1.0), (1e-3, 1e-1)
 
@@ -109,4 +112,14 @@ RANDOM_LEVELS: dict[str, Levels] = {
     "rand_small": _named(7, 500, ((1, 0, 0.05, 2), (-1, 0.5, 0.1, 2)), (9, 25)),
     "rand_sparse": _named(7, 50, ((1, 1, 1, 1), (-1, 1, 1, 2))),
     "rand_very_dense": _named(11, 2000, ((1, 0, 1, 1),)),
+}
+
+# objects that few random walks meet
+_RARE = ("kind", "cells", "reward", "p_end", "p_respawn")
+
+ENVIRONMENTS = {
+    **{f"GridWorld-{name}": Entry(partial(GridWorld, levels), _RARE) for name, levels in LEVELS.items()},
+    **{f"GridWorld-{name}": Entry(partial(RandomGridWorld, x), _RARE) for name, x in RANDOM_LEVELS.items()},
+    "GridWorld-small": Entry(partial(GridWorld, LEVELS["small"])),
+    "GridWorld-rand_small": Entry(partial(RandomGridWorld, RANDOM_LEVELS["rand_small"])),
 }

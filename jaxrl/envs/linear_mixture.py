@@ -7,6 +7,7 @@ Legend: `S` states, `A` actions, `d` features, `H` steps. The environment pays n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +17,8 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Discrete, Space
 from jaxrl.core.types import Array, Key, PyTree, Step, struct
-from jaxrl.envs.base import integer
-from jaxrl.envs.tabular import TabularMDP, check_law, inverse_cdf
+from jaxrl.envs.base import Entry, integer
+from jaxrl.envs.tabular import TabularMDP, check_law, inverse_cdf, simplex
 
 
 @struct.dataclass
@@ -154,7 +155,7 @@ class LinearMixture:
 
     def default_params(self) -> LinearMixtureMDP:
         """One fixed random mixture; pass your own instead."""
-        return self.sample_params(jax.random.key(0))
+        return jax.jit(self.sample_params)(jax.random.key(0))
 
     def sample_params(self, key: Key) -> LinearMixtureMDP:
         """`random_mixture` of this environment's sizes."""
@@ -212,9 +213,9 @@ class LinearMixture:
 
 
 def random_mixture(
-    key: Key, S: int, A: int, d: int, *, H: int | None = None, concentration: float = 0.1
+    key: Key, S: int, A: int, d: int, *, H: int | None = None, concentration: float | None = None
 ) -> LinearMixtureMDP:
-    """Base kernels Dirichlet(concentration) per feature and pair, theta on the simplex, uniform start; pure.
+    """Base kernels per feature and pair by `simplex`, theta uniform on the simplex, uniform start; pure.
 
     phi = kernels / sqrt d and theta = sqrt d * simplex, so that |phi_V| <= 1 for 0 <= V <= 1 and
     |theta| <= sqrt d.
@@ -222,9 +223,9 @@ def random_mixture(
     k_phi, k_theta = jax.random.split(key)
     dtype = jnp.result_type(float)
     root = jnp.sqrt(jnp.asarray(d, dtype))
-    kernels = jax.random.dirichlet(k_phi, jnp.full(S, concentration, dtype), (S, A, d))
-    simplex = jax.random.dirichlet(k_theta, jnp.ones(d, dtype), () if H is None else (H,))
-    return LinearMixtureMDP(jnp.moveaxis(kernels, -1, -2) / root, simplex * root, jnp.full(S, 1 / S, dtype))
+    kernels = simplex(k_phi, (S, A, d, S), concentration)
+    theta = simplex(k_theta, (d,) if H is None else (H, d)) * root
+    return LinearMixtureMDP(jnp.moveaxis(kernels, -1, -2) / root, theta, jnp.full(S, 1 / S, dtype))
 
 
 def lock(n: int, A: int, p_good: float, p_bad: float) -> LinearMixtureMDP:
@@ -255,3 +256,9 @@ def tabular_mixture(mdp: TabularMDP) -> LinearMixtureMDP:
     P = np.asarray(mdp.P, np.float64)
     phi = np.eye(S * A * S).reshape(S, A, S, S * A * S) / np.sqrt(S)
     return make_mixture(phi, P.reshape(*P.shape[:-3], -1) * np.sqrt(S), np.asarray(mdp.mu0, np.float64))
+
+
+ENVIRONMENTS = {
+    "LinearMixture": Entry(partial(LinearMixture, 4, 2, 3)),
+    "LinearMixture-horizon": Entry(partial(LinearMixture, 4, 2, 3, H=10)),
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete, Space
 from jaxrl.core.types import Array, Key, PyTree, Step, struct
-from jaxrl.envs.base import integer
+from jaxrl.envs.base import Entry, integer, real
 
 
 @struct.dataclass
@@ -225,7 +226,7 @@ class Tabular:
 
     def default_params(self) -> TabularMDP:
         """One fixed random MDP; pass your own instead."""
-        return self.sample_params(jax.random.key(0))
+        return jax.jit(self.sample_params)(jax.random.key(0))
 
     def sample_params(self, key: Key) -> TabularMDP:
         """`random_mdp` of this environment's sizes."""
@@ -320,6 +321,14 @@ def from_outcomes(
 # --- generators -------------------------------------------------------------------------------------------
 
 
+def simplex(key: Key, shape: tuple[int, ...], concentration: float | None = None) -> Array:
+    """Laws along the last axis of `shape`: uniform on the simplex, or Dirichlet(concentration)."""
+    if concentration is None:  # Dirichlet(1), without the rejection loops of gamma variables
+        x = jax.random.exponential(key, shape)
+        return x / x.sum(-1, keepdims=True)
+    return jax.random.dirichlet(key, jnp.full(shape[-1], concentration, jnp.result_type(float)), shape[:-1])
+
+
 def random_mdp(
     key: Key,
     S: int,
@@ -327,18 +336,16 @@ def random_mdp(
     *,
     H: int | None = None,
     gamma: float = 0.9,
-    concentration: float = 1.0,
     reward_dim: int | None = None,
 ) -> TabularMDP:
-    """Rows and `mu0` Dirichlet(concentration), rewards uniform in [0, 1]; pure, so it vmaps over keys."""
+    """Rows and `mu0` uniform on the simplex, rewards uniform in [0, 1]; pure, so it vmaps over keys."""
     k_p, k_r, k_0 = jax.random.split(key, 3)
     time, tail = () if H is None else (H,), () if reward_dim is None else (reward_dim,)
-    law = jnp.full(S, concentration, jnp.result_type(float))
     return TabularMDP(
-        P=jax.random.dirichlet(k_p, law, (*time, S, A)),
+        P=simplex(k_p, (*time, S, A, S)),
         R=jax.random.uniform(k_r, (*time, S, A, *tail)),
-        mu0=jax.random.dirichlet(k_0, law),
-        gamma=jnp.full((), gamma, law.dtype),
+        mu0=simplex(k_0, (S,)),
+        gamma=real(gamma),
         terminal=jnp.zeros(S, bool),
         reward_dim=reward_dim,
     )
@@ -361,7 +368,7 @@ def garnet(key: Key, S: int, A: int, branching: int, *, gamma: float = 0.9) -> T
         P=P,
         R=jax.random.normal(k_r, (S, A)),
         mu0=jnp.full(S, 1 / S, P.dtype),
-        gamma=jnp.full((), gamma, P.dtype),
+        gamma=real(gamma),
         terminal=jnp.zeros(S, bool),
     )
 
@@ -453,3 +460,10 @@ def gridworld(
 def _check_probability(name: str, value: float) -> None:
     if not 0 <= value <= 1:
         raise UsageError(f"{name}: must be a probability in [0, 1], got {value}")
+
+
+ENVIRONMENTS = {
+    "Tabular": Entry(partial(Tabular, 5, 3), inert=("gamma",)),
+    "Tabular-vector": Entry(partial(Tabular, 5, 3, one_hot=True, reward_dim=2), inert=("gamma",)),
+    "Tabular-horizon": Entry(partial(Tabular, 5, 3, H=10), inert=("gamma",)),
+}

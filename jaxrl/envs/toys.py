@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Array, Key, Step
-from jaxrl.envs.base import integer
+from jaxrl.envs.base import Entry, integer
 from jaxrl.envs.tabular import TabularMDP, from_outcomes
 
 _MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)], np.int32)  # up, down, left, right
@@ -295,3 +296,10 @@ def _draw(background: np.ndarray, row: Array, col: Array) -> Array:
     """uint8[16 n, 16 n, 3], the agent on a map `[n, n, 3]`."""
     picture = jnp.asarray(background, jnp.uint8).at[row, col].set(jnp.asarray(_AGENT, jnp.uint8))
     return picture.repeat(16, 0).repeat(16, 1)
+
+
+ENVIRONMENTS = {
+    "DeepSeaTreasure": Entry(DeepSeaTreasure),
+    "DeepSeaTreasure-concave": Entry(partial(DeepSeaTreasure, "concave", float_state=True)),
+    "ResourceGathering": Entry(ResourceGathering),
+}

@@ -1,0 +1,183 @@
+"""Every environment of the catalogue, and every wrapper around some of them, keeps the rules E1 to E12."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.envs.base import (
+    CAPABILITIES,
+    Finite,
+    HasItem,
+    HasTimeLimit,
+    Renders,
+    RewardFn,
+    SamplesParams,
+    Scripted,
+)
+from jaxrl.envs.catalogue import catalogue
+from jaxrl.envs.check import check_env
+from jaxrl.envs.classic import CartPole, MountainCarContinuous, Pendulum
+from jaxrl.envs.grid_levels import LEVELS
+from jaxrl.envs.gridworld import GridWorld, RandomGridWorld
+from jaxrl.envs.linear_mixture import LinearMixture
+from jaxrl.envs.set_reward import Coverage, FacilityLocation, LogDet, Modular, set_reward
+from jaxrl.envs.tabular import Tabular
+from jaxrl.envs.toys import DeepSeaTreasure, ResourceGathering
+from jaxrl.envs.wrappers import (
+    action_repeat,
+    clip_action,
+    discretise,
+    finite_horizon,
+    flatten_obs,
+    history,
+    observe_time,
+    resample_params,
+    scalarise,
+    with_reward,
+)
+
+
+def distance(params, state, action, next_state):
+    return -((next_state.x - params.reward) ** 2)
+
+
+def origin():
+    return jnp.zeros((), jnp.result_type(float))
+
+
+def twice(params, state, action, next_state):
+    return jnp.stack([next_state.theta, next_state.theta_dot])
+
+
+TABLE = Tabular(4, 3)
+# the state is chosen by the policy, the tables' rewards are replaced
+UNREAD = ("gamma", ".R")
+WRAPPED = [
+    (finite_horizon(CartPole(), 20), ()),
+    (finite_horizon(CartPole(), 20, one_hot=True), ()),
+    (finite_horizon(TABLE, 5), ("gamma",)),
+    (observe_time(CartPole()), ()),
+    (observe_time(TABLE, 0.01), ("gamma",)),
+    (history(finite_horizon(TABLE, 6), 4, observe=True), ("gamma",)),
+    (history(CartPole(), 3, of=lambda params, state: jnp.int32(state.x > 0)), ()),
+    (with_reward(CartPole(), distance, init=origin), ()),
+    (with_reward(Pendulum(), twice, dim=2), ()),
+    (scalarise(DeepSeaTreasure(), (0.3, 0.7)), ()),
+    (scalarise(ResourceGathering(), [1, 1, 1]), ()),
+    (action_repeat(CartPole(), 3), ()),
+    (discretise(Pendulum(), 5), ()),
+    (clip_action(MountainCarContinuous()), ("goal_velocity",)),
+    (flatten_obs(finite_horizon(LinearMixture(3, 2, 2), 5)), ()),
+    (resample_params(finite_horizon(TABLE, 6)), ()),
+    (resample_params(Tabular(3, 2, reward_dim=2)), ()),
+    (set_reward(finite_horizon(TABLE, 6), Coverage(4), show_stat=True), UNREAD),
+    (set_reward(TABLE, FacilityLocation(4)), UNREAD),
+    (set_reward(history(TABLE, 2), Modular(4)), UNREAD),
+    (flatten_obs(set_reward(finite_horizon(TABLE, 6), LogDet(4, 7), show_stat=True)), UNREAD),
+]
+
+# one level distribution per program; the others differ from them in tables that test_gridworld checks
+FAST = {"GridWorld-small", "GridWorld-mazes", "GridWorld-rand_small"}
+
+
+def row(name, entry):
+    slow = name.startswith("GridWorld-") and name not in FAST
+    return pytest.param(entry, id=name, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize("entry", [row(*item) for item in catalogue().items()])
+def test_catalogue(entry):
+    check_env(entry.make(), inert=entry.inert)
+
+
+@pytest.mark.parametrize(("env", "inert"), WRAPPED, ids=[env.name for env, _ in WRAPPED])
+def test_wrapped(env, inert):
+    check_env(env, inert=inert)
+
+
+GRID = GridWorld(LEVELS["debug"])  # has every capability
+ALL = set(CAPABILITIES)
+HIDDEN = [
+    (finite_horizon(GRID, 5), set()),
+    (observe_time(GRID), set()),
+    (flatten_obs(GRID), set()),
+    (with_reward(GRID, lambda p, s, a, n: p.reward[0]), set()),
+    (history(GRID, 3), {Finite}),
+    (set_reward(GRID, Coverage(16)), {Finite, RewardFn}),
+    (action_repeat(GRID, 2), {Finite, RewardFn, Scripted}),
+    (resample_params(GRID), {SamplesParams, Finite}),
+    (finite_horizon(observe_time(GRID), 5), set()),
+    (set_reward(history(finite_horizon(GRID, 5), 3), Coverage(16)), {Finite, RewardFn}),
+]
+
+
+@pytest.mark.parametrize(("env", "hidden"), HIDDEN, ids=[env.name for env, _ in HIDDEN])
+def test_isinstance_tells_what_a_wrapper_can_do(env, hidden):
+    assert {c for c in CAPABILITIES if isinstance(GRID, c)} == ALL
+    assert {c for c in CAPABILITIES if isinstance(env, c)} == ALL - hidden
+
+
+def test_wrappers_invent_no_capability():
+    assert {c for c in CAPABILITIES if isinstance(CartPole(), c)} == {HasTimeLimit, RewardFn}
+    for env in (finite_horizon(CartPole(), 5), observe_time(CartPole()), flatten_obs(CartPole())):
+        assert {c for c in CAPABILITIES if isinstance(env, c)} == {HasTimeLimit, RewardFn}
+    assert not isinstance(finite_horizon(TABLE, 5), HasTimeLimit)
+    assert not isinstance(resample_params(TABLE), HasTimeLimit)
+    assert {c for c in CAPABILITIES if isinstance(scalarise(DeepSeaTreasure(), (1, 1)), c)} == {
+        HasTimeLimit, Finite, RewardFn, Renders, HasItem,
+    }  # fmt: skip
+    assert isinstance(with_reward(RandomGridWorld(LEVELS["debug"]), lambda *_: 0.0), RewardFn)
+
+
+@pytest.mark.parametrize("env", [env for env, _ in HIDDEN], ids=[env.name for env, _ in HIDDEN])
+def test_forwarded_capabilities_answer_as_the_inner_environment(env):
+    layers = [env]
+    while layers[-1] is not GRID:
+        layers.append(layers[-1].env)
+
+    @jax.jit
+    def answers(key):
+        """Pairs of what the wrapper and the grid inside say."""
+        params = env.default_params()
+        state, _ = env.reset(key, params)
+        inner, grid = state, params
+        for layer in layers[:-1]:
+            task = (inner.env, inner.task) if hasattr(inner, "task") else None
+            inner, grid = task or (layer.inner_state(inner), layer.inner_params(grid))
+        pairs = {}
+        if isinstance(env, Renders):
+            pairs["render"] = env.render(state, params), GRID.render(inner, grid)
+        if isinstance(env, HasItem):
+            pairs["item"] = env.item(params, state), GRID.item(grid, inner)
+        if isinstance(env, HasTimeLimit):
+            limit = GRID.time_limit(GRID.default_params())
+            # action_repeat counts its own steps, two of the grid's each
+            pairs["limit"] = (
+                env.time_limit(params),
+                -(-limit // 2) if isinstance(env, action_repeat) else limit,
+            )
+        if isinstance(env, Finite):
+            index = env.state_index(params, state)
+            pairs["index"] = index, GRID.state_index(grid, inner)
+            pairs["inverse"] = env.state_index(params, env.state_at(params, index)), index
+        if isinstance(env, SamplesParams):
+            pairs["sample"] = env.sample_params(key), env.extend(layers[1].sample_params(key))
+        return pairs
+
+    pairs = answers(jax.random.key(1))
+    assert len(pairs) >= 3
+    jax.tree.map(np.testing.assert_array_equal, *({k: v[i] for k, v in pairs.items()} for i in (0, 1)))
+
+
+def test_wrappers_compare_by_value_and_copy():
+    import copy
+    import dataclasses
+
+    one, two = finite_horizon(CartPole(), 5), finite_horizon(CartPole(), 5)
+    assert one == two and hash(one) == hash(two) and one != finite_horizon(CartPole(), 6)
+    assert copy.deepcopy(one) == one
+    # a copy around another environment has that environment's capabilities
+    other = dataclasses.replace(one, env=TABLE)
+    assert isinstance(other, Finite) and not isinstance(other, HasTimeLimit)
+    assert other == finite_horizon(TABLE, 5)
