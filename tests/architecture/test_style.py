@@ -81,7 +81,7 @@ def test_no_file_outside_a_family_mentions_it(family):
 
 
 def test_mentions_are_found():
-    assert mentions("from jaxrl.meta.maml import x", "meta")
-    assert mentions("see jaxrl/meta/maml.py", "meta")
-    assert not mentions("run/meta.json", "meta")
-    assert mentions("as in dual_rl", "dual_rl")
+    assert mentions("from jaxrl.toy.method import x", "toy")
+    assert mentions("see jaxrl/toy/method.py", "toy")
+    assert not mentions("run/toy.json", "toy")
+    assert mentions("as in two_words", "two_words")
