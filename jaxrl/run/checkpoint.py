@@ -307,7 +307,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the log of orbax and the tracebacks of its threads off the terminal; we say it in one sentence."""
+    """Keeps the log of orbax and the tracebacks of its threads off the terminal: we say it in one line."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -49,7 +49,10 @@ def fetch(tree: PyTree) -> PyTree:
         return jax.device_get(tree)
     from jax.experimental import multihost_utils
 
-    return multihost_utils.process_allgather(tree, tiled=True)
+    def gather(x: Any) -> Any:
+        return multihost_utils.process_allgather(x, tiled=True) if isinstance(x, jax.Array) else x
+
+    return jax.tree.map(gather, tree)
 
 
 def agree(value: int) -> int:

@@ -243,7 +243,7 @@ class RunFolder:
     def read_metrics(self) -> list[dict[str, Any]]:
         """All complete lines of metrics.jsonl; an incomplete last line is ignored."""
         path = self.path / "metrics.jsonl"
-        if not path.exists():
+        if not path.is_file():
             return []
         lines = path.read_bytes().split(b"\n")[:-1]
         records = []
@@ -259,7 +259,7 @@ class RunFolder:
         path = self.path / "metrics.jsonl"
         records = self.read_metrics()
         kept = [r for r in records if r.get("stage") != stage or r["update"] <= update]
-        if path.exists() and path.is_file():
+        if path.is_file():
             text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in kept)
             if text.encode() != path.read_bytes():
                 self._write(path.name, text)

@@ -45,7 +45,7 @@ class Step:
 
 
 def empty_window(step: Step, state: PyTree, hyper: PyTree, data: PyTree) -> Window:
-    """Zero sums and no broken quantity; arguments may be `jax.ShapeDtypeStruct`s of one member."""
+    """Zero sums and no broken quantity, for the metrics that one update of this member would have."""
     after, metrics = jax.eval_shape(step.call, state, hyper, data)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
     return Window(zeros, {name: jnp.full((), -1, jnp.int32) for name in [*metrics, *watched(after)]})

@@ -96,7 +96,7 @@ class Reporter:
     def __init__(self, say: Callable[[str], None], stage: str, updates: int, env_steps: int | None) -> None:
         self._say, self._stage, self._updates = say, stage, updates
         self._env_steps = env_steps
-        self._text, self._spoken = "starting", time.monotonic()
+        self.text, self._spoken = "starting", time.monotonic()  # text: what the run is busy with
         self._bar: Any = None
 
     @contextlib.contextmanager
@@ -122,8 +122,13 @@ class Reporter:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%")
-        with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        columns = (
+            BarColumn(bar_width=20),
+            TextColumn("{task.percentage:3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             self._bar = bar
             task = bar.add_task(self._stage, total=self._updates)
             try:
@@ -139,7 +144,7 @@ class Reporter:
 
     def now(self, text: str) -> None:
         """What the run is busy with, for the next line or the bar."""
-        self._text = text
+        self.text = text
         if self._bar is not None:
             self._bar.update(0, description=f"{self._stage}: {text}")
 
@@ -162,7 +167,7 @@ class Reporter:
     def _tick(self, done: threading.Event) -> None:
         while not done.wait(0.5):
             if time.monotonic() - self._spoken >= SILENCE_S - 1:
-                self.line(self._text)
+                self.line(self.text)
 
 
 def summary(metrics: dict[str, Any], most: int = 3) -> list[tuple[str, float]]:

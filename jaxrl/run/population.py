@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -138,17 +139,12 @@ class Members:
         def first(key: Key, hyper: PyTree, data: PyTree) -> PyTree:
             return algorithm.init(jax.random.split(key)[0], hyper, data)
 
-        one = (_member(keys), _member(hypers), data if shared_data else _member(data))
-        self._state = jax.eval_shape(first, *one)
-        missing = [name for name in ("key", "updates") if not hasattr(self._state, name)]
-        if missing:
-            raise UsageError(f"Algorithm.init: the state has no field {' and no field '.join(missing)}")
-        self._window = guard.empty_window(self.step, self._state, *one[1:])
         self.keys, self.hypers = population.put(keys), population.put(hypers)
         self.data = population.share(data) if shared_data else population.put(data)
         self._live = distributed.put(population.live, population.spread)
         common = (lambda *positions: positions) if shared_data else (lambda _, *positions: positions)
         self._init = population.map(first, common(2))
+        self._blank = population.map(partial(guard.empty_window, self.step), common(2))
         self._advance = population.map(guard.advance(self.step, freeze), common(4, 5, 6), donate=(0,))
         self._evaluate = None
         if evaluate is not None:
@@ -163,15 +159,19 @@ class Members:
 
             self._evaluate = population.map(measure_live, common(4, 5))
 
+        self._state = jax.eval_shape(self._init, self.keys, self.hypers, self.data)
+        missing = [name for name in ("key", "updates") if not hasattr(self._state, name)]
+        if missing:
+            raise UsageError(f"Algorithm.init: the state has no field {' and no field '.join(missing)}")
+        self._window = jax.eval_shape(self._blank, self._state, self.hypers, self.data)
+
     def init(self) -> PyTree:
         """States `[padded, ...]` at the start."""
         return self._init(self.keys, self.hypers, self.data)
 
-    def empty_window(self) -> guard.Window:
+    def empty_window(self, state: PyTree) -> guard.Window:
         """Windows `[padded, ...]` at the start."""
-        n = self.population.padded
-        blank = jax.tree.map(lambda x: np.broadcast_to(np.asarray(x), (n, *x.shape)), self._window)
-        return distributed.put(blank, self.population.spread)
+        return self._blank(state, self.hypers, self.data)
 
     def advance(
         self, state: PyTree, window: guard.Window, count: int, fresh: bool
@@ -196,7 +196,7 @@ class Members:
         even = population.padded == population.size
         sharding = population.spread if even else population.everywhere
         like = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct((population.size, *x.shape), x.dtype, sharding=sharding),
+            lambda x: jax.ShapeDtypeStruct((population.size, *x.shape[1:]), x.dtype, sharding=sharding),
             {"state": self._state, "window": self._window},
         )
         tree = population.pad(checkpoints.restore(step, manifest, like))
@@ -205,10 +205,6 @@ class Members:
     def identity(self) -> dict[str, Any]:
         """What decides about the numbers: lane, keys, hyper-parameters."""
         return self._identity
-
-
-def _member(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), tree)
 
 
 def as_arrays(tree: PyTree) -> PyTree:

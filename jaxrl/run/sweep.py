@@ -155,7 +155,8 @@ def _replace_all(config: Any, values: dict[str, Any]) -> Any:
 def _replace(config: Any, parts: list[str], value: Any, path: str) -> Any:
     names = [f.name for f in dataclasses.fields(config)] if dataclasses.is_dataclass(config) else []
     if parts[0] not in names:
-        raise UsageError(f"grid: {path}: no field {parts[0]!r}; {nearest(parts[0], names)}")
+        hint = nearest(parts[0], names) if names else f"{type(config).__name__} has no fields"
+        raise UsageError(f"grid: {path}: no field {parts[0]!r}; {hint}")
     inner = getattr(config, parts[0])
     if len(parts) > 1:
         value = _replace(inner, parts[1:], value, path)

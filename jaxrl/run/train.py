@@ -211,7 +211,8 @@ class _Driver:
                 self.reporter.line("compiling")
                 self.reporter.now("compiling")
             if state is None or window is None:
-                state, window = members.init(), members.empty_window()
+                state = members.init()
+                window = members.empty_window(state)
             while update < schedule.updates:
                 stride = chunk or self.stride(stride)
                 count = min(schedule.following(update) - update, stride)

@@ -1,0 +1,65 @@
+"""What the run layer refuses, each in one sentence that names the field and the fix."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+import toy
+from test_sweep import Config
+
+from jaxrl.core.errors import UsageError
+from jaxrl.run.folder import config_from_dict, config_hash, config_to_dict
+from jaxrl.run.sweep import expand, member_keys, sweep
+from jaxrl.run.train import train
+
+
+def run(keys=None, hypers=None, data=None, algorithm=None, **options):
+    train(
+        algorithm or toy.make(toy.Config()),
+        member_keys(0, 4) if keys is None else keys,
+        toy.hypers(4) if hypers is None else hypers,
+        toy.data() if data is None else data,
+        **{"updates": 3, "progress": False, **options},
+    )
+
+
+def init_without_key(key, hyper, data):
+    return {"updates": jnp.zeros((), jnp.int32)}
+
+
+CASES = [
+    (lambda: run(updates=0), "updates: must be an integer >= 1, got 0"),
+    (lambda: run(updates=2.5), "updates: must be an integer >= 1, got 2.5"),
+    (lambda: run(log_every=-1), "log_every: must be an integer >= 1"),
+    (lambda: run(lane=3), r"lane: 3 does not divide the 4 members; use one of \[1, 2, 4\]"),
+    (lambda: run(lane=0), "lane: 0 does not divide"),
+    (lambda: run(chunk=0), "chunk: must be >= 1, got 0"),
+    (lambda: run(on_nonfinite="skip"), "on_nonfinite: 'skip' is none of freeze, stop, ignore"),
+    (lambda: run(checkpoint_every=5), "checkpoint_every: there is no folder"),
+    (lambda: run(eval_every=5), "eval_every: there is nothing to evaluate"),
+    (lambda: run(keys=jnp.zeros((4, 2), jnp.uint32)), "keys: must be typed"),
+    (lambda: run(keys=jax.random.key(0)), r"keys: shape \(\) is not \[B\]"),
+    (lambda: run(hypers=toy.Hyper()), r"hypers\.lr: shape \(\) has no population axis of 4 members"),
+    (lambda: run(hypers=toy.hypers(3)), r"hypers\.lr: shape \(3,\) has no population axis of 4 members"),
+    (lambda: run(shared_data=False), r"data\['member'\]: shape \(\) has no population axis"),
+    (lambda: run(algorithm=toy.make(toy.Config())._replace(init=init_without_key)), "no field key"),
+    (lambda: member_keys(0, 0), "seeds: must be >= 1, got 0"),
+    (lambda: sweep(toy.make, [], seeds=1, data=toy.data(), updates=1), "members: a sweep needs at least one"),
+    (lambda: expand(Config(), {"hyper.rl": (1.0,)}), "grid: hyper.rl: no field 'rl'; perhaps you meant lr"),
+    (lambda: expand(Config(), {"seeds.n": (1,)}), "grid: seeds.n: no field 'n'"),
+    (lambda: expand(Config(), {"hyper.lr": ()}), "grid: hyper.lr has no values"),
+    (lambda: config_hash(Config(hyper=toy.Hyper(lr=float("nan")))), r"config\.hyper\.lr: nan is not finite"),
+    (lambda: config_hash(Config(seeds=object())), r"config\.seeds: object has no JSON form"),
+    (lambda: _decode(seeds="8"), r"config\.seeds: expects int, got '8'"),
+    (lambda: _decode(sedes=8), r"config\.sedes: no such field; perhaps you meant seeds"),
+]
+
+
+def _decode(**fields):
+    config_from_dict(Config, config_to_dict(Config()) | fields)
+
+
+@pytest.mark.parametrize(("act", "sentence"), CASES, ids=[sentence[:40] for _, sentence in CASES])
+def test_refused_in_one_sentence(act, sentence):
+    with pytest.raises(UsageError, match=sentence) as error:
+        act()
+    assert "\n" not in str(error.value)

@@ -1,0 +1,181 @@
+"""The driver against plain loops, and what its numbers must not depend on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream
+from jaxrl.core.types import Mean
+from jaxrl.run.log import Clock, Pace, averages
+from jaxrl.run.sweep import member_keys
+from jaxrl.run.train import Schedule, train
+
+
+def run(members=3, updates=13, width=0, **options):
+    config = toy.Config(width=width, poison=options.pop("poison", None))
+    return train(
+        options.pop("algorithm", toy.make(config)),
+        member_keys(0, members),
+        toy.hypers(members),
+        toy.data(),
+        updates=updates,
+        progress=False,
+        **options,
+    )
+
+
+def leaves(trained):
+    """Every array, keys as integers."""
+    trained = trained._replace(state=trained.state.replace(key=jax.random.key_data(trained.state.key)))
+    return {
+        jax.tree_util.keystr(p): np.asarray(x)
+        for p, x in jax.tree_util.tree_leaves_with_path(trained._asdict())
+    }
+
+
+def assert_identical(a, b):
+    a, b = leaves(a), leaves(b)
+    assert a.keys() == b.keys()
+    for name in a:
+        assert a[name].tobytes() == b[name].tobytes(), name
+
+
+def test_history_equals_a_loop_of_single_updates():
+    trained = run(members=2, updates=10, log_every=4, evaluate=toy.evaluate, eval_every=5)
+    algorithm = toy.make(toy.Config())
+    step, hypers, data = jax.jit(algorithm.step), toy.hypers(2), toy.data()
+    assert trained.update.tolist() == [4, 5, 8, 10]
+    for member, key in enumerate(member_keys(0, 2)):
+        k_algo, k_eval = jax.random.split(key)
+        hyper = jax.tree.map(lambda x: x[member], hypers)  # noqa: B023
+        state, rows = algorithm.init(k_algo, hyper, data), []
+        for update in range(10):
+            state, metrics = step(state, hyper, data)
+            rows.append(metrics)
+            if update + 1 in (5, 10):
+                value = toy.evaluate(stream(k_eval, update + 1), state, hyper, data)["eval/value"]
+                row = trained.update.tolist().index(update + 1)
+                np.testing.assert_allclose(trained.history["eval/value"][row, member], value, rtol=1e-6)
+        for row, (first, last) in enumerate([(0, 4), (4, 5), (5, 8), (8, 10)]):
+            part = rows[first:last]
+            for name in ("reward", "loss", "visits"):
+                mean = np.mean([np.asarray(m[name], np.float64) for m in part], axis=0)
+                np.testing.assert_allclose(trained.history[name][row, member], mean, rtol=1e-6, atol=1e-7)
+            total, count = (sum(float(m["goal"][i]) for m in part) for i in (0, 1))
+            expected = total / count if count else np.nan
+            np.testing.assert_allclose(trained.history["goal"][row, member], expected, rtol=1e-6)
+        assert int(trained.state.updates[member]) == 10
+    assert np.isnan(trained.history["eval/value"][[0, 2]]).all()
+    assert trained.history["visits"].shape == (4, 2, toy.STATES)
+
+
+def test_check_16_chunks_change_no_bit():
+    whole = run(updates=20, width=8, chunk=20, log_every=20, evaluate=toy.evaluate)
+    for chunk in (10, 1):
+        assert_identical(whole, run(updates=20, width=8, chunk=chunk, log_every=20, evaluate=toy.evaluate))
+
+
+@pytest.mark.parametrize("lane", [1, 2])
+def test_check_18_devices_change_no_bit(lane):
+    runs = [run(members=8, updates=12, width=8, lane=lane, devices=jax.devices()[:d]) for d in (2, 3, 4)]
+    assert_identical(runs[0], runs[1])
+    assert_identical(runs[0], runs[2])
+
+
+def test_solo_run_is_a_population_of_one():
+    one, three = run(members=1, width=8), run(members=3, width=8)
+    many = leaves(three)
+    for name, x in leaves(one).items():
+        if name == "['update']":
+            assert (x == many[name]).all()
+        else:
+            y = many[name][:, :1] if name.startswith("['history']") else many[name][:1]
+            if name not in ("['history']['eval/value']",):
+                # the learning rates of toy.hypers differ between population sizes only beyond the first
+                assert x.tobytes() == y.tobytes(), name
+
+
+def test_evaluation_key_depends_on_member_and_update_only():
+    dense = run(updates=12, evaluate=toy.evaluate, eval_every=3)
+    sparse = run(updates=12, evaluate=toy.evaluate, eval_every=6, log_every=5)
+    for update in (6, 12):
+        a = dense.history["eval/value"][dense.update.tolist().index(update)]
+        b = sparse.history["eval/value"][sparse.update.tolist().index(update)]
+        assert a.tobytes() == b.tobytes()
+
+
+def test_the_update_is_traced_once():
+    traces = []
+    algorithm = toy.make(toy.Config())
+
+    def step(state, hyper, data):
+        traces.append(1)
+        return algorithm.step(state, hyper, data)
+
+    run(members=5, updates=30, log_every=7, chunk=4, algorithm=algorithm._replace(step=step))
+    assert len(traces) == 1
+
+
+def test_the_callers_arrays_survive_donation():
+    keys, hypers, data = member_keys(0, 2), toy.hypers(2), toy.data()
+    for _ in range(2):
+        train(toy.make(toy.Config()), keys, hypers, data, updates=3, progress=False)
+    assert not any(x.is_deleted() for x in jax.tree.leaves((keys, hypers, data)))
+
+
+def test_schedule_points_do_not_depend_on_where_one_starts():
+    schedule = Schedule(updates=23, log_every=4, eval_every=6, checkpoint_every=10)
+    expected = sorted({*range(4, 24, 4), *range(6, 24, 6), *range(10, 24, 10), 23})
+    for start in range(23):
+        found, update = [], start
+        while update < 23:
+            update = schedule.following(update)
+            found.append(update)
+        assert found == [p for p in expected if p > start]
+    assert [u for u in range(1, 24) if schedule.saves(u)] == [10, 20, 23]
+    assert [u for u in range(1, 24) if schedule.evaluates(u)] == [6, 12, 18, 23]
+
+
+def test_averages_merge_counts_and_name_what_is_not_finite():
+    metrics = {
+        "a": Mean(np.float32([6.0, 0.0, np.inf]), np.float32([3.0, 0.0, 1.0])),
+        "b": Mean(np.float32([[2.0, 4.0]] * 3), np.float32([2.0, 0.0, 4.0])),
+    }
+    values, bad = averages(metrics, ("a", "b"))
+    assert values == {"a": [2.0, None, np.inf], "b": [[1.0, 2.0], [None, None], [0.5, 1.0]]}
+    assert bad == ["a"]
+
+
+def test_r31_time_never_runs_backwards(monkeypatch, tmp_path):
+    ticks = iter([100.0, 101.0, 103.5])
+    monkeypatch.setattr("time.monotonic", lambda: next(ticks))
+    monkeypatch.setattr("time.time", lambda: -1e9)  # the system clock is set back
+    clock = Clock(wall_s=50.0)
+    assert [clock.read()["wall_s"] for _ in range(2)] == [51.0, 53.5]
+    pace = Pace()
+    pace.add(10, -5.0)
+    assert pace.seconds == 0.0
+
+
+def test_pace_is_exponentially_weighted():
+    pace = Pace()
+    for seconds in (1.0, 2.0, 4.0):
+        pace.add(2, seconds)
+    assert pace.seconds == pytest.approx(0.7 * (0.7 * 0.5 + 0.3 * 1.0) + 0.3 * 2.0)
+
+
+def test_r32_float64_is_refused_at_the_start():
+    jax.config.update("jax_enable_x64", True)
+    try:
+        with pytest.raises(UsageError, match="jax_enable_x64: runs are float32"):
+            run()
+    finally:
+        jax.config.update("jax_enable_x64", False)
+
+
+def test_metrics_that_collide_are_refused():
+    with pytest.raises(UsageError, match="'reward' is also a training metric"):
+        run(evaluate=lambda key, state, hyper, data: {"reward": jnp.zeros(())})
