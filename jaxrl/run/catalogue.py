@@ -63,8 +63,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def load(root: Path, name: str) -> ModuleType:
-    """Imports the experiment; the module offers `Config`, `PRESETS`, `run` and `figure`.
+    """Imports the experiment: a module with `Config`, `PRESETS`, `run(config, folder)` and `figure(folder)`.
 
+    It may also offer `scores(result)` (`jaxrl.run.tables`), `policy(config, folder, member)`
+    (`jaxrl.run.export`) and `estimate(config)` (`jaxrl.run.plan`).
     It is imported from its file, so that `experiments` of another root on the path cannot stand in for it.
     """
     path = lookup(root, name).path.resolve()

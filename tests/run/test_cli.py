@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from jaxrl.core.errors import JaxrlError, UsageError
 from jaxrl.run import api, catalogue, doctor, plan
-from jaxrl.run.cli import VERBS, main
+from jaxrl.run.cli import VERBS, experiment_main, main
 from jaxrl.run.config import config_hash, config_to_dict
 from jaxrl.run.folder import RunFolder
 from tests.run import ring
@@ -62,6 +63,46 @@ def test_overview_names_every_verb(capsys):
     assert main([]) == 0
     text = capsys.readouterr().out
     assert all(f"  {verb} " in text for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["run", "--help"], "--dry-run"),
+        (["sweep", "-h"], "FILE.json"),
+        (["resume", "--help"], "--from"),
+        (["report", "--help"], "--index"),
+        (["export", "--help"], "{csv,parquet,policy}"),
+        (["list", "--help"], "Experiments with their presets."),
+        (["run", "toy/ring", "--help"], "run toy/ring smoke|quick"),
+        (["run", "toy/ring", "quick", "--help"], "Number of seeds. (default: 3)"),
+    ],
+)
+def test_help_names_the_options(root, args, words, capsys):
+    assert main([*args, "--root", str(root)]) == 0
+    assert words in capsys.readouterr().out
+
+
+def test_a_reader_that_left_is_no_error(root):
+    code = "import sys; from jaxrl.run.cli import main; sys.exit(main(['list']))"
+    program = subprocess.Popen(
+        [sys.executable, "-c", f"import time; time.sleep(0.2); {code}"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    program.stdout.close()
+    assert program.wait(timeout=60) == 0
+    assert program.stderr.read() == b""
+    program.stderr.close()
+
+
+def test_an_experiment_is_a_module_too(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["ring.py", "smoke", "--dry-run"])
+    assert experiment_main("experiments.toy.ring") == 0
+    assert '"experiment": "toy/ring"' in capsys.readouterr().out
 
 
 def test_catalogue_reads_names_titles_and_presets_without_importing(tmp_path):
