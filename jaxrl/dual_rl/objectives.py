@@ -1,0 +1,169 @@
+"""Equations of dual RL: value losses that are implicit maximisers, weights of policies, dual objectives.
+
+Losses are elementwise in the residual y = Q(s, a) - V(s), or r + gamma V(s') - V(s), and are not reduced;
+they are convex in V except the literal chi2 form. Every array argument is `[...]` unless its shape is given.
+
+| symbol | argument | |
+|---|---|---|
+| y | `y` | residual |
+| lambda | `lambda_` | weight of the conjugate against the pull downwards, in (0, 1) |
+| b | `b` | temperature of the Gumbel loss |
+| tau | `tau` | expectile level, in (0, 1) |
+| d^O, d^S, d^E | `d_o`, `d_s`, `d_e` | reference, suboptimal and expert law over (s, a) |
+| beta | `beta` | share of the policy in the mixtures of ReCOIL, in (0, 1) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.types import Array
+from jaxrl.dual_rl.divergences import Divergence, Surrogate
+
+# --- implicit maximisers: the minimising V lies between the mean and the maximum of Q ---------------------
+
+
+def dvl(y: Array, lambda_: Array | float, h: Callable[[Array], Array]) -> Array:
+    """`[...]`, lambda h(y) - (1 - lambda) y, which is (1 - lambda) V + lambda h(y) but for a constant in V.
+
+    Equation: sikchi2024dual [f-DVL value loss]
+    """
+    return lambda_ * h(y) - (1 - lambda_) * y
+
+
+def gumbel(y: Array, b: Array | float) -> Array:
+    """`[...]`, e^z - z - 1 with z = y / b; minimised by V = b log E e^(Q / b).
+
+    Equation: garg2023extreme [Gumbel regression]
+    """
+    z = y / b
+    return jnp.expm1(z) - z
+
+
+def gumbel_rescaled(y: Array, b: Array | float, clip: float) -> Array:
+    """`[n]`, the Gumbel loss as released: z cut at `clip`, and all of it times e^-m, m = max(max z, -1).
+
+    The factor is an adaptive step size: an outlier in `y` `[n]` shrinks the gradient of every other sample,
+    and samples at the clip have none.
+
+    Equation: garg2023extreme [Gumbel regression, released]
+    """
+    z = jnp.minimum(y / b, clip)
+    m = jax.lax.stop_gradient(jnp.maximum(z.max(), -1))
+    return jnp.exp(z - m) - z * jnp.exp(-m) - jnp.exp(-m)
+
+
+def expectile(y: Array, tau: Array | float) -> Array:
+    """`[...]`, |tau - 1{y < 0}| y^2. Not the conjugate of a divergence, but used in its place.
+
+    Equation: kostrikov2022iql [expectile regression]
+    """
+    return jnp.where(y < 0, 1 - tau, tau) * y**2
+
+
+def sql(y: Array, alpha: Array | float) -> Array:
+    """`[...]`, (1 + y / (2 alpha))_+^2 - y / alpha; at alpha 1 twice `dvl` of exact chi2, lambda 1/2, plus 1.
+
+    Equation: xu2023offline [SQL value loss]
+    """
+    positive = jnp.maximum(1 + y / (2 * alpha), 0)
+    return positive**2 - y / alpha
+
+
+@dataclass(frozen=True)
+class Maximiser:
+    """A value loss as data: `loss(y, parameter)`, finite for y < `edge`. Compared by identity of `loss`."""
+
+    loss: Callable[[Array, Array], Array]
+    edge: float = float("inf")
+
+
+GUMBEL = Maximiser(gumbel)
+EXPECTILE = Maximiser(expectile)
+SQL = Maximiser(sql)
+
+
+@cache
+def conjugate(key: str, mode: str) -> Maximiser:
+    """The `dvl` loss of `Surrogate(key, mode)`, whose parameter is lambda; refusals as there."""
+    h = Surrogate(key, mode)
+    return Maximiser(lambda y, lambda_: dvl(y, lambda_, h), h.edge)
+
+
+# --- policy extraction ------------------------------------------------------------------------------------
+
+
+def awr_weight(y: Array, temperature: Array | float, cap: float = 100.0) -> Array:
+    """`[...]`, min(exp(T y), cap), the weight of log pi(a | s); `temperature` T is inverse.
+
+    Equation: peng2019awr [advantage weight]
+    """
+    return jnp.minimum(jnp.exp(temperature * y), cap)
+
+
+# --- dual objectives of laws and residuals on all pairs; the start term is <(1 - gamma) d0, value> ----------
+
+
+def dual_objective(start: Array, y: Array, d_o: Array, alpha: Array | float, divergence: Divergence) -> Array:
+    """float[], (1 - gamma) E_d0[V] + alpha E_dO[f*_p(y)], y = (r + gamma P V - V) / alpha, minimised over V.
+
+    start: float[], the first term; y, d_o: `[S, A]`. Upper bound of E_d[r] - alpha D_f(d || dO) for every
+    occupancy d, provided y <= f'(inf) wherever d has mass and dO has none.
+
+    Equation: sikchi2024dual [dual-V]
+    """
+    return start + alpha * _expected(divergence.f_star_p(y), d_o)
+
+
+def dual_q_objective(
+    start: Array, y: Array, d_o: Array, alpha: Array | float, divergence: Divergence
+) -> Array:
+    """float[], (1 - gamma) E_{d0, pi}[Q] + alpha E_dO[f*(y)], y = (r + gamma P^pi Q - Q) / alpha.
+
+    start: float[], the first term; y, d_o: `[S, A]`. Its minimum over Q is E_d[r] - alpha D_f(d || dO) at the
+    occupancy d of pi, which the flow equations fix: no clamp is needed.
+
+    Equation: sikchi2024dual [dual-Q]
+    """
+    return start + alpha * _expected(divergence.f_star(y), d_o)
+
+
+def mixture(beta: Array | float, d: Array, d_s: Array) -> Array:
+    """`[S, A]`, beta d + (1 - beta) d_s.
+
+    Equation: sikchi2024dual [mixture distribution]
+    """
+    return beta * d + (1 - beta) * d_s
+
+
+def recoil_floor(beta: Array | float, d_e: Array, d_s: Array) -> Array:
+    """`[S, A]`, (1 - beta) dS / dmix: the least ratio of the policy's mixture to the expert's if d >= 0.
+
+    0 where the mixture has no mass.
+    """
+    d_mix = mixture(beta, d_e, d_s)
+    return (1 - beta) * d_s / jnp.where(d_mix > 0, d_mix, 1)
+
+
+def recoil_objective(
+    start: Array, y: Array, d_e: Array, d_s: Array, beta: Array | float, conjugate_y: Array
+) -> Array:
+    """float[], beta (1 - gamma) E_d0[value] + E_mix[conj(y)] - (1 - beta) E_dS[y], y = gamma P value - value.
+
+    start: float[], (1 - gamma) E_d0[value], of V, or of Q under pi; y, d_e, d_s: `[S, A]`; conjugate_y:
+    `[S, A]`, f*(y) in the Q form, `f_star_above(y, floor)` in the V form, where `recoil_floor` is exact and
+    0 a relaxation. No reward enters.
+
+    Equation: sikchi2024dual [ReCOIL]
+    """
+    return beta * start + _expected(conjugate_y, mixture(beta, d_e, d_s)) - (1 - beta) * _expected(y, d_s)
+
+
+def _expected(values: Array, law: Array) -> Array:
+    """Infinite values count only where there is mass."""
+    return jnp.where(law > 0, law * jnp.where(law > 0, values, 0), 0).sum()

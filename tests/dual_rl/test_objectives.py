@@ -1,0 +1,183 @@
+"""Losses against numbers worked out by hand, finite differences, and one-dimensional minimisation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+from jaxrl.dual_rl import objectives
+from jaxrl.dual_rl.divergences import Surrogate, divergence
+from jaxrl.dual_rl.objectives import (
+    awr_weight,
+    dual_objective,
+    dual_q_objective,
+    dvl,
+    expectile,
+    gumbel,
+    gumbel_rescaled,
+    mixture,
+    recoil_floor,
+    recoil_objective,
+    sql,
+)
+
+Y = np.array([-6, -1, 0, 0.5, 2, 10])
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def conjugate_loss(key, mode):
+    return lambda y: objectives.conjugate(key, mode).loss(y, 0.7)
+
+
+GOLDEN = {
+    "gumbel_rescaled": (lambda y: gumbel_rescaled(y, 2.0, 7.0), 0.1631950798),
+    "gumbel": (lambda y: gumbel(y, 2.0), 24.220297346),
+    "chi2 literal": (conjugate_loss("chi2", "literal"), 4.5739583333),
+    "chi2 relu": (conjugate_loss("chi2", "relu"), 4.2239583333),
+    "chi2 exact": (conjugate_loss("chi2", "exact"), 4.0197916667),
+    "tv": (conjugate_loss("tv", "relu"), 1.1833333333),
+    "expectile": (lambda y: expectile(y, 0.7), 14.0125),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_batch_means(name):
+    loss, value = GOLDEN[name]
+    assert float(loss(jnp.asarray(Y)).mean()) == pytest.approx(value, abs=1e-9)
+    assert float(jax.jit(loss)(jnp.asarray(Y)).mean()) == pytest.approx(value, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", [n for n in GOLDEN if n != "gumbel_rescaled"])
+def test_gradients_by_central_differences(name):
+    loss, _ = GOLDEN[name]
+    y = jnp.asarray(Y) + 0.013  # no kink within the step
+    numeric = (loss(y + 1e-6) - loss(y - 1e-6)) / 2e-6
+    np.testing.assert_allclose(jax.vmap(jax.grad(loss))(y), numeric, rtol=1e-6, atol=1e-6)
+
+
+def test_gumbel_rescaled_gradient_of_v():
+    found = jax.grad(lambda v: gumbel_rescaled(Y - v, 2.0, 7.0).mean())(jnp.zeros(6))
+    golden = [0.0005335404, 0.0002209313, 0, -0.000159479, -0.0009648077, -0.0827718378]
+    np.testing.assert_allclose(found, golden, atol=1e-10)
+
+
+def test_gumbel_rescaled_is_gumbel_times_a_constant_without_gradient_at_the_clip():
+    y = jnp.array([-1.0, 0.3, 2.0])
+    ratio = gumbel_rescaled(y, 1.0, 7.0) / gumbel(y, 1.0)
+    np.testing.assert_allclose(ratio, np.exp(-2.0), rtol=1e-12)
+    slope = jax.grad(lambda y: gumbel_rescaled(y, 1.0, 7.0).sum())(jnp.array([1.0, 9.0]))
+    assert float(slope[1]) == 0 and float(slope[0]) == pytest.approx((np.e - 1) * np.exp(-7))
+
+
+@pytest.fixture
+def law():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=6) * 2, rng.dirichlet(np.ones(6))
+
+
+def argmin(loss, parameter, law):
+    """By golden sections, for parameter of the loss."""
+    q, p = law
+    found = minimize_scalar(
+        lambda v: float(p @ loss(jnp.asarray(q - v), parameter)),
+        bounds=(q.min() - 30, q.max() + 30),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    return found.x
+
+
+@pytest.mark.parametrize("b", [0.5, 1.0, 4.0])
+def test_gumbel_argmin_is_log_mean_exp(law, b):
+    q, p = law
+    assert argmin(gumbel, b, law) == pytest.approx(b * np.log(p @ np.exp(q / b)), abs=1e-5)
+
+
+@pytest.mark.parametrize("lambda_", [0.3, 0.5, 0.8])
+def test_kl_shift(law, lambda_):
+    q, p = law
+    wanted = np.log(p @ np.exp(q)) - 1 + np.log(lambda_ / (1 - lambda_))
+    found = argmin(objectives.conjugate("kl", "exact").loss, lambda_, law)
+    assert found == pytest.approx(wanted, abs=1e-5)
+
+
+def test_kl_n_at_one_half_is_half_the_gumbel_loss():
+    y = jnp.asarray(Y)
+    np.testing.assert_allclose(dvl(y, 0.5, divergence("kl_n").f_star), gumbel(y, 1.0) / 2, rtol=1e-12)
+
+
+def test_sql_at_one_is_exact_chi2_at_one_half():
+    y = jnp.asarray(Y)
+    np.testing.assert_allclose(sql(y, 1.0), 2 * dvl(y, 0.5, Surrogate("chi2", "exact")) + 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("lambda_", [0.4, 0.7])
+def test_exact_chi2_is_sql_with_its_square_weighted(law, lambda_):
+    def weighted(y, lambda_):
+        return lambda_ / (1 - lambda_) * (sql(y, 1.0) + y) - y
+
+    exact = objectives.conjugate("chi2", "exact").loss
+    assert argmin(exact, lambda_, law) == pytest.approx(argmin(weighted, lambda_, law), abs=1e-5)
+
+
+@pytest.mark.parametrize("tau", [0.3, 0.5, 0.9])
+def test_expectile_balances_its_two_sides(law, tau):
+    q, p = law
+    v = argmin(expectile, tau, law)
+    assert tau * p @ np.maximum(q - v, 0) == pytest.approx((1 - tau) * p @ np.maximum(v - q, 0), abs=1e-6)
+    assert tau != 0.5 or v == pytest.approx(p @ q, abs=1e-6)
+
+
+def test_awr_weight_is_capped():
+    np.testing.assert_allclose(
+        awr_weight(jnp.array([-1.0, 0.0, 1.0, 9.0]), 3.0), [np.exp(-3), 1, np.exp(3), 100]
+    )
+
+
+def test_maximisers_of_equal_names_are_one_object():
+    """So that programmes compiled for one are reused."""
+    assert objectives.conjugate("chi2", "relu") is objectives.conjugate("chi2", "relu")
+    assert objectives.conjugate("tv", "relu").edge == np.inf
+    assert objectives.conjugate("tv", "exact").edge == 0.5
+
+
+def test_dual_objectives_by_a_loop():
+    rng = np.random.default_rng(1)
+    y, d_o = rng.normal(size=(3, 2)), rng.dirichlet(np.ones(6)).reshape(3, 2)
+    y[1, 1], d_o[2, 0] = -4.0, 0.0
+    by_loop = by_loop_q = 0.3
+    for s in range(3):
+        for a in range(2):
+            by_loop_q += 0.2 * d_o[s, a] * (y[s, a] + y[s, a] ** 2 / 4)
+            by_loop += 0.2 * d_o[s, a] * (max(0, 1 + y[s, a] / 2) ** 2 - 1)
+    found = dual_objective(0.3, y, d_o, 0.2, divergence("chi2"))
+    found_q = dual_q_objective(0.3, y, d_o, 0.2, divergence("chi2"))
+    assert float(found) == pytest.approx(by_loop, rel=1e-12)
+    assert float(found_q) == pytest.approx(by_loop_q, rel=1e-12)
+
+
+def test_an_infinite_conjugate_without_mass_does_not_count():
+    y, d_o = jnp.array([[0.2, 5.0]]), jnp.array([[1.0, 0.0]])
+    assert float(dual_objective(0.0, y, d_o, 1.0, divergence("hel"))) == pytest.approx(0.25)
+
+
+def test_recoil_objective_mixture_and_floor_by_a_loop():
+    rng = np.random.default_rng(2)
+    d_e, d_s = rng.dirichlet(np.ones(6), 2).reshape(2, 3, 2)
+    d_e[0, 0] = d_s[0, 0] = 0
+    y, star = rng.normal(size=(2, 3, 2))
+    total, beta = 0.3 * 0.7, 0.3
+    for s in range(3):
+        for a in range(2):
+            m = beta * d_e[s, a] + 0.7 * d_s[s, a]
+            assert float(mixture(beta, d_e, d_s)[s, a]) == pytest.approx(m)
+            ratio = 0.7 * d_s[s, a] / m if m else 0
+            assert float(recoil_floor(beta, d_e, d_s)[s, a]) == pytest.approx(ratio)
+            total += m * star[s, a] - 0.7 * d_s[s, a] * y[s, a]
+    assert float(recoil_objective(0.7, y, d_e, d_s, beta, star)) == pytest.approx(total, rel=1e-12)
