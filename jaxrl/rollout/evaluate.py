@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream
 from jaxrl.core.types import Array, Key, Policy, PyTree
 from jaxrl.envs.base import Env, HasTimeLimit
 from jaxrl.rollout.unroll import Freeze, VecState, start, unroll
 
-# steps between two looks at whether every episode has ended; results do not depend on it
-_CHUNK = 16
+# steps between two looks at whether every episode has ended; every such chunk has a key of its own
+CHUNK = 16
 
 
 class EvalResult(NamedTuple):
@@ -60,20 +61,19 @@ def evaluate(
         return ~jnp.all(carry[0].ended)
 
     def advance(carry: tuple[VecState, Array, Array]) -> tuple[VecState, Array, Array]:
-        vec, truncated, t = carry
+        vec, truncated, chunk = carry
         vec, transitions, _ = unroll(
             env,
             policy,
             vec,
-            k_steps,
+            stream(k_steps, chunk),
             params,
-            length=_CHUNK,
+            length=CHUNK,
             limit=limit,
             gamma=gamma,
             reset=Freeze(),
-            first_step=t,
         )
-        return vec, truncated | transitions.truncated.any(0), t + _CHUNK
+        return vec, truncated | transitions.truncated.any(0), chunk + 1
 
     vec = start(env, policy, k_start, params, episodes)
     first = (vec, jnp.zeros(episodes, bool), jnp.zeros((), jnp.int32))

@@ -79,9 +79,14 @@ def start(
         raise UsageError(f"n: must be >= 1 environment, got {n}")
     env_state, obs = jax.vmap(env.reset, (0, params_axis))(streams(key, n, offset), params)
     one = params if params_axis is None else tree_take(params, 0)
-    first = (tree_take(env_state, 0), tree_take(obs, 0))
+    shape_of_key = jax.ShapeDtypeStruct(key.shape, key.dtype)
     _, out = jax.eval_shape(
-        lambda s, o, k, p: env.step(k, s, policy.act(k, o, policy.memory)[0], p), *first, key, one
+        lambda k_act, k_env, s, o, p: env.step(k_env, s, policy.act(k_act, o, policy.memory)[0], p),
+        shape_of_key,
+        shape_of_key,
+        tree_take(env_state, 0),
+        tree_take(obs, 0),
+        one,
     )
     zeros = jnp.zeros((n, *out.reward.shape), out.reward.dtype)
     return VecState(
@@ -109,7 +114,6 @@ def unroll(
     reset: Reset = Resample(),
     keep: tuple[str, ...] = (),
     offset: int | Array = 0,
-    first_step: int | Array = 0,
 ) -> tuple[VecState, Transition, EpisodeStats]:
     """`length` steps of `N` environments; returns `(vec, Transition [T, N, ...], EpisodeStats)`.
 
@@ -119,7 +123,6 @@ def unroll(
     params: shared by all environments, or `[N, ...]` with `params_axis=0`; parameters survive resets.
     keep: names of `Step.info` entries to record.
     offset: global index of the first environment, so that results do not depend on how a batch is sharded.
-    first_step: index of the first step, so that a long unroll can be made of short ones with the same key.
 
     Raises `UsageError` for sizes below 1 and for names that `Step.info` lacks.
     """
@@ -174,7 +177,7 @@ def unroll(
 
     reward_shape = jax.ShapeDtypeStruct(vec.ep_return.shape[1:], vec.ep_return.dtype)
     (vec, stats), transitions = jax.lax.scan(
-        body, (vec, EpisodeStats.zeros(reward_shape)), first_step + jnp.arange(length)
+        body, (vec, EpisodeStats.zeros(reward_shape)), jnp.arange(length)
     )
     return vec, transitions, stats
 

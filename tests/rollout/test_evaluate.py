@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from rollout_toys import Counter, TwoLengths, constant_policy, random_policy
 
+from jaxrl.core.prng import stream
 from jaxrl.core.types import Policy
 from jaxrl.envs.tabular import Tabular, make_mdp, random_mdp
-from jaxrl.rollout.evaluate import evaluate
+from jaxrl.rollout.evaluate import CHUNK, evaluate
 from jaxrl.rollout.unroll import Freeze, start, unroll
 
 
@@ -53,21 +54,36 @@ def absorbing(seed):
     return make_mdp(P, rng.random((8, 2)), 0, 0.9, terminal=(7,))
 
 
-@pytest.mark.parametrize("limit", [1, 15, 16, 17, 40])
-def test_early_exit_equals_the_full_run(limit):
-    """One unroll of exactly `limit` steps under Freeze, with the keys that evaluate makes of its own."""
+@pytest.fixture(scope="module")
+def compiled():
     mdp = absorbing(0)
-    env, policy, key = Tabular.of(mdp), random_policy(), jax.random.key(5)
-    got = evaluate(env, policy, key, mdp, episodes=50, limit=limit, gamma=0.9)
+    env, policy = Tabular.of(mdp), random_policy()
+    return (
+        jax.jit(lambda key, limit: evaluate(env, policy, key, mdp, episodes=50, limit=limit, gamma=0.9)),
+        jax.jit(
+            lambda vec, key, limit: unroll(
+                env, policy, vec, key, mdp, length=CHUNK, limit=limit, gamma=0.9, reset=Freeze()
+            )
+        ),
+    )
+
+
+@pytest.mark.parametrize("limit", [1, 15, 16, 17, 40, 200])
+def test_early_exit_equals_the_full_run(compiled, limit):
+    """All chunks that `limit` steps take, whether or not anybody is still running."""
+    mdp, env, policy = absorbing(0), Tabular(8, 2), random_policy()
+    key, (run, chunk_of) = jax.random.key(5), compiled
+    got = run(key, limit)
     k_start, k_steps = jax.random.split(key)
     vec = start(env, policy, k_start, mdp, 50)
-    vec, batch, _ = unroll(
-        env, policy, vec, k_steps, mdp, length=limit, limit=limit, gamma=0.9, reset=Freeze()
-    )
+    truncated = np.zeros(50, bool)
+    for chunk in range(-(-limit // CHUNK)):
+        vec, batch, _ = chunk_of(vec, stream(k_steps, chunk), limit)
+        truncated |= np.asarray(batch.truncated.any(0))
     np.testing.assert_array_equal(got.returns, vec.ep_return)
     np.testing.assert_array_equal(got.discounted, vec.ep_discounted)
     np.testing.assert_array_equal(got.lengths, vec.elapsed)
-    np.testing.assert_array_equal(got.terminated, ~batch.truncated.any(0))
+    np.testing.assert_array_equal(got.terminated, ~truncated)
     assert (got.lengths[~np.asarray(got.terminated)] == limit).all()
 
 
@@ -86,9 +102,9 @@ def test_vmaps_over_members_with_different_lengths_and_gammas():
     def one(key, gamma):
         return evaluate(env, random_policy(), key, mdp, episodes=4, limit=60, gamma=gamma)
 
-    batched = jax.vmap(one)(keys, gammas)
+    batched, single = jax.jit(jax.vmap(one))(keys, gammas), jax.jit(one)
     for i in range(3):
-        alone = one(keys[i], gammas[i])
+        alone = single(keys[i], gammas[i])
         for got, want in zip(jax.tree.leaves(batched), jax.tree.leaves(alone), strict=True):
             np.testing.assert_allclose(got[i], want, rtol=1e-6)
 
