@@ -179,6 +179,19 @@ def state_specs(axis: str) -> State:
     )
 
 
+class _Parts(NamedTuple):
+    """What `make` was given, and the networks made of it."""
+
+    config: Config
+    nets: ActorCritic
+    surrogate: Surrogate
+    optimiser: optax.GradientTransformation
+    axis: str | None
+
+    def normaliser(self, state: State) -> Callable[[Array], Array]:
+        return state.moments.normalise if self.config.normalise_obs else lambda x: x
+
+
 def clipped_surrogate(ratio: Array, advantage: Array, progress: Array, extra: dict[str, Any]) -> Array:
     """min(r A, clip(r, 1 - e, 1 + e) A), float[B] without reduction.
 
@@ -221,9 +234,10 @@ def make(
     except ValueError as error:
         raise UsageError(f"{env.name}: {error}") from error
     optimiser = optax.scale_by_adam(eps=1e-5) if optimiser is None else optimiser
+    parts = _Parts(config, nets, surrogate, optimiser, axis)
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
-        return nets.policy(state.params, greedy=greedy, normalise=_normaliser(config, state))
+        return nets.policy(state.params, greedy=greedy, normalise=parts.normaliser(state))
 
     def init(key: Key, hyper: Hyper, data: PyTree) -> State:
         check_weights(env, hyper.w)
@@ -259,37 +273,32 @@ def make(
             reset=config.reset,
             offset=0 if axis is None else jax.lax.axis_index(axis) * n,
         )
-        scale, moments = _statistics(config, nets, axis, state, batch, hyper)
-        rows = _rows(config, nets, state, batch, scale, hyper)
-        params, opt_state, metrics = _learn(
-            config, nets, surrogate, optimiser, axis, state, rows, hyper, k_learn
-        )
+        scale, moments = _statistics(parts, state, batch, hyper)
+        rows = _rows(parts, state, batch, scale, hyper)
+        params, opt_state, metrics = _learn(parts, state, rows, hyper, k_learn)
         state = State(params, opt_state, vec, moments, scale, state.key, state.updates + 1)
         return state, metrics | spmd.total(stats, axis).metrics()
 
     return Algorithm(init, step, act)
 
 
-def _statistics(
-    config: Config, nets: ActorCritic, axis: str | None, state: State, batch: Transition, hyper: Hyper
-) -> tuple[PyTree, PyTree]:
+def _statistics(parts: _Parts, state: State, batch: Transition, hyper: Hyper) -> tuple[PyTree, PyTree]:
     """Return scale and feature moments that include this window, all devices' share of it."""
     scale, moments = state.scale, state.moments
-    if config.scale_rewards:
-        scale = scale.update(*spmd.gather((batch.reward, batch.done), axis, dim=1), hyper.gamma)
-    if config.normalise_obs:
-        moments = moments.update(spmd.gather(jax.vmap(jax.vmap(nets.encode))(batch.obs), axis, dim=1))
+    if parts.config.scale_rewards:
+        scale = scale.update(*spmd.gather((batch.reward, batch.done), parts.axis, dim=1), hyper.gamma)
+    if parts.config.normalise_obs:
+        x = jax.vmap(jax.vmap(parts.nets.encode))(batch.obs)
+        moments = moments.update(spmd.gather(x, parts.axis, dim=1))
     return scale, moments
 
 
-def _rows(
-    config: Config, nets: ActorCritic, state: State, batch: Transition, scale: PyTree, hyper: Hyper
-) -> Rows:
+def _rows(parts: _Parts, state: State, batch: Transition, scale: PyTree, hyper: Hyper) -> Rows:
     """Values, advantages and targets of one window, by the parameters and moments that collected it.
 
     With scaled rewards the critic lives on their scale; advantages are brought back to the rewards' own.
     """
-    normalise = _normaliser(config, state)
+    config, nets, normalise = parts.config, parts.nets, parts.normaliser(state)
     encode = jax.vmap(jax.vmap(lambda obs: normalise(nets.encode(obs))))
     x, next_x = encode(batch.obs), encode(batch.next_obs)
     memory, restart = (), ()
@@ -320,17 +329,10 @@ def _rows(
 
 
 def _learn(
-    config: Config,
-    nets: ActorCritic,
-    surrogate: Surrogate,
-    optimiser: optax.GradientTransformation,
-    axis: str | None,
-    state: State,
-    rows: Rows,
-    hyper: Hyper,
-    key: Key,
+    parts: _Parts, state: State, rows: Rows, hyper: Hyper, key: Key
 ) -> tuple[PyTree, PyTree, dict[str, Array]]:
     """Epochs of minibatches: parameters, optimiser state, and metrics averaged over all minibatches."""
+    config, axis = parts.config, parts.axis
     progress = jnp.asarray(state.updates, jnp.float32) / hyper.updates_total
     lr = hyper.lr * (1.0 - hyper.anneal * progress)
     metrics = {"explained_variance": _explained_variance(rows, axis)}
@@ -338,25 +340,26 @@ def _learn(
         rows = rows._replace(advantage=_standardise(rows.advantage, axis))
     units = _units(config, rows)
 
-    def loss(params: PyTree, part: Rows) -> tuple[Array, dict[str, Array]]:
-        return _loss(config, nets, surrogate, axis, params, part, progress, hyper)
+    def loss(params: PyTree, rows: Rows) -> tuple[Array, dict[str, Array]]:
+        return _loss(parts, params, rows, progress, hyper)
 
     value_and_grad = (
         jax.value_and_grad(loss, has_aux=True) if axis is None else spmd.pmean_grad(loss, axis, has_aux=True)
     )
 
-    def minibatch(carry: tuple[PyTree, PyTree], part: Rows) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
+    def minibatch(
+        carry: tuple[PyTree, PyTree], index: Array
+    ) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
         params, opt_state = carry
-        (_, parts), grads = value_and_grad(params, part)
+        (_, measured), grads = value_and_grad(params, jax.tree.map(lambda v: v[index], units))
         grads, norm = clip_norm(grads, hyper.max_grad_norm)
-        direction, opt_state = optimiser.update(grads, opt_state, params)
+        direction, opt_state = parts.optimiser.update(grads, opt_state, params)
         params = jax.tree.map(lambda p, d: p - lr * d, params, direction)
-        return (params, opt_state), parts | {"grad_norm": norm}
+        return (params, opt_state), measured | {"grad_norm": norm}
 
     def epoch(carry: tuple[PyTree, PyTree], index: Array) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
         order = permutation(stream(key, index), units.log_prob.shape[0])
-        order = order.reshape(config.minibatches, -1)
-        return jax.lax.scan(lambda c, i: minibatch(c, jax.tree.map(lambda v: v[i], units)), carry, order)
+        return jax.lax.scan(minibatch, carry, order.reshape(config.minibatches, -1))
 
     carry = (state.params, state.opt_state)
     (params, opt_state), history = jax.lax.scan(epoch, carry, jnp.arange(config.epochs))
@@ -365,28 +368,23 @@ def _learn(
 
 def _units(config: Config, rows: Rows) -> Rows:
     """Leaves whose first axis is what minibatches are drawn from: `[T * N, ...]`, or `[N, T, ...]`."""
-    if config.shuffle == "rows":
-        return flatten_time(rows)
+    return flatten_time(rows) if config.shuffle == "rows" else _swap(rows)
+
+
+def _swap(rows: Rows) -> Rows:
+    """Time and environments exchanged; `memory` has no time."""
     swapped = jax.tree.map(lambda v: jnp.swapaxes(v, 0, 1), rows._replace(memory=()))
     return swapped._replace(memory=rows.memory)
 
 
 def _loss(
-    config: Config,
-    nets: ActorCritic,
-    surrogate: Surrogate,
-    axis: str | None,
-    params: PyTree,
-    rows: Rows,
-    progress: Array,
-    hyper: Hyper,
+    parts: _Parts, params: PyTree, rows: Rows, progress: Array, hyper: Hyper
 ) -> tuple[Array, dict[str, Array]]:
     """Loss of one minibatch, to be minimised."""
+    config, nets = parts.config, parts.nets
     if config.memory:
-        rows = jax.tree.map(lambda v: jnp.swapaxes(v, 0, 1), rows._replace(memory=()))._replace(
-            memory=rows.memory
-        )
-    if config.shuffle == "envs" and not config.memory:
+        rows = _swap(rows)
+    elif config.shuffle == "envs":
         rows = flatten_time(rows)
     hidden = nets.hidden(params, rows.x, rows.memory, rows.restart)
     dist = nets.actor.apply(params["actor"], hidden)
@@ -395,9 +393,9 @@ def _loss(
     ratio = jnp.exp(log_ratio)
     advantage = rows.advantage
     if config.normalise_advantage == "minibatch":
-        advantage = _standardise(advantage, axis)
+        advantage = _standardise(advantage, parts.axis)
     extra = {"log_ratio": log_ratio, "advantages": rows.advantages, "hyper": hyper}
-    policy_loss = -surrogate(ratio, advantage, progress, extra).mean()
+    policy_loss = -parts.surrogate(ratio, advantage, progress, extra).mean()
     error = jnp.square(value - rows.target)
     if config.clip_value:
         near = rows.value + jnp.clip(value - rows.value, -hyper.clip, hyper.clip)
@@ -413,10 +411,6 @@ def _loss(
         "approx_kl": (ratio - 1.0 - log_ratio).mean(),
         "clip_fraction": (jnp.abs(ratio - 1.0) > hyper.clip).mean(),
     }
-
-
-def _normaliser(config: Config, state: State) -> Callable[[Array], Array]:
-    return state.moments.normalise if config.normalise_obs else lambda x: x
 
 
 def _standardise(x: Array, axis: str | None) -> Array:
