@@ -62,7 +62,7 @@ class Box:
             if bound.shape not in ((), self.shape):
                 raise ValueError(f"Box.{name}: shape {bound.shape} is neither () nor {self.shape}")
             object.__setattr__(self, name, _freeze(bound.tolist()))
-        if np.any(np.asarray(self.low) > np.asarray(self.high)):
+        if not np.all(np.asarray(self.low) <= np.asarray(self.high)):
             raise ValueError("Box.low: must not exceed high")
 
     def sample(self, key: Key) -> Array:
