@@ -12,10 +12,14 @@ import pytest
 
 from jaxrl.run.api import cache_folder
 
+TESTS = Path(__file__).parent
 collect_ignore = ["architecture/seventh_family"]  # a tree of its own, copied by the drill
 
+# what the tests of a folder share is a module beside them, imported by its name
+sys.path += sorted({str(p.parent) for p in TESTS.glob("*/*.py") if not p.name.startswith("test_")})
+
 # for subprocesses; this process is configured below
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder(Path(__file__).parents[1])))
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder(TESTS.parent)))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
