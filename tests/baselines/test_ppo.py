@@ -1,5 +1,6 @@
 """PPO against formulas written out independently, and on problems whose optimum is known."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import jax
@@ -116,17 +117,8 @@ def _loop_gae(reward, value, next_value, terminated, done, gamma, lambda_):
     return out
 
 
-@pytest.mark.parametrize(("clip_value", "bootstrap_truncated"), [(True, True), (False, False)])
-def test_one_update_is_the_gradient_of_the_written_loss(clip_value, bootstrap_truncated):
-    config = ppo.Config(
-        n_envs=6,
-        length=30,
-        epochs=2,
-        minibatches=1,
-        widths=(5,),
-        clip_value=clip_value,
-        bootstrap_truncated=bootstrap_truncated,
-    )
+def test_one_update_is_the_gradient_of_the_written_loss():
+    config = ppo.Config(n_envs=6, length=30, epochs=2, minibatches=1, widths=(5,))
     hyper = ppo.Hyper(lr=0.5, entropy=0.1, value_coef=0.3, max_grad_norm=1e6, clip=0.1)
     env = CartPole()
     algorithm, step, state, hyper, _ = _start(config, env, hyper=hyper, optimiser=optax.identity())
@@ -148,8 +140,8 @@ def test_one_update_is_the_gradient_of_the_written_loss(clip_value, bootstrap_tr
     value = np.asarray(dense(state.params["critic"], batch.obs))[..., 0]
     next_value = np.asarray(dense(state.params["critic"], batch.next_obs))[..., 0]
     done = np.asarray(batch.done)
-    end = np.asarray(batch.terminated) if bootstrap_truncated else done
-    advantage = _loop_gae(np.asarray(batch.reward), value, next_value, end, done, 0.99, 0.95)
+    terminated = np.asarray(batch.terminated)
+    advantage = _loop_gae(np.asarray(batch.reward), value, next_value, terminated, done, 0.99, 0.95)
     target = advantage + value
     advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
 
@@ -159,9 +151,7 @@ def test_one_update_is_the_gradient_of_the_written_loss(clip_value, bootstrap_tr
         ratio = jnp.exp(log_prob - batch.aux["log_prob"])
         gain = jnp.minimum(ratio * advantage, jnp.clip(ratio, 0.9, 1.1) * advantage)
         v = dense(params["critic"], batch.obs)[..., 0]
-        error = (v - target) ** 2
-        if clip_value:
-            error = jnp.maximum(error, (value + jnp.clip(v - value, -0.1, 0.1) - target) ** 2)
+        error = jnp.maximum((v - target) ** 2, (value + jnp.clip(v - value, -0.1, 0.1) - target) ** 2)
         entropy = -(jnp.exp(logits) * logits).sum(-1)
         return -gain.mean() + 0.3 * 0.5 * error.mean() - 0.1 * entropy.mean()
 
@@ -179,7 +169,6 @@ def _largest_deviation(ratio, advantage, progress, extra):
 @pytest.mark.parametrize(
     ("env", "options"),
     [
-        (CartPole(), {}),
         (CartPole(), {"memory": 6, "shuffle": "envs"}),
         (Reach(), {"squash": True, "free_log_std": False}),
     ],
@@ -253,11 +242,16 @@ def test_scaling_all_weights_changes_nothing_but_their_ratio_does():
     assert float(jnp.abs(after(1.0, 0.0) - after(-1.0, 0.0)).max()) > 1e-4
 
 
-@pytest.mark.parametrize("scale_rewards", [False, True])
-def test_vector_critic_bootstraps_through_the_limit(scale_rewards):
-    # V = (10, 20) at gamma 0.9 although each episode is cut after 5 steps; as ends: below (5, 10)
+@pytest.mark.parametrize(("bootstrap_truncated", "scale_rewards"), [(True, False), (False, True)])
+def test_vector_critic_finds_its_fixed_point(bootstrap_truncated, scale_rewards):
     config = ppo.Config(
-        n_envs=8, length=10, minibatches=1, widths=(), clip_value=False, scale_rewards=scale_rewards
+        n_envs=8,
+        length=10,
+        minibatches=1,
+        widths=(),
+        clip_value=False,
+        scale_rewards=scale_rewards,
+        bootstrap_truncated=bootstrap_truncated,
     )
     hyper = ppo.Hyper(lr=0.1, gamma=0.9, max_grad_norm=1e6, w=jnp.array([1.0, 0.0]))
     algorithm, _, state, hyper, data = _start(config, Still(), hyper=hyper)
@@ -266,7 +260,15 @@ def test_vector_critic_bootstraps_through_the_limit(scale_rewards):
     value = critic["kernel"][0] + critic["bias"]
     if scale_rewards:
         value = value * jnp.sqrt(state.scale.moments.var)
-    np.testing.assert_allclose(value, [10.0, 20.0], rtol=0.02)
+    # the average advantage of the five steps of an episode is zero at V = total / slope (reward 1)
+    total, slope, trace = 0.0, 0.0, 0.9 * 0.95
+    for left in range(1, 6):
+        for j in range(left):
+            last = j == left - 1
+            total += trace**j
+            slope += trace**j * (1.0 if last and not bootstrap_truncated else 0.1)
+    assert (total / slope > 9.99) == bootstrap_truncated
+    np.testing.assert_allclose(value, [total / slope, 2 * total / slope], rtol=0.02)
     assert float(metrics["train/truncated"].total[-1]) == 16.0
 
 
@@ -286,15 +288,6 @@ def test_scaled_rewards_do_not_scale_what_the_surrogate_weighs():
         np.testing.assert_allclose(-metrics["policy_loss"], (i + 1) * mean, rtol=1e-4)
 
 
-def test_shuffling_rows_or_environments_is_the_same_without_minibatches():
-    results = []
-    for shuffle in ("rows", "envs"):
-        config = ppo.Config(n_envs=8, length=16, epochs=2, minibatches=1, widths=(8,), shuffle=shuffle)
-        _, step, state, hyper, data = _start(config, CartPole(), optimiser=optax.identity())
-        results.append(step(state, hyper, data)[0].params)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *results)
-
-
 def test_annealing_ends_at_zero_and_gradients_are_clipped():
     hyper = ppo.Hyper(lr=1.0, updates_total=8.0, anneal=1.0, max_grad_norm=1e-3)
     config = ppo.Config(n_envs=8, length=16, epochs=1, minibatches=1, widths=(8,))
@@ -303,7 +296,7 @@ def test_annealing_ends_at_zero_and_gradients_are_clipped():
     def moved(updates):
         new, metrics = step(state.replace(updates=jnp.int32(updates)), hyper, data)
         assert float(metrics["grad_norm"]) > 1e-3
-        return float(optax.global_norm(jax.tree.map(jnp.subtract, new.params, state.params)))
+        return float(optax.tree.norm(jax.tree.map(jnp.subtract, new.params, state.params)))
 
     assert moved(8) == 0.0
     np.testing.assert_allclose(moved(0), 1e-3, rtol=1e-3)
@@ -324,15 +317,16 @@ def test_update_is_differentiable_in_the_hyper_parameters():
         ].sum()
 
     point = jnp.array([3e-2, 0.9, 0.05])
-    got = jax.jit(jax.grad(outer))(point)
-    f = jax.jit(outer)
+    f = jax.jit(jax.value_and_grad(outer))
+    _, got = f(point)
     for i in range(3):
         h = jnp.zeros(3).at[i].set(2e-3)
-        slope = (f(point + h) - f(point - h)) / 4e-3
+        slope = (f(point + h)[0] - f(point - h)[0]) / 4e-3
         np.testing.assert_allclose(got[i], slope, rtol=0.05, atol=5e-3)
 
 
 def test_environments_over_four_devices_equal_one_device():
+    # without minibatches the order of rows or environments does not matter either
     config = ppo.Config(
         n_envs=8, length=16, epochs=3, minibatches=1, widths=(8,), normalise_obs=True, scale_rewards=True
     )
@@ -341,8 +335,9 @@ def test_environments_over_four_devices_equal_one_device():
     _, step, state, hyper, data = _start(config, env, hyper=hyper, optimiser=optax.identity())
     mesh = spmd.mesh(axis)
     assert mesh.size == 4
+    by_envs = dataclasses.replace(config, shuffle="envs")
     sharded = spmd.data_parallel(
-        ppo.make(config, env, optimiser=optax.identity(), axis=axis), mesh, ppo.state_specs(axis)
+        ppo.make(by_envs, env, optimiser=optax.identity(), axis=axis), mesh, ppo.state_specs(axis)
     )
     step_sharded = jax.jit(sharded.step)
     one, many = state, state
