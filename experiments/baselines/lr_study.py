@@ -13,16 +13,14 @@ import numpy as np
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.base import Env
-from jaxrl.rollout.evaluate import evaluate
+from jaxrl.rollout.evaluate import greedy_return
 from jaxrl.run import style
 from jaxrl.run.export import TrainedPolicy
 from jaxrl.run.sweep import Member, expand, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from jaxrl.core.types import Array, Key, PyTree
     from jaxrl.run.folder import RunFolder
 
 LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3)
@@ -80,7 +78,7 @@ def _train(config: Config, folder: RunFolder, env: Env) -> list[Member]:
         seed=config.seed,
         data=env.default_params(),
         updates=config.updates,
-        evaluate=lambda algo: _mean_return(algo, env, config.episodes),
+        evaluate=lambda algo: greedy_return(ppo.make(algo, env), env, config.episodes),
         eval_every=max(1, config.updates // config.evaluations),
         env_steps_per_update=config.algo.n_envs * config.algo.length,
         folder=folder,
@@ -124,16 +122,6 @@ def figure(folder: RunFolder, title: str, best: float) -> list[Path]:
         style.heat_map(map_, last, result["point"].tolist(), columns, label="return")
         map_.set(title="last policy of every member", xlabel="seed")
         return style.save(fig, folder.figures / "learning_curves")
-
-
-def _mean_return(algo: ppo.Config, env: Env, episodes: int) -> Callable[..., dict[str, Array]]:
-    algorithm = ppo.make(algo, env)
-
-    def mean_return(key: Key, state: PyTree, hyper: PyTree, data: PyTree) -> dict[str, Array]:
-        result = evaluate(env, algorithm.act(state, hyper, True), key, data, episodes=episodes)
-        return {"eval/return": result.returns.mean()}
-
-    return mean_return
 
 
 def _label(grid: dict[str, Any], point: Config) -> str:

@@ -8,14 +8,15 @@ Legend: `n` episodes, `m` reward components.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
-from jaxrl.core.types import Array, Key, Policy, PyTree
+from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
 from jaxrl.envs.base import Env, HasTimeLimit
 from jaxrl.rollout.unroll import Freeze, VecState, start, unroll
 
@@ -79,3 +80,16 @@ def evaluate(
     first = (vec, jnp.zeros(episodes, bool), jnp.zeros((), jnp.int32))
     vec, truncated, _ = jax.lax.while_loop(running, advance, first)
     return EvalResult(vec.ep_return, vec.ep_discounted, vec.elapsed, ~truncated)
+
+
+def greedy_return(algorithm: Algorithm, env: Env, episodes: int) -> Callable[..., dict[str, Array]]:
+    """`(key, state, hyper, data) -> {"eval/return": float[] or float[m]}`: how a driver evaluates a member.
+
+    The mean return of the greedy policy over `episodes` episodes; `data` are the environment's parameters.
+    """
+
+    def evaluation(key: Key, state: PyTree, hyper: Any, data: PyTree) -> dict[str, Array]:
+        result = evaluate(env, algorithm.act(state, hyper, True), key, data, episodes=episodes)
+        return {"eval/return": result.returns.mean(0)}
+
+    return evaluation

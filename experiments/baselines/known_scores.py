@@ -1,0 +1,173 @@
+"""Known scores: every baseline on the tasks where the field knows what to expect.
+
+Each task is one compiled population of seeds; every number is the mean return of the last greedy policy over
+whole episodes with keys that training has not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxrl.baselines import ppo, sac
+from jaxrl.core.errors import UsageError
+from jaxrl.envs.adapters.brax import Brax
+from jaxrl.envs.base import Env
+from jaxrl.envs.classic import Acrobot, CartPole, Pendulum
+from jaxrl.rollout.evaluate import greedy_return
+from jaxrl.rollout.unroll import Pool
+from jaxrl.run import style
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import sweep
+
+
+class Task(NamedTuple):
+    """An algorithm with everything it needs on one environment, and what the field expects of it."""
+
+    method: ModuleType
+    env: Callable[[], Env]
+    config: Any
+    hyper: Any
+    updates: int
+    expected: float
+    random: float  # return of a policy that acts uniformly at random, where the axis of the figure starts
+
+
+_BRAX = {"normalise_obs": True, "scale_rewards": True}
+TASKS = {
+    "PPO CartPole": Task(
+        ppo, CartPole, ppo.Config(n_envs=64, length=128), ppo.Hyper(lr=1e-3, anneal=1.0), 60, 500.0, 22.0
+    ),
+    "PPO Acrobot": Task(
+        ppo, Acrobot, ppo.Config(n_envs=64, length=128), ppo.Hyper(lr=1e-3), 60, -100.0, -500.0
+    ),
+    "PPO Pendulum": Task(
+        ppo,
+        Pendulum,
+        ppo.Config(epochs=10, minibatches=8, normalise_obs=True, scale_rewards=True),
+        ppo.Hyper(lr=1e-3, gamma=0.95, entropy=0.0),
+        60,
+        -200.0,
+        -1230.0,
+    ),
+    "SAC Pendulum": Task(
+        sac,
+        Pendulum,
+        sac.Config(n_envs=8, gradient_steps=8, batch_size=128, capacity=20_000, widths=(64, 64)),
+        sac.Hyper(lr_actor=1e-3, lr_critic=1e-3, lr_temperature=1e-3, gamma=0.98, warmup=100),
+        2000,
+        -200.0,
+        -1230.0,
+    ),
+    "PPO inverted_pendulum/spring": Task(
+        ppo,
+        lambda: Brax("inverted_pendulum", "spring"),
+        ppo.Config(minibatches=16, squash=True, free_log_std=False, reset=Pool(16), **_BRAX),
+        ppo.Hyper(lr=3e-4, gamma=0.98, entropy=0.0),
+        100,
+        1000.0,
+        15.0,
+    ),
+    "PPO hopper/spring": Task(
+        ppo,
+        lambda: Brax("hopper", "spring"),
+        ppo.Config(minibatches=8, reset=Pool(16), **_BRAX),
+        ppo.Hyper(lr=1e-3, entropy=0.0),
+        120,
+        500.0,
+        20.0,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which tasks, how many seeds."""
+
+    tasks: tuple[str, ...] = tuple(TASKS)
+    """Names of tasks, in the order of the figure."""
+    seeds: int = 5
+    """Members per task."""
+    seed: int = 100
+    """Root seed; tuning used 0."""
+    updates: int | None = None
+    """Updates of every task; None takes the task's own number."""
+    episodes: int = 64
+    """Episodes of the evaluation, one per slot, greedy."""
+
+    def __post_init__(self) -> None:
+        for name in self.tasks:
+            if name not in TASKS:
+                raise UsageError(f"tasks: unknown {name!r}; known: {', '.join(TASKS)}")
+        for name in ("seeds", "episodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+
+
+PRESETS = {
+    "smoke": Config(tasks=("PPO CartPole",), seeds=2, updates=2, episodes=4),
+    "quick": Config(tasks=("PPO CartPole", "PPO Acrobot", "PPO Pendulum")),
+    "paper": Config(),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Trains task after task and saves `task [K]`, `eval_return [K, S]` and `env_steps [K]`."""
+    finals, steps = [], []
+    for name in config.tasks:
+        task = TASKS[name]
+        env, updates = task.env(), config.updates or task.updates
+        hyper = task.hyper.replace(updates_total=float(updates)) if task.method is ppo else task.hyper
+        per_update = task.config.n_envs * task.config.length
+        members = sweep(
+            lambda static, task=task, env=env: task.method.make(static, env),
+            [(task.config, hyper)],
+            seeds=config.seeds,
+            seed=config.seed,
+            data=env.default_params(),
+            updates=updates,
+            evaluate=lambda static, task=task, env=env: greedy_return(
+                task.method.make(static, env), env, config.episodes
+            ),
+            env_steps_per_update=per_update,
+            folder=folder,
+            stage=name.lower().replace(" ", "-").replace("/", "-"),
+        )
+        finals.append([m.history["eval/return"][-1] for m in members])
+        steps.append(updates * per_update)
+    folder.save_result(task=list(config.tasks), eval_return=np.array(finals), env_steps=np.array(steps))
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return of the last policy by task, `float[S]`; NaN where a member diverged."""
+    return dict(zip(result["task"].tolist(), result["eval_return"], strict=True))
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Every seed of every task, on an axis from a random policy (0) to the known score (1)."""
+    found = scores(folder.load_result())
+    with style.paper():
+        fig, axes = style.subplots(1, 1, width=7.0, height=0.7 + 0.45 * len(found))
+        ax = axes[0, 0]
+        for row, (name, returns) in enumerate(found.items()):
+            task = TASKS[name]
+            shown = (returns - task.random) / (task.expected - task.random)
+            ax.plot(shown, np.full(len(shown), row), "o", alpha=0.7, color=style.PALETTE[0], clip_on=False)
+            ax.annotate(
+                f"{np.nanmean(returns):.0f} (known: {task.expected:.0f})",
+                (1.0, row),
+                xycoords=("axes fraction", "data"),
+                xytext=(8, 0),
+                textcoords="offset points",
+                va="center",
+            )
+        ax.axvline(1.0, color="#5f6670", linewidth=0.8, linestyle=":")
+        ax.set_yticks(range(len(found)), list(found))
+        ax.invert_yaxis()
+        ax.set(xlabel="return of the last policy, 0 = random, 1 = known score", xlim=(-0.05, 1.2))
+        return style.save(fig, folder.figures / "known_scores")
