@@ -84,7 +84,7 @@ class Surrogate:
     """A convex price h(y) of a residual y, in place of f*: `h = Surrogate("chi2", "relu")`, then `h(y)`.
 
     exact: f*_p, the dual of the convex programme. relu: f*(y) for y > 0, else 0; an implicit maximiser.
-    literal: the released formula, which for chi2 grows again below -4 and is not convex.
+    literal: the released formula; for chi2 it grows again below -4, so that it is no maximiser.
     Raises `UsageError` for an unknown key or mode, relu of fkl (f* ends at 0), and literal where nothing was
     released. relu of kl means kl_n, since f*(0) must be 0.
     """

@@ -1,7 +1,7 @@
 """Equations of dual RL: value losses that are implicit maximisers, weights of policies, dual objectives.
 
-Losses are elementwise in the residual y = Q(s, a) - V(s), or r + gamma V(s') - V(s), and are not reduced;
-they are convex in V except the literal chi2 form. Every array argument is `[...]` unless its shape is given.
+Losses are elementwise in the residual y = Q(s, a) - V(s), or r + gamma V(s') - V(s), not reduced, and convex
+in V unless clipped. Every array argument is `[...]` unless its shape is given.
 
 | symbol | argument | |
 |---|---|---|

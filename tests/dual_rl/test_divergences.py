@@ -133,6 +133,7 @@ def test_surrogates_agree_where_they_should_and_not_elsewhere():
     literal, relu, exact = (Surrogate("chi2", mode)(y) for mode in SURROGATES)
     np.testing.assert_array_equal(literal[y >= -4], relu[y >= -4])
     assert (literal[y < -4] > relu[y < -4]).all()
+    assert (jnp.diff(jnp.diff(literal)) >= -1e-5).all()  # convex all the same: a maximum of convex functions
     np.testing.assert_array_equal(relu[y > 0], exact[y > 0])
     assert float(exact.min()) == -1
     np.testing.assert_array_equal(Surrogate("tv", "literal")(y), jnp.maximum(y, 0))

@@ -1,0 +1,73 @@
+"""The unification as a table: a method is a tuple of choices, and nothing else tells methods apart.
+
+    max_d  E_d[reward] - alpha D_f(d || reference)
+
+solved in a dual variable, by one gradient mode, with one way from the solution to a policy. Every row can be
+run as it stands where expectations are exact, on finite MDPs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxrl.core.errors import UsageError
+from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, SQL, Maximiser, conjugate
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row.
+
+    dual: the variable, V of states or Q of pairs.
+    gradient: full (through V(s) and V(s')), semi (V(s) alone), orthogonal (what of V(s') does not undo V(s)).
+    reward: task; zero; log_ratio, log d^E(s) / d^S(s).
+    reference: data d^O; suboptimal d^S; expert d^E; mixture beta d^E + (1 - beta) d^S, with the policy mixed
+        with d^S likewise.
+    divergence: key in the registry; None where the maximiser is the conjugate of none.
+    maximiser: the value loss of semi-gradient methods, else None (f*_p of the divergence).
+    parameter: of the maximiser, else alpha, or beta of a mixture; a default.
+    extraction: dual, weights w(y / alpha) on the reference (alpha the temperature of a semi-gradient method);
+        awr, weights min(e^(T y), 100).
+    """
+
+    name: str
+    dual: Literal["V", "Q"]
+    gradient: Literal["full", "semi", "orthogonal"]
+    reward: Literal["task", "zero", "log_ratio"]
+    reference: Literal["data", "suboptimal", "expert", "mixture"]
+    divergence: str | None
+    maximiser: Maximiser | None
+    parameter: float
+    extraction: Literal["dual", "awr"]
+
+
+_CHI2, _TV = conjugate("chi2", "relu"), conjugate("tv", "relu")
+
+METHODS = {
+    row.name: row
+    for row in (
+        Method("AlgaeDICE", "Q", "full", "task", "data", "chi2", None, 1.0, "dual"),
+        Method("OptiDICE", "V", "full", "task", "data", "chi2", None, 1.0, "dual"),
+        Method("ODICE", "V", "orthogonal", "task", "data", "chi2", None, 1.0, "dual"),
+        Method("XQL", "V", "semi", "task", "data", "kl_n", GUMBEL, 1.0, "awr"),
+        Method("EQL", "V", "semi", "task", "data", "kl_n", GUMBEL, 1.0, "dual"),
+        Method("SQL", "V", "semi", "task", "data", "chi2", SQL, 1.0, "dual"),
+        Method("f-DVL chi2", "V", "semi", "task", "data", "chi2", _CHI2, 0.8, "awr"),
+        Method("f-DVL tv", "V", "semi", "task", "data", "tv", _TV, 0.8, "awr"),
+        Method("IQL", "V", "semi", "task", "data", None, EXPECTILE, 0.9, "awr"),
+        Method("SMODICE", "V", "full", "log_ratio", "suboptimal", "kl", None, 1.0, "dual"),
+        Method("IQ-Learn", "Q", "full", "zero", "expert", "chi2", None, 1.0, "dual"),
+        Method("ReCOIL", "V", "full", "zero", "mixture", "chi2", None, 0.5, "dual"),
+    )
+}
+"""Every method by its name. IQ-Learn and ReCOIL are in their exact form, not in that of the released code."""
+
+
+def method(name: str) -> Method:
+    """The row called `name`; `UsageError` with the nearest one where there is none."""
+    if name not in METHODS:
+        near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.0)
+        raise UsageError(f"method: {name!r} is unknown; did you mean {near[0]!r}?")
+    return METHODS[name]

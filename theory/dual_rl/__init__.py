@@ -1,0 +1,1 @@
+"""Theorems of dual RL and the exact solutions they stand on."""

@@ -1,0 +1,80 @@
+"""Imitation on finite MDPs, exactly: matching through a pseudo-reward, and ReCOIL as it was released.
+
+Legend: `S` states, `A` actions; laws over pairs are float64`[S, A]` of mass 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.dual_rl.objectives import awr_weight
+from jaxrl.envs.tabular import TabularMDP
+from theory.dual_rl.duality import Dual, dual_v
+from theory.exact.occupancy import policy_of
+from theory.exact.tables import tables
+
+
+class Released(NamedTuple):
+    """v: float64`[S]`; q: float64`[S, A]`, 0 off the data; policy: float64`[S, A]`, cloned by weight."""
+
+    v: np.ndarray
+    q: np.ndarray
+    policy: np.ndarray
+
+
+def pseudo_reward(d_e: Any, d_o: Any) -> np.ndarray:
+    """float64`[S, A]`, log d^E(s) / d^O(s): what a perfect discriminator of states says.
+
+    Raises `UsageError` where the data visit a state that the expert never does: its reward is -inf.
+    """
+    expert, data = np.asarray(d_e).sum(1), np.asarray(d_o).sum(1)
+    if np.any((expert == 0) & (data > 0)):
+        raise UsageError("d_e: visits no state where d_o has mass; the log ratio is -inf there")
+    used = data > 0
+    ratio = np.log(np.where(used, expert, 1) / np.where(used, data, 1))
+    return np.broadcast_to(ratio[:, None], np.shape(d_e)).copy()
+
+
+def smodice(mdp: TabularMDP, d_e: Any, d_o: Any, key: str = "kl") -> Dual:
+    """dual-V with the pseudo-reward: nearest to the expert's states among what the data cover."""
+    return dual_v(mdp, d_o, key, reward=pseudo_reward(d_e, d_o))
+
+
+def recoil_released(
+    mdp: TabularMDP,
+    d_e: Any,
+    d_mix: Any,
+    *,
+    temperature: float = 1.0,
+    gap: float = 2.0,
+    awr: float = 3.0,
+    tolerance: float = 1e-12,
+) -> Released:
+    """The fixed point of ReCOIL's released updates, which contract with factor gamma.
+
+        Q = (dE G + dmix y) / (dE + dmix),  y = -g + gamma P V,  G = g / (1 - gamma)
+        V = temperature log E_{a ~ dmix(.|s)} e^(Q / temperature)
+
+    d_mix: law of the unlabelled data. gap: g. The policy clones `d_mix` with weights `awr_weight`.
+    Raises `UsageError` where `d_mix` never visits a state.
+    """
+    t, d_e, d_mix = tables(mdp), np.asarray(d_e, np.float64), np.asarray(d_mix, np.float64)
+    if np.any(d_mix.sum(1) == 0):
+        raise UsageError(f"d_mix: never visits state {int(d_mix.sum(1).argmin())}; V is undefined there")
+    mu, total, target = policy_of(d_mix), d_e + d_mix, gap / (1 - t.gamma)
+    share = np.where(total > 0, d_e / np.where(total > 0, total, 1), 0)
+    v, change = np.zeros(len(t.mu0)), np.inf
+    while change > tolerance:
+        q = np.where(total > 0, share * target + (1 - share) * (t.gamma * t.P @ v - gap), 0)
+        seen = np.where(mu > 0, q, -np.inf)
+        top = seen.max(1)
+        new = top + temperature * np.log((mu * np.exp((seen - top[:, None]) / temperature)).sum(1))
+        v, change = new, np.abs(new - v).max()
+    with jax.enable_x64(True):
+        weight = np.asarray(awr_weight(jnp.asarray(q - v[:, None]), awr))
+    return Released(v, q, policy_of(mu * weight))
