@@ -60,12 +60,7 @@ def run_check(name: str) -> Check:
 
 def markdown(checks: Sequence[Check]) -> str:
     """The report; no times, errors to one digit, and rounding hidden, so that it is reproducible."""
-    rows = [
-        f"| [{c.name}]({c.name}.py) | {c.title} | {_number(c.result.measured)} | {c.result.bound:.0e} "
-        f"| {'pass' if c.result.ok else 'FAIL'} | {_number(c.control.measured)} "
-        f"| {'FAIL: accepted' if c.control.ok else 'rejected'} |"
-        for c in checks
-    ]
+    rows = [_row(check) for check in checks]
     return "\n".join(
         [
             "# Checks of theorems",
@@ -77,8 +72,6 @@ def markdown(checks: Sequence[Check]) -> str:
             "| theorem | statement | measured | bound | check | control | control is |",
             "|---|---|---|---|---|---|---|",
             *rows,
-            "",
-            f"{sum(c.ok for c in checks)} of {len(checks)} theorems pass.",
             "",
         ]
     )
@@ -99,6 +92,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not select:
         REPORT.write_text(markdown(checks))
     return 0 if all(check.ok for check in checks) else 1
+
+
+def _row(c: Check) -> str:
+    return (
+        f"| [{c.name}]({c.name}.py) | {c.title} | {_number(c.result.measured)} | {c.result.bound:.0e} "
+        f"| {'pass' if c.result.ok else 'FAIL'} | {_number(c.control.measured)} "
+        f"| {'FAIL: accepted' if c.control.ok else 'rejected'} |"
+    )
 
 
 def _line(check: Check) -> str:

@@ -49,6 +49,14 @@ class Counter:
 
 
 @dataclass(frozen=True)
+class Limited(Counter):
+    """Its own time limit is the parameter, which it also pays per step."""
+
+    def time_limit(self, params):
+        return params.astype(jnp.int32)
+
+
+@dataclass(frozen=True)
 class TwoLengths:
     """Episodes of 1 or 100 steps, half each, reward 1 per step: the mean return is 50.5."""
 

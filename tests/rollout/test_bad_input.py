@@ -12,6 +12,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Transition
 from jaxrl.rollout import returns
 from jaxrl.rollout.evaluate import evaluate
+from jaxrl.rollout.normalise import RunningMoments
 from jaxrl.rollout.unroll import Pool, start, unroll
 
 KEY, T, N = jax.random.key(0), 4, 2
@@ -67,6 +68,12 @@ CASES = {
     "ratio of another batch": (
         lambda: returns.vtrace(X, X, X, X, CUT, X, jnp.zeros((T, 1))),
         "c: must fit the shape of reward",
+    ),
+    "uncountable batch": (
+        lambda: jax.eval_shape(
+            RunningMoments.zeros(jnp.zeros(())).update, jax.ShapeDtypeStruct((2**30,), jnp.float32)
+        ),
+        "rows: 1073741824 rows in one batch",
     ),
     "empty blocks": (lambda: returns.batched_apply(jnp.sum, X, rows=0), "rows: must be >= 1, got 0"),
 }

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rollout_toys import Counter, TwoLengths, constant_policy, random_policy
+from rollout_toys import Counter, Limited, TwoLengths, constant_policy, random_policy
 
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Policy
@@ -85,6 +85,13 @@ def test_early_exit_equals_the_full_run(compiled, limit):
     np.testing.assert_array_equal(got.lengths, vec.elapsed)
     np.testing.assert_array_equal(got.terminated, ~truncated)
     assert (got.lengths[~np.asarray(got.terminated)] == limit).all()
+
+
+def test_takes_the_time_limit_of_the_environment():
+    result = evaluate(Limited(), constant_policy(), jax.random.key(0), jnp.full((), 5.0), episodes=2)
+    np.testing.assert_array_equal(result.lengths, [5, 5])
+    np.testing.assert_array_equal(result.returns, [25, 25])
+    assert not result.terminated.any()
 
 
 def test_stops_when_all_episodes_have_ended():

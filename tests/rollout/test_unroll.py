@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rollout_toys import Counter, Starts, constant_policy, random_policy
+from rollout_toys import Counter, Limited, Starts, constant_policy, random_policy
 from scipy import stats as scipy_stats
 
 from jaxrl.core.types import Policy
@@ -50,6 +50,17 @@ def test_successors_are_true_and_restarts_are_fresh():
     _, batch, _ = collect(Counter(), constant_policy(), jnp.ones(()), 2, length=7, limit=3)
     np.testing.assert_array_equal(batch.obs[:, 0], [0, 1, 2, 0, 1, 2, 0])
     np.testing.assert_array_equal(batch.next_obs[:, 0], [1, 2, 3, 1, 2, 3, 1])
+
+
+def test_the_environments_own_limit_counts_unless_another_is_given():
+    _, batch, _ = collect(Limited(), constant_policy(), jnp.full((), 4.0), 2, length=9)
+    np.testing.assert_array_equal(np.flatnonzero(batch.truncated[:, 0]), [3, 7])
+    _, batch, _ = collect(Limited(), constant_policy(), jnp.full((), 4.0), 2, length=9, limit=6)
+    np.testing.assert_array_equal(np.flatnonzero(batch.truncated[:, 0]), [5])
+    _, batch, _ = collect(Limited(), constant_policy(), jnp.array([2.0, 3.0]), 2, length=6, params_axis=0)
+    np.testing.assert_array_equal(batch.truncated.sum(0), [3, 2])
+    _, batch, _ = collect(Counter(), constant_policy(), jnp.ones(()), 2, length=9)
+    assert not batch.done.any()
 
 
 def test_termination_excludes_truncation():

@@ -16,9 +16,9 @@ def check(request):
 
 
 def robust(markdown):
-    """Rows of the report without the columns whose last digit depends on the machine."""
+    """Rows of the report by theorem, without the columns whose last digit depends on the machine."""
     rows = [line.split("|")[1:-1] for line in markdown.splitlines() if line.startswith("| [")]
-    return {row[0]: (row[1], row[3], row[4], row[6]) for row in rows}
+    return {row[0].partition("]")[0].strip(" ["): (row[1], row[3], row[4], row[6]) for row in rows}
 
 
 def test_theorem_holds_its_control_is_rejected_and_the_report_is_current(check):
@@ -29,9 +29,9 @@ def test_theorem_holds_its_control_is_rejected_and_the_report_is_current(check):
 
 
 def test_report_lists_exactly_the_theorems_there_are():
-    committed = robust(report.REPORT.read_text())
-    assert list(committed) == [f" [{name}]({name}.py) " for name in report.names()]
-    assert f"{len(committed)} of {len(committed)} theorems pass." in report.REPORT.read_text()
+    """In order; rows of a whole folder may stay behind when it is removed, until the next full run."""
+    listed = [name for name in robust(report.REPORT.read_text()) if (report.FOLDER / name).parent.exists()]
+    assert listed == report.names()
 
 
 @pytest.mark.parametrize("name", report.names())
@@ -58,7 +58,6 @@ def test_a_failed_check_and_an_accepted_control_are_failures(monkeypatch, capsys
     check = fake(result, control)
     assert check.ok == ok
     assert word in report.markdown([check])
-    assert f"{int(ok)} of 1 theorems pass." in report.markdown([check])
     monkeypatch.setattr(report, "run_check", lambda name: check)
     assert report.main(["thm_01"]) == (0 if ok else 1)
     assert ("FAIL" in capsys.readouterr().out) == (not ok)
@@ -76,7 +75,7 @@ def test_only_a_full_run_writes_the_report(monkeypatch, tmp_path):
 
 def test_run_checks_selects_by_parts_of_names_and_refuses_unknown_ones(monkeypatch):
     monkeypatch.setattr(report, "run_check", lambda name: name)
-    assert report.run_checks(["thm_01", "gae"]) == [
+    assert report.run_checks(["bellman", "gae"]) == [
         "foundations/thm_01_bellman_contraction",
         "foundations/thm_05_gae_telescoping",
     ]
