@@ -123,25 +123,25 @@ def validate(mdp: TabularMDP) -> TabularMDP:
     rewarded or started from.
     """
     _check_shapes(mdp)
-    mdp = jax.tree.map(np.asarray, mdp)
+    tables = jax.tree.map(np.asarray, mdp)
     for name in ("P", "R", "mu0", "gamma"):
-        if not np.all(np.isfinite(getattr(mdp, name))):
+        if not np.all(np.isfinite(getattr(tables, name))):
             raise UsageError(f"mdp.{name}: contains NaN or infinity; every entry must be finite")
-    if not 0 <= mdp.gamma <= 1:
-        raise UsageError(f"mdp.gamma: must lie in [0, 1], got {float(mdp.gamma)}")
-    for name, law in (("P", mdp.P), ("mu0", mdp.mu0)):
+    if not 0 <= tables.gamma <= 1:
+        raise UsageError(f"mdp.gamma: must lie in [0, 1], got {float(tables.gamma)}")
+    for name, law in (("P", tables.P), ("mu0", tables.mu0)):
         check_law(f"mdp.{name}", law)
-    t = mdp.terminal
-    if np.any(mdp.mu0[t] > 0):
+    t = tables.terminal
+    if np.any(tables.mu0[t] > 0):
         raise UsageError(
-            f"mdp.mu0: starts in terminal state {int(np.argmax(t & (mdp.mu0 > 0)))}; move its mass"
+            f"mdp.mu0: starts in terminal state {int(np.argmax(t & (tables.mu0 > 0)))}; move its mass"
         )
-    rows = mdp.P[..., t, :, :]
+    rows = tables.P[..., t, :, :]
     if not np.allclose(rows, np.eye(mdp.n_states)[t][:, None, :], atol=1e-6):
         raise UsageError(
             "mdp.P: a terminal state is left again; make it absorbing or use make_mdp(terminal=)"
         )
-    if np.any(np.moveaxis(mdp.R, mdp.P.ndim - 3, 0)[t] != 0):
+    if np.any(np.moveaxis(tables.R, tables.P.ndim - 3, 0)[t] != 0):
         raise UsageError("mdp.R: a terminal state is rewarded; pay on the way in, or use make_mdp(terminal=)")
     return mdp
 

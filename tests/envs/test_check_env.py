@@ -1,0 +1,319 @@
+"""`check_env` refuses an environment for each rule it checks, and names the rule."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import Box, Discrete
+from jaxrl.core.types import Step
+from jaxrl.envs.base import integer, real
+from jaxrl.envs.check import check_env
+from jaxrl.envs.classic import CartPole
+
+
+class Params(NamedTuple):
+    drift: jax.Array
+    edge: jax.Array
+    limit: jax.Array
+
+
+@dataclass(frozen=True)
+class Good:
+    """A random walk that ends at its edge; every other environment here breaks one rule of it."""
+
+    name: str = "Walk"
+    reward_dim: int | None = None
+
+    @property
+    def observation_space(self):
+        return Box(-100.0, 100.0, (1,))
+
+    @property
+    def action_space(self):
+        return Discrete(2)
+
+    def default_params(self):
+        return Params(real(0.1), real(3.0), integer(50))
+
+    def time_limit(self, params):
+        return params.limit
+
+    def reset(self, key, params):
+        x = jax.random.uniform(key, (), params.drift.dtype)
+        return x, x[None]
+
+    def step(self, key, state, action, params):
+        noise = jax.random.normal(key, (), params.drift.dtype)
+        x = state + params.drift * (2 * action - 1) + 0.5 * noise
+        return x, Step(x[None], x * x, jnp.abs(x) > params.edge, {"square": x * x})
+
+
+class NotFrozen(Good):
+    """A plain class that inherits, without being a dataclass that compares its own fields."""
+
+
+NotFrozen.__dataclass_params__ = type("Mutable", (), {"frozen": False})()
+
+
+@dataclass(frozen=True)
+class HoldsArray(Good):
+    table: object = field(default_factory=lambda: np.zeros(3))
+
+
+@dataclass(frozen=True)
+class Unhashable(Good):
+    sizes: list = field(default_factory=lambda: [1, 2])
+
+
+@dataclass(frozen=True, eq=False)
+class ByIdentity(Good):
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+class PythonNumber(Good):
+    def default_params(self):
+        return Params(0.1, real(3.0), integer(50))
+
+
+class Branches(Good):
+    def step(self, key, state, action, params):
+        if params.drift > 0:
+            return super().step(key, state, action, params)
+        return super().step(key, state, 1 - action, params)
+
+
+class UnusedLeaf(Good):
+    class Params(NamedTuple):
+        drift: jax.Array
+        half: jax.Array  # the leaf that a derived `drift` leaves unread
+        edge: jax.Array
+        limit: jax.Array
+
+    def default_params(self):
+        return self.Params(real(0.1), real(0.05), real(3.0), integer(50))
+
+
+class WeakParams(Good):
+    def default_params(self):
+        return Params(jnp.asarray(0.1), real(3.0), integer(50))
+
+
+class WeakState(Good):
+    def reset(self, key, params):
+        return jnp.asarray(0.0), jnp.zeros(1)
+
+
+class GrowingState(Good):
+    def reset(self, key, params):
+        x, obs = super().reset(key, params)
+        return x[None], obs
+
+    def step(self, key, state, action, params):
+        _, out = super().step(key, state[0], action, params)
+        return jnp.append(state, out.obs), out
+
+
+class OtherObservation(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(obs={"x": out.obs})
+
+
+class FloatEnd(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(terminated=out.terminated.astype(jnp.float32))
+
+
+class NoStep(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, tuple(out)
+
+
+class BatchedReward(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(reward=out.reward[None])
+
+
+class LeavesSpace(Good):
+    @property
+    def observation_space(self):
+        return Box(-2.0, 2.0, (1,))
+
+
+class OtherShape(Good):
+    @property
+    def observation_space(self):
+        return Box(-9.0, 9.0, (2,))
+
+
+class InfiniteReward(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(reward=jnp.where(x > 1, jnp.inf, out.reward))
+
+
+class KeyInState(Good):
+    def reset(self, key, params):
+        x, obs = super().reset(key, params)
+        return (x, key), obs
+
+    def step(self, key, state, action, params):
+        x, out = super().step(state[1], state[0], action, params)
+        return (x, key), out
+
+
+class HardCodedFloat(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(reward=out.reward.astype(jnp.float32))
+
+
+class LeaksDouble(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(info={"square": out.reward * np.ones(())})
+
+
+class LongIntegers(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(info={"square": jnp.argmax(jnp.stack([x, -x]))})
+
+
+class CountsTime(Good):
+    def reset(self, key, params):
+        x, obs = super().reset(key, params)
+        return (x, integer(0)), obs
+
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state[0], action, params)
+        end = out.terminated | (state[1] + 1 >= params.limit)
+        return (x, state[1] + 1), out._replace(terminated=end)
+
+
+class ResetsItself(Good):
+    def step(self, key, state, action, params):
+        k_step, k_reset = jax.random.split(key)
+        x, out = super().step(k_step, state, action, params)
+        fresh, obs = self.reset(k_reset, params)
+        x = jnp.where(out.terminated, fresh, x)
+        return x, out._replace(obs=jnp.where(out.terminated, obs, out.obs))
+
+
+class Bookkeeping(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(info={"episode_return": out.reward})
+
+
+class ListInfo(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(info=[out.reward])
+
+
+CALLS = []
+
+
+class ChangingInfo(Good):
+    def step(self, key, state, action, params):
+        CALLS.append(0)
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(info={"square": x} if len(CALLS) % 2 else {})
+
+
+class HostRandomness(Good):
+    def step(self, key, state, action, params):
+        x, out = super().step(key, state, action, params)
+        return x, out._replace(reward=out.reward * np.random.default_rng().random())
+
+
+class MutatesItself(Good):
+    def step(self, key, state, action, params):
+        object.__setattr__(self, "calls", getattr(self, "calls", 0) + 1)
+        return super().step(key, state, action, params)
+
+
+BROKEN = [
+    (NotFrozen(), "E2: is not a frozen dataclass"),
+    (HoldsArray(), "E2: field table holds an array"),
+    (Unhashable(), "E2: is not hashable"),
+    (ByIdentity(), "E2: does not compare by value"),
+    (PythonNumber(), r"E2: Params\.drift is float, not an array"),
+    (Branches(), "E2: step needs a concrete number"),
+    (UnusedLeaf(), r"E3: Params\.half changes nothing"),
+    (WeakParams(), r"E4: Params\.drift is weakly typed"),
+    (WeakState(), r"E4: the state goes from weakly typed float32\[\] to float32\[\]"),
+    (GrowingState(), r"E4: the state goes from float32\[1\] to float32\[2\]"),
+    (OtherObservation(), "E4: the observation changes structure"),
+    (FloatEnd(), r"E4: terminated is float32\[\], not bool\[\]"),
+    (NoStep(), "E4: step returns tuple"),
+    (BatchedReward(), r"E5: reward has shape \(1,\), not \(\)"),
+    (Good(reward_dim=2), r"E5: reward has shape \(\), not \(2,\)"),
+    (LeavesSpace(), "E5: an observation left observation_space"),
+    (OtherShape(), r"E5: an observation is float32\[1\], which is not in Box"),
+    (InfiniteReward(), "E5: a reward was not finite"),
+    (KeyInState(), r"E6: the state\[1\] is a key"),
+    (HardCodedFloat(), "E7: .*reward is float32 under enable_x64 with float64"),
+    (LeaksDouble(), "E7: .*square'\\] is float64 under enable_x64 with float32"),
+    (LongIntegers(), "E7: .*square'\\] is int64"),
+    (CountsTime(), r"E9: Params\.limit sets the time limit and also terminates"),
+    (ResetsItself(), "E1: step resets at a termination"),
+    (Bookkeeping(), "E10: info\\['episode_return'\\] is bookkeeping"),
+    (ListInfo(), "E10: info is list"),
+    (ChangingInfo(), "E10: the keys of info change"),
+    (HostRandomness(), "E12: two traces differ"),
+    (MutatesItself(), "E12: reset or step changes the environment object"),
+]
+
+
+def test_the_unbroken_environment_passes():
+    check_env(Good())
+
+
+@pytest.mark.parametrize(("env", "sentence"), BROKEN, ids=[type(env).__name__ for env, _ in BROKEN])
+def test_broken(env, sentence):
+    with pytest.raises(UsageError, match=sentence) as error:
+        check_env(env)
+    assert "\n" not in str(error.value)
+
+
+def test_derived_leaf():
+    """As in gymnax's CartPole: the total mass is a leaf, so that changing a mass changes nothing."""
+
+    class Derived(NamedTuple):
+        masscart: jax.Array
+        masspole: jax.Array
+        total_mass: jax.Array
+
+    class DerivedMass(CartPole):
+        def default_params(self):
+            return Derived(real(1.0), real(0.1), real(1.1))
+
+        def time_limit(self, params):
+            return integer(500)
+
+        def step(self, key, state, action, params):
+            full = CartPole().default_params()
+            full = full._replace(masscart=params.total_mass - params.masspole, masspole=params.masspole)
+            return super().step(key, state, action, full)
+
+        def reset(self, key, params):
+            return super().reset(key, CartPole().default_params())
+
+    with pytest.raises(UsageError, match=r"E3: Params\.masscart changes nothing"):
+        check_env(DerivedMass(), skip=("E7",))
+
+
+def test_inert_and_skip():
+    check_env(UnusedLeaf(), inert=("half",))
+    check_env(HardCodedFloat(), skip=("E7",))
