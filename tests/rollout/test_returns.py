@@ -232,7 +232,7 @@ def test_vector_rewards_and_float64(name):
 
 
 class TestVariants(chex.TestCase):
-    @chex.all_variants(without_device=False)
+    @chex.all_variants(without_device=False, with_pmap=False)
     def test_every_estimator_in_every_variant(self):
         w = random_window(3)
         for name, (fn, _) in ESTIMATORS.items():
