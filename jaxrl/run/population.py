@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -143,7 +143,9 @@ class Members:
         self.data = population.share(data) if shared_data else population.put(data)
         self._live = distributed.put(population.live, population.spread)
         common = (lambda *positions: positions) if shared_data else (lambda _, *positions: positions)
-        self._init = population.map(first, common(2))
+        # one member at a time: jaxlib 0.10.2 blocks for ever when a batched LAPACK call (the QR of orthogonal
+        # weights) waits for pool threads that all wait in the same call on other devices
+        self._init = replace(population, lane=1).map(first, common(2))
         self._blank = population.map(partial(guard.empty_window, self.step), common(2))
         self._advance = population.map(guard.advance(self.step, freeze), common(4, 5, 6), donate=(0,))
         self._evaluate = None
