@@ -41,7 +41,13 @@ class Task(NamedTuple):
 _BRAX = {"normalise_obs": True, "scale_rewards": True}
 TASKS = {
     "PPO CartPole": Task(
-        ppo, CartPole, ppo.Config(n_envs=64, length=128), ppo.Hyper(lr=1e-3, anneal=1.0), 60, 500.0, 22.0
+        ppo,
+        CartPole,
+        ppo.Config(n_envs=32, length=64, epochs=8),
+        ppo.Hyper(lr=1e-2, gamma=0.98, lambda_=0.9, entropy=0.0, anneal=1.0),
+        60,
+        500.0,
+        22.0,
     ),
     "PPO Acrobot": Task(
         ppo, Acrobot, ppo.Config(n_envs=64, length=128), ppo.Hyper(lr=1e-3), 60, -100.0, -500.0

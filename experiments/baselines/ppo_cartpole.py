@@ -15,13 +15,24 @@ from jaxrl.run.export import TrainedPolicy
 from jaxrl.run.folder import RunFolder
 
 ENV = CartPole()
+_HYPER = ppo.Hyper(gamma=0.98, lambda_=0.9, entropy=0.0, anneal=1.0)
+_GRID = {"hyper.lr": (3e-4, 1e-3, 3e-3, 1e-2)}
+
 PRESETS = {
     "smoke": Config(
         algo=ppo.Config(n_envs=8, length=32, widths=(16,)), seeds=2, updates=8, evaluations=2, episodes=4
     ),
-    "quick": Config(algo=ppo.Config(n_envs=32, length=128), seeds=8, updates=25, evaluations=12),
+    "quick": Config(
+        algo=ppo.Config(n_envs=32, length=64, epochs=8), hyper=_HYPER, grid=_GRID, updates=50, evaluations=12
+    ),
     "paper": Config(
-        algo=ppo.Config(n_envs=64, length=128), seeds=64, updates=62, evaluations=31, episodes=64
+        algo=ppo.Config(n_envs=32, length=64, epochs=8),
+        hyper=_HYPER,
+        grid=_GRID,
+        seeds=64,
+        updates=150,
+        evaluations=30,
+        episodes=64,
     ),
 }
 

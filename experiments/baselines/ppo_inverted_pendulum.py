@@ -16,6 +16,9 @@ from jaxrl.run.export import TrainedPolicy
 from jaxrl.run.folder import RunFolder
 
 ENV = Brax("inverted_pendulum", "spring")
+_SCALED = {"squash": True, "free_log_std": False, "normalise_obs": True, "scale_rewards": True}
+_HYPER = ppo.Hyper(gamma=0.98, entropy=0.0)
+
 PRESETS = {
     "smoke": Config(
         algo=ppo.Config(n_envs=8, length=16, widths=(16,), reset=Pool(4)),
@@ -25,10 +28,19 @@ PRESETS = {
         episodes=2,
     ),
     "quick": Config(
-        algo=ppo.Config(n_envs=32, length=64, reset=Pool(8)), updates=30, evaluations=6, episodes=4
+        algo=ppo.Config(n_envs=32, length=64, reset=Pool(8), **_SCALED),
+        hyper=_HYPER,
+        updates=120,
+        evaluations=8,
+        episodes=4,
     ),
     "paper": Config(
-        algo=ppo.Config(n_envs=64, length=128, reset=Pool(16)), seeds=64, updates=60, episodes=32
+        algo=ppo.Config(n_envs=64, length=128, minibatches=16, reset=Pool(16), **_SCALED),
+        hyper=_HYPER,
+        seeds=64,
+        updates=150,
+        evaluations=15,
+        episodes=32,
     ),
 }
 
