@@ -58,7 +58,7 @@ class Divergence:
 
     def f_star_above(self, y: Array, floor: Array | float) -> Array:
         """`[...]`, sup over t >= floor of t y - f(t) for `floor` >= 0; its derivative is `w(y, floor)`."""
-        at_floor = floor * y - self.f(jnp.asarray(floor, y.dtype))
+        at_floor = floor * y - self.f(floor + jnp.zeros_like(y))
         return jnp.where(self.f_prime_inverse(y) >= floor, self.f_star(y), at_floor)
 
     def f_star_p(self, y: Array) -> Array:

@@ -64,7 +64,8 @@ def test_scores_account_for_every_member(smoke):
 def test_smoke_run_repeats_bit_for_bit(smoke):
     module, folder = smoke
     facts = verify.verify(module, config_from_dict(module.Config, folder.config), folder)
-    assert facts["replayed"] >= 1
+    assert facts["arrays"] >= 1
+    assert facts["replayed"] >= 1 or facts["checkpoints"] == 0  # nothing is trained, all was computed again
 
 
 def test_exported_policy_acts_like_the_trained_one(smoke, tmp_path):
