@@ -1,9 +1,9 @@
-"""What a population costs: PPO members in one program, a CPU device per core, beside a solo run on one core.
+"""What a population costs: PPO members in one program, with one CPU device per core.
 
-    python -m benchmarks.sweep --members 4 16 32 64 --rounds 5
+    python -m benchmarks.sweep --members 1 4 16 32 64 --rounds 5
 
-A round is the same work for every size, `work` updates of one member in all, so a solo run of as many updates
-on one core is what the sizes are compared with: in env steps per CPU-second, and in wall time.
+A round is the same work for every size, `work` updates of one member in all. Sizes are compared with one
+member: in env steps per CPU-second like with like, in wall time with a process that is pinned to one core.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ from benchmarks.measure import Clock, Entry, emit
 from benchmarks.workers import Worker, interleave
 
 #: the size about which the design makes promises: nothing lost per CPU-second, at most 0.6 of the wall time
-PROMISED, FLOOR, CEILING = 32, 1.0, 0.6
+PROMISED, FLOOR, CEILING = "32 members", 1.0, 0.6
+ALONE, PINNED = "1 member", "1 member, one core"
 
 
 def measure(sizes: list[int], work: int, envs: int, length: int, rounds: int) -> list[Entry]:
-    """Rates of a solo run and of every size."""
+    """Rates of one member, of one member on one core, and of every size."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    sizes = [1, *(n for n in sizes if n != 1)]
+    members = {ALONE: 1, PINNED: 1} | {f"{n} members": n for n in sizes if n > 1}
+    workers = {}
     with contextlib.ExitStack() as stack:
-        workers = []
-        for n in sizes:
+        for name, n in members.items():
             numbers = {
                 "members": n,
-                "devices": 1 if n == 1 else cores,
+                "devices": 1 if name == PINNED else cores,
                 "updates": updates(n, work),
                 "envs": envs,
                 "length": length,
             }
             words = [text for key, value in numbers.items() for text in (f"--{key}", str(value))]
-            worker = Worker("benchmarks.worker_sweep", *words, one_core=n == 1)
-            workers.append(stack.enter_context(worker))
-        clocks = dict(zip(sizes, interleave(workers, rounds), strict=True))
-    steps = {n: n * updates(n, work) * envs * length for n in sizes}
-    return summarise(clocks, steps, {n: w.settings for n, w in zip(sizes, workers, strict=True)})
+            worker = Worker("benchmarks.worker_sweep", *words, one_core=name == PINNED)
+            workers[name] = stack.enter_context(worker)
+        clocks = dict(zip(workers, interleave(list(workers.values()), rounds), strict=True))
+    steps = {name: n * updates(n, work) * envs * length for name, n in members.items()}
+    return summarise(clocks, steps, {name: worker.settings for name, worker in workers.items()})
 
 
 def updates(members: int, work: int) -> int:
@@ -46,25 +47,25 @@ def updates(members: int, work: int) -> int:
     return max(1, work // members)
 
 
-def summarise(clocks: dict[int, list[Clock]], steps: dict[int, int], settings: dict[int, str]) -> list[Entry]:
-    """Rates per size, and for `PROMISED` members the ratios to the solo run; all keyed by members.
-
-    steps: env steps in a round.
-    """
-    cpu = {n: [steps[n] / clock.cpu for clock in rounds] for n, rounds in clocks.items()}
-    wall = {n: [steps[n] / clock.wall for clock in rounds] for n, rounds in clocks.items()}
+def summarise(clocks: dict[str, list[Clock]], steps: dict[str, int], settings: dict[str, str]) -> list[Entry]:
+    """Rates by name, and for `PROMISED` the ratios to one member; steps: env steps in a round."""
+    cpu = {name: [steps[name] / clock.cpu for clock in rounds] for name, rounds in clocks.items()}
+    wall = {name: [steps[name] / clock.wall for clock in rounds] for name, rounds in clocks.items()}
     entries = []
-    for n in clocks:
-        name = "1 member, pinned to one core" if n == 1 else f"{n} members"
-        entries.append(Entry.of("sweep", name, cpu[n], "env steps / CPU-s", settings=settings[n]))
-        entries.append(Entry.of("sweep", name, wall[n], "env steps / s", settings=settings[n]))
+    for name in clocks:
+        entries.append(Entry.of("sweep", name, cpu[name], "env steps / CPU-s", settings=settings[name]))
+        entries.append(Entry.of("sweep", name, wall[name], "env steps / s", settings=settings[name]))
     if PROMISED in clocks:
-        name, versus = f"{PROMISED} members / 1 member", "by round, for the same number of updates"
-        rate = [many / one for many, one in zip(cpu[PROMISED], cpu[1], strict=True)]
-        time = [one / many for many, one in zip(wall[PROMISED], wall[1], strict=True)]
+        rate = [many / one for many, one in zip(cpu[PROMISED], cpu[ALONE], strict=True)]
+        apart = [many / one for many, one in zip(cpu[PROMISED], cpu[PINNED], strict=True)]
+        time = [one / many for many, one in zip(wall[PROMISED], wall[PINNED], strict=True)]
+        unit, how = "ratio of env steps / CPU-s", "by round"
         entries += [
-            Entry.of("sweep", name, rate, "ratio of env steps / CPU-s", settings=versus, floor=FLOOR),
-            Entry.of("sweep", name, time, "ratio of wall time", settings=versus, ceiling=CEILING),
+            Entry.of("sweep", f"{PROMISED} / {ALONE}", rate, unit, settings=how, floor=FLOOR),
+            Entry.of("sweep", f"{PROMISED} / {PINNED}", apart, unit, settings=how),
+            Entry.of(
+                "sweep", f"{PROMISED} / {PINNED}", time, "ratio of wall time", settings=how, ceiling=CEILING
+            ),
         ]
     return entries
 

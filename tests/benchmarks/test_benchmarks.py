@@ -146,14 +146,20 @@ def test_sweep_rounds_run_every_member():
 
 
 def test_sweep_summary():
-    clocks = {1: [Clock(4.0, 4.0), Clock(8.0, 5.0)], 32: [Clock(4.0, 2.0), Clock(4.0, 3.0)]}
-    entries = sweep.summarise(clocks, {1: 800, 32: 1600}, {1: "", 32: ""})
+    clocks = {
+        "1 member": [Clock(5.0, 4.0), Clock(5.0, 4.0)],
+        "1 member, one core": [Clock(4.0, 4.0), Clock(8.0, 5.0)],
+        "32 members": [Clock(4.0, 2.0), Clock(5.0, 3.0)],
+    }
+    steps = {"1 member": 800, "1 member, one core": 800, "32 members": 1600}
+    entries = sweep.summarise(clocks, steps, dict.fromkeys(clocks, ""))
     values = {(e.name, e.unit): e.rounds for e in entries}
-    assert values["1 member, pinned to one core", "env steps / CPU-s"] == (200.0, 100.0)
+    assert values["1 member, one core", "env steps / CPU-s"] == (200.0, 100.0)
     assert values["32 members", "env steps / s"] == (800.0, 1600 / 3)
-    assert values["32 members / 1 member", "ratio of env steps / CPU-s"] == (2.0, 4.0)
-    # the solo run would need 8 and 10 seconds for the 1600 steps
-    np.testing.assert_allclose(values["32 members / 1 member", "ratio of wall time"], (0.25, 0.3))
+    assert values["32 members / 1 member", "ratio of env steps / CPU-s"] == (2.5, 2.0)
+    assert values["32 members / 1 member, one core", "ratio of env steps / CPU-s"] == (2.0, 3.2)
+    # the run on one core would need 8 and 10 seconds for the 1600 steps
+    np.testing.assert_allclose(values["32 members / 1 member, one core", "ratio of wall time"], (0.25, 0.3))
     assert sweep.updates(32, 64) == 2
     assert sweep.updates(64, 32) == 1
 
@@ -198,7 +204,7 @@ def test_one_command_end_to_end(tmp_path):
     command.main(["--quick", "--only", "sweep", "--out", str(tmp_path)])
     results = json.loads((tmp_path / "results.json").read_text())
     names = {e["name"] for e in results["entries"]}
-    assert {"jaxrl", "1 member, pinned to one core", "4 members"} <= names
+    assert {"jaxrl", "1 member, one core", "4 members"} <= names
     assert (tmp_path / "RESULTS.md").read_text() == table.render(results)
 
 
