@@ -257,13 +257,13 @@ def _check_behaviour(env: Env, params: PyTree, key: Key, inert: tuple[str, ...],
         rule("E3", used, f"Params{name} changes nothing: it is unused, or what derives from it is a leaf too")
 
     for lane in np.flatnonzero(terminated[0].any(1))[:1]:
-        k_env, state, action = jax.tree.map(lambda x, i=lane: x[0, i], trace.ending)
+        data, state, action = jax.tree.map(lambda x, i=lane: x[0, i], trace.ending)
+        k_env = jax.random.wrap_key_data(data, impl=jax.random.key_impl(key))
         _check_ending(env, k_env, state, action, params, rule)
 
 
 def _check_ending(env: Env, key: Key, state: PyTree, action: PyTree, params: PyTree, rule: _Rules) -> None:
     """Refuses a step that resets: by its own key, or by a split of it, as all published ones do."""
-    key = jax.random.wrap_key_data(key)
     guesses = jnp.concatenate([key[None], jax.random.split(key), jax.random.split(key, 3)])
     reset = jax.jit(env.reset)
     starts = [jax.tree.leaves(reset(guess, params)[0]) for guess in guesses]

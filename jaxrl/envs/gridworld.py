@@ -31,7 +31,7 @@ _PALETTE = np.array(
 
 @dataclass(frozen=True)
 class Levels:
-    """A distribution over levels: ranges `(low, high)`, ends included; a number is the range `(x, x)`.
+    """A distribution over levels: ranges `(low, high)`, ends included; a fixed number is the range `(x, x)`.
 
     side, used (objects in play), limit: integers, uniform but for the limit, which is log-uniform.
     kinds: type of each object. reward: per type, uniform. p_end, p_respawn: per type, log-uniform.
@@ -172,16 +172,21 @@ class _Grid:
 
         def draw(i: Array) -> tuple[Array, Array, Array]:
             k_walls, k_design, k_cells = jax.random.split(stream(key, i), 3)
-            order = jax.random.permutation(k_walls, self.G**2)
+            everywhere = jnp.ones(self.G**2, bool)
+            order = _first(
+                jax.random.uniform(k_walls, everywhere.shape), everywhere, self.levels.random_walls
+            )
             design = jnp.asarray(masks)[jax.random.randint(k_design, (), 0, len(masks))]
-            walls = (order < self.levels.random_walls) | design
+            walls = design.at[order].set(True)
             free = (jnp.arange(self.G**2) < side**2) & ~walls
-            cells = _ranked(jax.random.uniform(k_cells, free.shape, jnp.float32), free)
-            return walls, cells[: 1 + self.O], free.sum() > self.O
+            cells = _first(jax.random.uniform(k_cells, free.shape), free, 1 + self.O)
+            return walls, cells, free.sum() > self.O
 
-        first = (integer(0), draw(integer(0)))
-        last = jax.lax.while_loop(lambda c: ~c[1][2], lambda c: (c[0] + 1, draw(c[0] + 1)), first)
-        return last[1][0], last[1][1]
+        nothing = jnp.zeros(self.G**2, bool), jnp.zeros(1 + self.O, jnp.int32), jnp.asarray(False)
+        _, (walls, cells, _) = jax.lax.while_loop(
+            lambda carry: ~carry[1][2], lambda carry: (carry[0] + 1, draw(carry[0])), (integer(0), nothing)
+        )
+        return walls, cells
 
     def step(self, key: Key, state: GridState, action: Array, params: GridParams) -> tuple[GridState, Step]:
         """`step_u` with uniform numbers."""
@@ -329,7 +334,7 @@ class RandomGridWorld(_Grid):
     def reset(self, key: Key, params: GridParams) -> tuple[GridState, Array]:
         """At the start, all used objects on random cells."""
         u = jax.random.uniform(key, (self.G**2,), params.reward.dtype)
-        cells = _ranked(u, self._free(params.start, params))[: self.O]
+        cells = _first(u, self._free(params.start, params), self.O)
         state = GridState(params.start, jnp.arange(self.O) < params.n_objects, cells)
         return state, self._obs(state, params)
 
@@ -343,7 +348,7 @@ class RandomGridWorld(_Grid):
 
     def _place(self, state: GridState, cell: Array, moved: Array, u: Array, params: GridParams) -> Array:
         taken = jnp.zeros(self.G**2, bool).at[state.cells].set(True)
-        order = _ranked(u[self.O + 1 :], self._free(cell, params) & ~taken)
+        order = _first(u[self.O + 1 :], self._free(cell, params) & ~taken, self.O)
         return jnp.where(moved, order[jnp.cumsum(moved) - 1], state.cells)
 
     def _obs(self, state: GridState, params: GridParams) -> Array:
@@ -357,9 +362,9 @@ def _bits(n: int) -> np.ndarray:
     return (np.arange(2**n)[:, None] >> np.arange(n)) % 2 == 1
 
 
-def _ranked(u: Array, free: Array) -> Array:
-    """int32[n], indices of free cells in the order of `u`, then the others."""
-    return jnp.argsort(jnp.where(free, u, 2)).astype(jnp.int32)
+def _first(u: Array, free: Array, k: int) -> Array:
+    """int32[k], the free cells of the k smallest `u`; where there are fewer, then any others."""
+    return jax.lax.top_k(jnp.where(free, -u, -2), k)[1]
 
 
 def _log_uniform(key: Key, ranges: tuple[Range, ...], dtype: jnp.dtype) -> Array:

