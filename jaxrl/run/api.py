@@ -26,7 +26,7 @@ from typing import Any
 from jaxrl.core.errors import JaxrlError, UsageError
 from jaxrl.run import catalogue
 from jaxrl.run.checkpoint import Checkpoints
-from jaxrl.run.config import config_from_dict, config_hash
+from jaxrl.run.config import config_from_dict, config_hash, replace_at
 from jaxrl.run.folder import RunFolder
 
 LIVE_S = 10.0  # seconds between two rewrites of a live report
@@ -109,7 +109,12 @@ def override(config: Any, values: Mapping[str, Any]) -> Any:
     """
     for path, value in values.items():
         field(config, path)
-        config = _replace(config, path.split("."), value)
+        try:
+            config = replace_at(config, {path: value})
+        except JaxrlError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise UsageError(str(error)) from error
     return config
 
 
@@ -223,7 +228,8 @@ def configure_jax(root: Path | None, devices: int | None = None) -> None:
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if devices is not None or not (forced or settings.jax_num_cpu_devices > 0):
         try:
-            settings.update("jax_num_cpu_devices", devices or cores())
+            # the compiler orders passes otherwise for one device, so one and two would not agree bit for bit
+            settings.update("jax_num_cpu_devices", max(2, devices or cores()))
         except RuntimeError as error:
             raise UsageError("devices: jax is already in use; choose before its first call") from error
     if settings.jax_compilation_cache_dir is None:
@@ -263,15 +269,6 @@ def _cpu_hash() -> str:
     except OSError:
         model = [platform.processor()]
     return hashlib.sha256("\n".join([platform.machine(), *model]).encode()).hexdigest()[:8]
-
-
-def _replace(config: Any, path: list[str], value: Any) -> Any:
-    if len(path) > 1:
-        value = _replace(getattr(config, path[0]), path[1:], value)
-    try:
-        return dataclasses.replace(config, **{path[0]: value})
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -40,11 +40,34 @@ def config_hash(config: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def replace_at(config: Any, values: typing.Mapping[str, Any]) -> Any:
+    """A copy of a nested dataclass with the fields at dotted paths replaced.
+
+    Whole numbers may stand for floats. UsageError for a path that does not exist, with the nearest name.
+    """
+    for path, value in values.items():
+        config = _replace_one(config, path.split("."), value, path)
+    return config
+
+
 def nearest(name: str, names: typing.Iterable[str]) -> str:
     """Half a sentence for an error: the closest of `names`, or all of them."""
     names = list(names)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"perhaps you meant {close[0]}" if close else f"there are {', '.join(names)}"
+
+
+def _replace_one(config: Any, parts: list[str], value: Any, path: str) -> Any:
+    names = list(getattr(config, "__dataclass_fields__", ()))
+    if parts[0] not in names:
+        hint = nearest(parts[0], names) if names else f"{type(config).__name__} has no fields"
+        raise UsageError(f"{path}: no field {parts[0]!r}; {hint}")
+    inner = getattr(config, parts[0])
+    if len(parts) > 1:
+        value = _replace_one(inner, parts[1:], value, path)
+    elif isinstance(inner, float) and type(value) is int:
+        value = float(value)
+    return dataclasses.replace(config, **{parts[0]: value})
 
 
 def _encode(value: Any, declared: Any, path: str) -> Any:

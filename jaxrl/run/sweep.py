@@ -18,7 +18,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
-from jaxrl.run.config import nearest
+from jaxrl.run.config import replace_at
 from jaxrl.run.population import Evaluate, as_arrays
 from jaxrl.run.train import Trained, train
 
@@ -75,7 +75,7 @@ def expand(config: Any, grid: dict[str, Sequence[Any]]) -> list[Any]:
         if len(values) == 0:
             raise UsageError(f"grid: {path} has no values")
     points = itertools.product(*grid.values())
-    return [_replace_all(config, dict(zip(grid, point, strict=True))) for point in points]
+    return [replace_at(config, dict(zip(grid, point, strict=True))) for point in points]
 
 
 def sweep(
@@ -144,22 +144,3 @@ def _labels(hypers: Sequence[PyTree], seeds: int) -> list[str]:
     varying = [name for name in rows[0] if any(row[name] != rows[0][name] for row in rows)]
     texts = [", ".join(f"{name}={row[name]:g}" for name in varying) for row in rows]
     return [f"seed {s} ({text})" if text else f"seed {s}" for text in texts for s in range(seeds)]
-
-
-def _replace_all(config: Any, values: dict[str, Any]) -> Any:
-    for path, value in values.items():
-        config = _replace(config, path.split("."), value, path)
-    return config
-
-
-def _replace(config: Any, parts: list[str], value: Any, path: str) -> Any:
-    names = [f.name for f in dataclasses.fields(config)] if dataclasses.is_dataclass(config) else []
-    if parts[0] not in names:
-        hint = nearest(parts[0], names) if names else f"{type(config).__name__} has no fields"
-        raise UsageError(f"grid: {path}: no field {parts[0]!r}; {hint}")
-    inner = getattr(config, parts[0])
-    if len(parts) > 1:
-        value = _replace(inner, parts[1:], value, path)
-    elif isinstance(inner, float) and type(value) is int:
-        value = float(value)
-    return dataclasses.replace(config, **{parts[0]: value})
