@@ -17,7 +17,6 @@ from jaxrl.run.folder import RunFolder
 
 ENV = Brax("inverted_pendulum", "spring")
 _SCALED = {"squash": True, "free_log_std": False, "normalise_obs": True, "scale_rewards": True}
-_HYPER = ppo.Hyper(gamma=0.98, entropy=0.0)
 
 PRESETS = {
     "smoke": Config(
@@ -29,14 +28,12 @@ PRESETS = {
     ),
     "quick": Config(
         algo=ppo.Config(n_envs=32, length=64, reset=Pool(8), **_SCALED),
-        hyper=_HYPER,
         updates=120,
         evaluations=8,
         episodes=4,
     ),
     "paper": Config(
         algo=ppo.Config(n_envs=64, length=128, minibatches=16, reset=Pool(16), **_SCALED),
-        hyper=_HYPER,
         seeds=64,
         updates=150,
         evaluations=15,

@@ -174,7 +174,8 @@ class _Driver:
         self.history, self.clock, self.pace = History(), Clock(), Pace()
         self.heartbeat = Heartbeat(folder)
         say = _print if folder is None else folder.say
-        self.reporter = Reporter(say, stage, schedule.updates, env_steps)
+        together = None if env_steps is None else env_steps * members.population.size
+        self.reporter = Reporter(say, stage, schedule.updates, together)
         self.checkpoints = None
         if folder is not None:
             self.checkpoints = Checkpoints(folder.checkpoints / stage, say=self.reporter.line)
