@@ -125,8 +125,7 @@ PRESETS = {
 def run(config: Config, folder: RunFolder) -> None:
     """Trains task after task and saves `task [K]`, `eval_return [K, S]` and `env_steps [K]`."""
     finals, steps = [], []
-    for name in config.tasks:
-        task = TASKS[name]
+    for name, task in zip(config.tasks, _tasks(config), strict=True):
         env, updates = task.env(), config.updates or task.updates
         hyper = task.hyper.replace(updates_total=float(updates)) if task.method is ppo else task.hyper
         per_update = task.config.n_envs * task.config.length
@@ -147,6 +146,21 @@ def run(config: Config, folder: RunFolder) -> None:
         finals.append([m.history["eval/return"][-1] for m in members])
         steps.append(updates * per_update)
     folder.save_result(task=list(config.tasks), eval_return=np.array(finals), env_steps=np.array(steps))
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members, programs and environment steps of a run, without evaluations."""
+    steps = [(config.updates or t.updates) * t.config.n_envs * t.config.length for t in _tasks(config)]
+    count = len(config.tasks)
+    return {
+        "members": count * config.seeds,
+        "compilations": count,
+        "env_steps": sum(steps) * config.seeds,
+    }
+
+
+def _tasks(config: Config) -> list[Task]:
+    return [TASKS[name] for name in config.tasks]
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
