@@ -8,16 +8,18 @@ from jaxrl.baselines import ppo
 from jaxrl.envs.classic import Acrobot, CartPole, Pendulum
 from jaxrl.rollout.evaluate import evaluate
 
-SCALED = ppo.Config(epochs=10, minibatches=8, normalise_obs=True, scale_rewards=True)
+SCALED = ppo.Config(normalise_obs=True, scale_rewards=True)
+LONGER = ppo.Config(normalise_obs=True, scale_rewards=True, epochs=10, minibatches=8)
+ANNEALED = ppo.Hyper(anneal=1.0, updates_total=62.0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "config", "hyper", "updates", "score"),
     [
-        (CartPole(), ppo.Config(scale_rewards=True), ppo.Hyper(anneal=1.0, updates_total=62.0), 62, 499.0),
-        (Acrobot(), ppo.Config(), ppo.Hyper(), 60, -100.0),
-        (Pendulum(), SCALED, ppo.Hyper(gamma=0.95, entropy=0.0), 60, -200.0),
+        (CartPole(), ppo.Config(scale_rewards=True), ANNEALED, 62, 499.0),
+        (Acrobot(), SCALED, ANNEALED, 62, -100.0),
+        (Pendulum(), LONGER, ppo.Hyper(gamma=0.95, entropy=0.0), 60, -200.0),
     ],
     ids=lambda x: getattr(x, "name", None),
 )
