@@ -6,9 +6,9 @@ where f*_i is the conjugate of f over ratios t >= floor_i (all real t for floor 
 attain it, stationarity is c + A' (weight t) = 0: the flow equations, if the programme is a dual of RL.
 
 Smooth f: Newton steps, damped where the curvature vanishes, that never leave the domain: a step is cut in
-front of the edge, and halved until the objective falls. Residuals without weight are kept below a finite
-f'(inf) by a logarithmic barrier, which then gives way to equations for those that touch it; their multipliers
-are the mass there. Total variation is a linear programme.
+front of the edge, and halved until the objective falls. Where residuals without weight have to stay below a
+finite f'(inf), a primal-dual interior point method; the multipliers are the mass there. Total variation is a
+linear programme.
 
 Legend: `n` variables, `k` residuals.
 """
@@ -28,7 +28,7 @@ from jaxrl.core.errors import NumericalFailure
 from jaxrl.dual_rl.divergences import Divergence, divergence
 
 _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
-_BARRIERS = (1e-2, 1e-4, 1e-6, 1e-7, 1e-8)
+_SETTLED = 1e-10  # of the flow residual
 
 
 class Programme(NamedTuple):
@@ -64,47 +64,76 @@ def minimise(p: Programme, key: str, x: np.ndarray) -> Solution:
 def _newton(p: Programme, f: Divergence, x: np.ndarray) -> Solution:
     edge, jets = f.f_prime_inf, _jets(f.key, p.floor is None)
     guarded = (p.weight == 0) & math.isfinite(edge)
-    if not guarded.any():
-        x = _descend(p, jets, edge, guarded, 0.0, x)
-        at = _evaluate(p, jets, edge, guarded, 0.0, x)
-        return Solution(at.value, x, at.y, at.mass, _size(at.gradient))
-    for mu in _BARRIERS:
-        x = _descend(p, jets, edge, guarded, mu, x)
-        found = _crossover(p, jets, edge, guarded, mu, x)
-        if found is not None:
-            return found
-    raise NumericalFailure(
-        "dual: it stays unclear which pairs off the support have mass; perturb the reference"
-    )
-
-
-def _crossover(
-    p: Programme, jets: Callable, edge: float, guarded: np.ndarray, mu: float, x: np.ndarray
-) -> Solution | None:
-    """The optimum if the guarded residuals near the edge are those at it, else None."""
-    slack = edge - p.b - p.A @ x
-    touching = guarded & (mu / np.where(guarded, slack, 1) > slack)
-    B, n, m = p.A[touching], len(x), int(touching.sum())
-    nobody = np.zeros_like(guarded)
-    for _ in range(50):
-        at = _evaluate(p, jets, edge, nobody, 0.0, x)
-        hessian = p.A.T @ (at.curvature[:, None] * p.A)
-        system = np.block([[hessian, B.T], [B, np.zeros((m, m))]])
-        step = np.linalg.lstsq(system, np.r_[-at.gradient, edge - at.y[touching]], rcond=1e-15)[0]
-        direction = p.A @ step[:n]
-        if np.any((at.y + direction >= edge) & (p.weight > 0)) or not np.isfinite(step).all():
-            return None
-        x = x + step[:n]
-        if _size(step[:n]) <= 1e-14 * max(1.0, _size(x)):
-            break
-    at, price = _evaluate(p, jets, edge, nobody, 0.0, x), step[n:]
-    mass = at.mass.copy()
-    mass[touching] = price
+    x, price = _interior(p, jets, edge, guarded, x) if guarded.any() else (_descend(p, jets, edge, x), 0.0)
+    at = _evaluate(p, jets, x)
+    mass, y = at.mass.copy(), at.y
+    mass[guarded] = price
     residual = _size(p.c + p.A.T @ mass)
-    y = np.where(touching, edge, at.y)
-    if np.any(price < 0) or np.any(at.y[guarded] > edge + 1e-12) or residual > 1e-11:
-        return None
+    if not residual <= _SETTLED:
+        raise NumericalFailure(f"dual: stands still at a gradient of {residual:.1e}; is it bounded below?")
     return Solution(at.value, x, y, mass, residual)
+
+
+def _interior(
+    p: Programme, jets: Callable, edge: float, guarded: np.ndarray, x: np.ndarray, most: int = 300
+) -> tuple[np.ndarray, np.ndarray]:
+    """Primal-dual interior point: `(x, multipliers of y <= edge where there is no weight)`.
+
+    Slacks are variables of their own, because edge - y has no digits left where the constraint binds. The
+    start is the optimum with a little weight on every pair.
+    """
+    B, n, m = p.A[guarded], len(x), int(guarded.sum())
+    everywhere = p._replace(weight=np.where(guarded, 1e-3 / m, p.weight))
+    x = _descend(everywhere, jets, edge, x)
+    price = _evaluate(everywhere, jets, x).mass[guarded]
+    at = _evaluate(p, jets, x)
+    slack = edge - at.y[guarded]
+    for _ in range(most):
+        mu = 0.1 * float(slack @ price) / m
+        errors = _kkt(at, B, edge - at.y[guarded], slack, price, mu)
+        hessian = p.A.T @ (at.curvature[:, None] * p.A)
+        hessian += (1e-14 * np.trace(hessian) + 1e-300) * np.eye(n)
+        system = np.block([[hessian, B.T], [-price[:, None] * B, np.diag(slack)]])
+        step = np.linalg.solve(system, -np.r_[errors[:n], errors[n + m :] - price * errors[n : n + m]])
+        dx, d_price = step[:n], step[n:]
+        d_slack = -errors[n : n + m] - B @ dx
+        used = p.weight > 0
+        room = (
+            _room(slack, d_slack),
+            _room(price, d_price),
+            _room(edge - at.y[used], -(p.A @ dx)[used]),
+        )
+        length = min(1.0, 0.95 * min(room))
+        while length > 1e-12:
+            new = _evaluate(p, jets, x + length * dx)
+            moved = slack + length * d_slack, price + length * d_price
+            after = _kkt(new, B, edge - new.y[guarded], *moved, mu)
+            if np.linalg.norm(after) <= (1 - 0.01 * length) * np.linalg.norm(errors):
+                break
+            length /= 2
+        else:
+            break
+        x, at, (slack, price) = x + length * dx, new, moved
+        if slack @ price <= 1e-16 and _size(after) <= 1e-13:
+            break
+    if not slack @ price <= _SETTLED:
+        raise NumericalFailure(
+            f"dual: complementarity {slack @ price:.1e} is not reached; is it bounded below?"
+        )
+    return x, np.where(price > slack, price, 0)
+
+
+def _kkt(
+    at: _Point, B: np.ndarray, room: np.ndarray, slack: np.ndarray, price: np.ndarray, mu: float
+) -> np.ndarray:
+    """`[n + 2 m]`, stationarity, definition of the slacks, complementarity."""
+    return np.r_[at.gradient + B.T @ price, slack - room, slack * price - mu]
+
+
+def _room(value: np.ndarray, change: np.ndarray) -> float:
+    """The step that brings the first of positive values to 0."""
+    falling = change < 0
+    return float((value[falling] / -change[falling]).min(initial=math.inf))
 
 
 class _Point(NamedTuple):
@@ -129,53 +158,40 @@ def _jets(key: str, unclamped: bool) -> Callable[[Any, Any], tuple[Any, Any, Any
     return jax.jit(jets)
 
 
-def _evaluate(
-    p: Programme, jets: Callable, edge: float, guarded: np.ndarray, mu: float, x: np.ndarray
-) -> _Point:
+def _evaluate(p: Programme, jets: Callable, x: np.ndarray) -> _Point:
     y = p.b + p.A @ x
     floor = np.zeros(len(y)) if p.floor is None else p.floor
     with jax.enable_x64(True):
         star, ratio, slope = (np.asarray(z) for z in jets(y, floor))
     used = p.weight > 0
     mass, bend = p.weight * np.where(used, ratio, 0), p.weight * np.where(used, slope, 0)
-    value = p.c @ x + (p.weight[used] @ star[used])
-    if guarded.any():
-        slack = edge - y[guarded]
-        mass[guarded], bend[guarded] = mu / slack, mu / slack**2
-        value -= mu * np.log(slack).sum()
+    value = p.c @ x + p.weight[used] @ star[used]
     with np.errstate(invalid="ignore"):  # the ratios of a step that is too long overflow
         return _Point(float(value), y, mass, p.c + p.A.T @ mass, bend)
 
 
-def _descend(
-    p: Programme, jets: Callable, edge: float, guarded: np.ndarray, mu: float, x: np.ndarray, most: int = 500
-) -> np.ndarray:
-    """Damped Newton until rounding stops it."""
-    at = _evaluate(p, jets, edge, guarded, mu, x)
-    confined = (p.weight > 0) | guarded
+def _descend(p: Programme, jets: Callable, edge: float, x: np.ndarray, most: int = 500) -> np.ndarray:
+    """Damped Newton until rounding stops it, or for `most` steps where the minimum lies at infinity."""
+    at, used = _evaluate(p, jets, x), p.weight > 0
     for _ in range(most):
         hessian = p.A.T @ (at.curvature[:, None] * p.A)
         damping = 1e-14 * np.trace(hessian) + 1e-300
         step = -np.linalg.lstsq(hessian + damping * np.eye(len(x)), at.gradient, rcond=1e-15)[0]
-        decrement = -float(at.gradient @ step)
-        if decrement <= 1e-26 * max(1.0, abs(at.value)):
-            return x
-        direction = p.A @ step
-        towards = confined & (direction > 0)
-        length = min(1.0, 0.95 * float(((edge - at.y)[towards] / direction[towards]).min(initial=math.inf)))
-        rounding = 1e-14 * max(1.0, abs(at.value))
-        while length > 1e-14:
-            new = _evaluate(p, jets, edge, guarded, mu, x + length * step)
-            falls = new.value <= at.value - 1e-4 * length * decrement
-            # so close that the value is all rounding: the gradient decides
-            settles = abs(new.value - at.value) <= rounding and _size(new.gradient) < _size(at.gradient)
-            if falls or settles:
+        decrement, rounding = -float(at.gradient @ step), 1e-14 * max(1.0, abs(at.value))
+        length = min(1.0, 0.95 * _room(edge - at.y[used], -(p.A @ step)[used]))
+        while length > 1e-18:  # where chi2 is flat, steps are as long as the damping is small
+            new = _evaluate(p, jets, x + length * step)
+            if decrement > rounding:
+                better = new.value <= at.value - 1e-4 * length * decrement
+            else:  # the value is all rounding, the gradient is not
+                better = _size(new.gradient) < _size(at.gradient)
+            if better:
                 break
             length /= 2
         else:
             return x
         x, at = x + length * step, new
-    raise NumericalFailure(f"dual: not solved after {most} Newton steps (gradient {_size(at.gradient):.1e})")
+    return x
 
 
 def _size(gradient: np.ndarray) -> float:

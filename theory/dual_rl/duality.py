@@ -180,9 +180,9 @@ def _start(p: Programme, f: Divergence, gamma: float) -> np.ndarray:
     if f.key == "tv":
         return np.zeros(p.A.shape[1])
     used = p.weight > 0
-    # y = b - shift; at the upper end every ratio is <= 1, at the lower one >= 1
+    # y = b - shift; at the upper end every ratio is <= 1, at the lower one >= 1, or some y near the edge
     high, low = p.b.max() - float(f.f_prime(np.ones(()))), p.b.min() - float(f.f_prime(np.ones(())))
-    low = max(low, p.b.max() - f.f_prime_inf)
+    low = max(low, p.b.max() - f.f_prime_inf + 0.1)
     with jax.enable_x64(True):
         for _ in range(60):
             middle = (low + high) / 2
@@ -220,10 +220,24 @@ def _check_covers(d: np.ndarray, d_o: np.ndarray, f: Divergence) -> None:
         )
 
 
+def _reachable(t: Tables) -> np.ndarray:
+    """bool`[S]`."""
+    reached = t.mu0 > 0
+    for _ in range(len(reached)):
+        reached = reached | (t.P[reached] > 0).any((0, 1))
+    return reached
+
+
 def _check_support(t: Tables, d_o: np.ndarray, f: Divergence) -> None:
-    """Whether some occupancy lives where `d_o` does, by a linear programme, unless that is no constraint."""
+    """Whether some occupancy lives where `d_o` does, by a linear programme, unless that is no constraint; and
+    everywhere there, if f(0) is infinite.
+    """
     if d_o.shape != t.R.shape or np.any(d_o < 0) or abs(d_o.sum() - 1) > 1e-8:
         raise UsageError(f"d_o: must be a law of shape [S, A] = {t.R.shape} and sum 1")
+    if np.isinf(f.f_zero) and np.any(d_o[~_reachable(t)] > 0):
+        raise UsageError(
+            f"d_o: has mass in a state that nobody reaches; {f.key} is infinite for every policy"
+        )
     if np.all(d_o > 0) or np.isfinite(f.f_prime_inf):
         return
     bounds = [(0, None) if x > 0 else (0, 0) for x in d_o.ravel()]

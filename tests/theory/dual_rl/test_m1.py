@@ -12,7 +12,7 @@ from theory.dual_rl.duality import dual_q, dual_v, recoil_q, recoil_v, recoil_va
 from theory.dual_rl.gradients import at_rest
 from theory.dual_rl.imitation import recoil_released, smodice
 from theory.dual_rl.maximisers import fixed_point, implicit_maximum
-from theory.dual_rl.reference import behaviour, demonstration, m1, reference_problem
+from theory.dual_rl.reference import behaviour, demonstration, m1, random_problems, reference_problem
 from theory.dual_rl.solve import run
 from theory.exact import lp
 from theory.exact.occupancy import discounted_occupancy, flow_residual, policy_of
@@ -154,6 +154,26 @@ def test_mass_off_the_support_has_a_price_or_is_excluded(key, alpha):
     else:
         assert outside.max() > 0.05
         assert np.all(dual.y <= divergence(key).f_prime_inf + 1e-9)
+
+
+@pytest.mark.parametrize("key", ["hel", "js", "fkl"])
+def test_edges_where_almost_everything_binds(key):
+    for problem in random_problems(77, 4, S=8, A=3, uncovered=4):
+        for alpha in (0.003, 0.05):
+            dual = dual_v(problem.mdp, problem.d_s, key, alpha)
+            assert dual.gap == pytest.approx(0, abs=1e-10)
+            assert flow_residual(problem.mdp, dual.d) <= 1e-10 and dual.d.min() >= 0
+
+
+def test_data_in_a_state_that_nobody_reaches():
+    """d must be 0 there: infinitely expensive for fkl; for hel V tends to infinity, the gap to 0."""
+    P = np.array(T.P)
+    P[:, :, 0] = 0
+    mdp = MDP.replace(P=P / P.sum(-1, keepdims=True), mu0=np.array([0, 0.1, 0.2, 0.3, 0.4]))
+    dual = dual_v(mdp, D_O, "hel")
+    assert dual.d[0].max() < 1e-10 and abs(dual.gap) <= 2 * np.sqrt(dual.d[0].max())
+    with pytest.raises(UsageError, match="d_o: has mass in a state that nobody reaches"):
+        dual_v(mdp, D_O, "fkl")
 
 
 def test_alpha_to_zero_stays_in_the_support():
