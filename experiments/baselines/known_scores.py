@@ -38,25 +38,17 @@ class Task(NamedTuple):
     random: float  # return of a policy that acts uniformly at random, where the axis of the figure starts
 
 
-_BRAX = {"normalise_obs": True, "scale_rewards": True}
+_SCALED = {"normalise_obs": True, "scale_rewards": True}
 TASKS = {
     "PPO CartPole": Task(
-        ppo,
-        CartPole,
-        ppo.Config(n_envs=32, length=64, epochs=8),
-        ppo.Hyper(lr=1e-2, gamma=0.98, lambda_=0.9, entropy=0.0, anneal=1.0),
-        60,
-        500.0,
-        22.0,
+        ppo, CartPole, ppo.Config(scale_rewards=True), ppo.Hyper(anneal=1.0), 62, 500.0, 22.0
     ),
-    "PPO Acrobot": Task(
-        ppo, Acrobot, ppo.Config(n_envs=64, length=128), ppo.Hyper(lr=1e-3), 60, -100.0, -500.0
-    ),
+    "PPO Acrobot": Task(ppo, Acrobot, ppo.Config(**_SCALED), ppo.Hyper(anneal=1.0), 62, -100.0, -500.0),
     "PPO Pendulum": Task(
         ppo,
         Pendulum,
-        ppo.Config(epochs=10, minibatches=8, normalise_obs=True, scale_rewards=True),
-        ppo.Hyper(lr=1e-3, gamma=0.95, entropy=0.0),
+        ppo.Config(epochs=10, minibatches=8, **_SCALED),
+        ppo.Hyper(gamma=0.95, entropy=0.0),
         60,
         -200.0,
         -1230.0,
@@ -73,7 +65,7 @@ TASKS = {
     "PPO inverted_pendulum/spring": Task(
         ppo,
         lambda: Brax("inverted_pendulum", "spring"),
-        ppo.Config(minibatches=16, squash=True, free_log_std=False, reset=Pool(16), **_BRAX),
+        ppo.Config(minibatches=16, squash=True, free_log_std=False, reset=Pool(16), **_SCALED),
         ppo.Hyper(lr=3e-4),
         200,
         1000.0,
@@ -82,8 +74,8 @@ TASKS = {
     "PPO hopper/spring": Task(
         ppo,
         lambda: Brax("hopper", "spring"),
-        ppo.Config(minibatches=8, reset=Pool(16), **_BRAX),
-        ppo.Hyper(lr=1e-3, entropy=0.0),
+        ppo.Config(minibatches=8, reset=Pool(16), **_SCALED),
+        ppo.Hyper(entropy=0.0),
         120,
         500.0,
         20.0,
