@@ -154,8 +154,9 @@ class LinearMixture:
         return Discrete(self.A)
 
     def default_params(self) -> LinearMixtureMDP:
-        """One fixed random mixture; pass your own instead."""
-        return jax.jit(self.sample_params)(jax.random.key(0))
+        """One fixed `hashed_mixture`; pass your own instead."""
+        mixture = hashed_mixture(self.S, self.A, self.d, (7, 3, 5, 11), 13)
+        return mixture if self.H is None else mixture.replace(theta=jnp.tile(mixture.theta, (self.H, 1)))
 
     def sample_params(self, key: Key) -> LinearMixtureMDP:
         """`random_mixture` of this environment's sizes."""
@@ -226,6 +227,20 @@ def random_mixture(
     kernels = simplex(k_phi, (S, A, d, S), concentration)
     theta = simplex(k_theta, (d,) if H is None else (H, d)) * root
     return LinearMixtureMDP(jnp.moveaxis(kernels, -1, -2) / root, theta, jnp.full(S, 1 / S, dtype))
+
+
+def hashed_mixture(
+    S: int, A: int, d: int, factors: tuple[int, int, int, int], modulus: int
+) -> LinearMixtureMDP:
+    """Irregular kernels by arithmetic, P_i(x | s, a) ~ 1 + ((c0 i + c1 s + c2 a + c3 x)^2 mod modulus)^2,
+    with weights ~ i + 1, i = 0 .. d - 1; scaled as `random_mixture`, start 0.
+    """
+    i, s, a, x = np.ix_(*map(np.arange, (d, S, A, S)))
+    hashed = (factors[0] * i + factors[1] * s + factors[2] * a + factors[3] * x) ** 2 % modulus
+    weight = 1.0 + hashed**2
+    kernels = weight / weight.sum(-1, keepdims=True)
+    theta = np.arange(1, d + 1) / np.arange(1, d + 1).sum()
+    return make_mixture(np.moveaxis(kernels, 0, -1) / np.sqrt(d), theta * np.sqrt(d))
 
 
 def lock(n: int, A: int, p_good: float, p_bad: float) -> LinearMixtureMDP:

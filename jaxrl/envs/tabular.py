@@ -225,8 +225,15 @@ class Tabular:
         return Discrete(self.A)
 
     def default_params(self) -> TabularMDP:
-        """One fixed random MDP; pass your own instead."""
-        return jax.jit(self.sample_params)(jax.random.key(0))
+        """One fixed irregular MDP with full support; pass your own instead."""
+        time, tail = (1 if self.H is None else self.H), (self.reward_dim or 1)
+        h, s, a, t, i = np.ix_(*map(np.arange, (time, self.S, self.A, self.S, tail)))
+        weight = 1 + (7 * h + 5 * s + 3 * a + 11 * t) ** 2 % 13
+        P = (weight / weight.sum(3, keepdims=True))[..., 0]
+        R = ((h + 3 * s + 5 * a + 2 * i) % 7 / 7)[:, :, :, 0]
+        P, R = (P[0], R[0]) if self.H is None else (P, R)
+        mu0 = np.full(self.S, 1 / self.S)
+        return make_mdp(P, R[..., 0] if self.reward_dim is None else R, mu0, 0.9, (), self.reward_dim)
 
     def sample_params(self, key: Key) -> TabularMDP:
         """`random_mdp` of this environment's sizes."""

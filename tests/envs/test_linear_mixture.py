@@ -8,6 +8,7 @@ import pytest
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.linear_mixture import (
     LinearMixture,
+    hashed_mixture,
     lock,
     make_mixture,
     phi_V,
@@ -56,6 +57,19 @@ def test_lock_published_values(args, H, d, norm, best):
         value, uniform = (P @ value).max(1), (P @ uniform).mean(1)
     assert value[0] == pytest.approx(best, abs=1e-12)
     assert uniform[0] == pytest.approx(((p_good + (A - 1) * p_bad) / A) ** n, abs=1e-12)
+
+
+def test_hashed_mixture_published_values():
+    with jax.enable_x64(True):
+        mixture = hashed_mixture(3, 2, 2, (7, 3, 5, 11), 13)
+        P = np.asarray(mixture.to_tabular().P)
+    np.testing.assert_allclose(P[0, 0], (0.21718931475029, 0.49709639953542, 0.28571428571429), atol=1e-12)
+    np.testing.assert_allclose(P[0, 1], (0.21688500727802, 0.35807860262009, 0.42503639010189), atol=1e-12)
+    assert np.linalg.norm(mixture.theta) == pytest.approx(1.0540925533894598, abs=1e-14)
+    value = np.zeros(3)
+    for _ in range(4):
+        value = ((2 * np.arange(3)[:, None] + 3 * np.arange(2)) % 5 / 16 + P @ value).max(1)
+    np.testing.assert_allclose(value, (0.7458416077, 0.6765194378, 0.7961637051), atol=1e-10)
 
 
 @pytest.mark.parametrize("horizon", [None, 3])
