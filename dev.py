@@ -326,7 +326,7 @@ def main(arguments=None):
         print(f"dev.py: {stop}", file=sys.stderr)
         return stop.status
     except KeyboardInterrupt:
-        print("dev.py: interrupted; run the same command again to continue", file=sys.stderr)
+        print("dev.py: interrupted; run the same command again", file=sys.stderr)
         return 130
     return 0
 

@@ -1,4 +1,4 @@
-"""Known scores: every baseline on the tasks where the field knows what to expect.
+"""Known scores: PPO and SAC on tasks where the field knows what to expect.
 
 Each task is one compiled population of seeds; every number is the mean return of the last greedy policy over
 whole episodes with keys that training has not used.

@@ -34,7 +34,9 @@ class Config:
     """Static choices of PPO."""
     hyper: ppo.Hyper = field(default_factory=ppo.Hyper)
     """Numbers of PPO; `updates_total` is set to `updates`."""
-    grid: dict[str, tuple[float, ...]] = field(default_factory=lambda: {"hyper.lr": LEARNING_RATES})
+    grid: dict[str, tuple[int | float | bool | str, ...]] = field(
+        default_factory=lambda: {"hyper.lr": LEARNING_RATES}
+    )
     """Values to sweep, by field: `hyper.lr`, `algo.n_envs`, ..."""
     seeds: int = 8
     """Members per grid point."""
@@ -130,5 +132,6 @@ def _label(grid: dict[str, Any], point: Config) -> str:
         value: Any = point
         for name in path.split("."):
             value = getattr(value, name)
-        parts.append(f"{path.rsplit('.', 1)[-1]} {value:g}")
+        text = f"{value:g}" if isinstance(value, int | float) else str(value)
+        parts.append(f"{path.rsplit('.', 1)[-1]} {text}")
     return ", ".join(parts) or "default"

@@ -116,8 +116,8 @@ def check_weights(env: Env, w: Array | None) -> None:
 class Hyper:
     """Numbers, each a leaf that can be swept.
 
-    updates_total: planned updates, so that progress is `updates / updates_total`; anneal: fraction of the
-    learning rate that is gone at the end; w: float[m] weights of the rewards, None for scalar rewards;
+    updates_total: planned updates, so that progress is `updates / updates_total`, at most 1; anneal: fraction
+    of the learning rate that is gone at the end; w: float[m] weights of the rewards, None for scalar rewards;
     surrogate: any pytree of numbers for the surrogate (parameters of a drift, thresholds of a barrier).
     """
 
@@ -333,7 +333,7 @@ def _learn(
 ) -> tuple[PyTree, PyTree, dict[str, Array]]:
     """Epochs of minibatches: parameters, optimiser state, and metrics averaged over all minibatches."""
     config, axis = parts.config, parts.axis
-    progress = jnp.asarray(state.updates, jnp.float32) / hyper.updates_total
+    progress = jnp.minimum(jnp.asarray(state.updates, jnp.float32) / hyper.updates_total, 1.0)
     lr = hyper.lr * (1.0 - hyper.anneal * progress)
     metrics = {"explained_variance": _explained_variance(rows, axis)}
     if config.normalise_advantage == "batch":

@@ -203,9 +203,15 @@ def _narrow(source: str, name: str, tree: PyTree) -> PyTree:
                 f"{source}: {name} has shape {x.shape} and type {x.dtype}; give rows of numbers"
             )
         if x.dtype.kind == "f":
-            _first_bad(source, name, ~np.isfinite(x), "is not finite; remove the episode")
-            return x.astype(np.float32)
-        return x.astype(np.int32) if x.dtype.itemsize > 4 else x
+            with np.errstate(over="ignore"):
+                x = x.astype(np.float32)
+            _first_bad(source, name, ~np.isfinite(x), "is not finite as float32; remove the episode")
+            return x
+        if x.dtype.itemsize > 4:
+            limits = np.iinfo(np.int32)
+            _first_bad(source, name, (x < limits.min) | (x > limits.max), "does not fit into int32")
+            return x.astype(np.int32)
+        return x
 
     return jax.tree.map(leaf, tree)
 

@@ -47,6 +47,8 @@ def run(
     members diverged, after everything was saved.
     """
     base = find_root(root)
+    with contextlib.suppress(UsageError):  # a notebook that has used jax already keeps its devices
+        configure_jax(base)
     module = catalogue.load(base, experiment)
     config = override(named_preset(module, experiment, preset), overrides)
     folder = RunFolder.create(experiment, config, runs_folder(base, out), preset)

@@ -101,7 +101,7 @@ class Reporter:
 
     @contextlib.contextmanager
     def running(self, shown: bool) -> Iterator[None]:
-        """Shows progress while inside; says nothing if not `shown`."""
+        """Shows progress while inside, if `shown`; lines that matter are said all the same."""
         if not shown:
             yield
         elif sys.stderr.isatty():

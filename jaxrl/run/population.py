@@ -130,6 +130,7 @@ class Members:
             "members": population.size,
             "prng": str(jax.random.key_impl(keys)),
             "keys": hashlib.sha256(np.asarray(jax.random.key_data(keys)).tobytes()).hexdigest()[:16],
+            "data": _digest(data),
             "hypers": {
                 jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(x).tolist()
                 for path, x in jax.tree_util.tree_leaves_with_path(hypers)
@@ -222,3 +223,14 @@ def check_axis(name: str, tree: PyTree, size: int) -> None:
             raise UsageError(
                 f"{leaf}: shape {x.shape} has no population axis of {size} members; give one value per member"
             )
+
+
+def _digest(tree: PyTree) -> str:
+    """Short SHA-256 of names, shapes, dtypes and bytes of all leaves."""
+    digest = hashlib.sha256()
+    for path, x in jax.tree_util.tree_leaves_with_path(tree):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            x = jax.random.key_data(x)
+        digest.update(f"{jax.tree_util.keystr(path)} {x.shape} {x.dtype}".encode())
+        digest.update(np.asarray(x).tobytes())
+    return digest.hexdigest()[:16]

@@ -142,5 +142,9 @@ def _labels(hypers: Sequence[PyTree], seeds: int) -> list[str]:
         for hyper in hypers
     ]
     varying = [name for name in rows[0] if any(row[name] != rows[0][name] for row in rows)]
-    texts = [", ".join(f"{name}={row[name]:g}" for name in varying) for row in rows]
+    texts = [", ".join(f"{name}={_text(row[name])}" for name in varying) for row in rows]
     return [f"seed {s} ({text})" if text else f"seed {s}" for text in texts for s in range(seeds)]
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

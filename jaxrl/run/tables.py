@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxrl.core.errors import CorruptInput, UsageError
+from jaxrl.core.errors import CorruptInput, NumericalFailure, UsageError
 from jaxrl.run import catalogue, statistics
 from jaxrl.run.folder import RunFolder, atomic_write
 
@@ -77,11 +77,12 @@ def run_scores(module: ModuleType | None, folder: RunFolder) -> dict[str, np.nda
 def publish(folder: RunFolder, module: ModuleType, root: Path) -> list[Path]:
     """Copies result.npz to `results/<name>-<preset>.npz` of the family and regenerates the README's table.
 
-    Raises `UsageError` for a run that is not done or a result above `MAX_BYTES`.
+    Members may have diverged. Raises `UsageError` for a run that was not completed or a result above
+    `MAX_BYTES`.
     """
     if not hasattr(module, "scores"):
         raise UsageError(f"{folder.experiment}: defines no scores(result), there is nothing to publish")
-    if folder.status.get("state") != "done":
+    if folder.status.get("exit_code") not in (0, NumericalFailure.exit_code):
         raise UsageError(f"{folder.path}: is {folder.status.get('state')}; only finished runs are published")
     source = folder.path / "result.npz"
     if source.stat().st_size > MAX_BYTES:
@@ -134,7 +135,7 @@ _RULE_SIGN = {"within": "", "at least": ">= ", "at most": "<= "}
 
 
 def judge(scores: np.ndarray | None, entry: Mapping[str, Any]) -> tuple[str, str]:
-    """`(ours, verdict)` of one line; the verdict is within, outside, or not run."""
+    """`(ours, verdict)` of one line: within, outside (also where a seed diverged), or not run."""
     if scores is None or not np.isfinite(scores).any():
         return "-", "not run" if scores is None else "outside"
     scores = np.asarray(scores, np.float64)
@@ -144,7 +145,8 @@ def judge(scores: np.ndarray | None, entry: Mapping[str, Any]) -> tuple[str, str
     count = f"n = {finished.size}" + (f" of {scores.size}" if finished.size < scores.size else "")
     above = mean >= entry["paper"] - entry["tolerance"] or entry["rule"] == "at most"
     below = mean <= entry["paper"] + entry["tolerance"] or entry["rule"] == "at least"
-    return f"{mean:.4g} [{low:.4g}, {high:.4g}] ({count})", "within" if above and below else "outside"
+    within = above and below and finished.size == scores.size
+    return f"{mean:.4g} [{low:.4g}, {high:.4g}] ({count})", "within" if within else "outside"
 
 
 def read_expected(path: Path) -> dict[str, dict[str, dict[str, Any]]]:

@@ -233,6 +233,9 @@ class _Driver:
                 if stopping:
                     raise self.preempted(update, stopping)
             self.look(pending)
+        stopping = distributed.agree(stop.signal or 0)
+        if stopping:  # came after the last look at it: the next stage must not begin
+            raise self.preempted(update, stopping)
         return state, window
 
     def stride(self, last: int) -> int:

@@ -26,9 +26,9 @@ def good():
     }
 
 
-def put(name, row, value):
+def put(name, row, value, dtype=None):
     def change(arrays):
-        arrays[name] = np.array(arrays[name])
+        arrays[name] = np.array(arrays[name], dtype)
         arrays[name][row] = value
 
     return change
@@ -52,8 +52,9 @@ CASES = {
     ),
     "empty": (lambda a: a.update({k: v[:0] for k, v in a.items()}), {}, "has no rows; give at least one"),
     "lengths": (set_to("reward", np.zeros(5)), {}, "reward has 5 rows, terminated has 6; make them equal"),
-    "nan": (put("obs", 3, np.nan), {}, "obs in row 3 is not finite; remove the episode"),
+    "nan": (put("obs", 3, np.nan), {}, "obs in row 3 is not finite as float32; remove the episode"),
     "infinite reward": (put("reward", 4, np.inf), {}, "reward in row 4 is not finite"),
+    "beyond float32": (put("obs", 3, 1e300, np.float64), {}, "obs in row 3 is not finite as float32"),
     "action too large": (put("action", 2, 1.5), {}, r"action in row 2 lies outside \[-1.0, 1.0\]; clip or"),
     "action shape": (
         set_to("action", np.zeros((ROWS, 2))),

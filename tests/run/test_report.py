@@ -88,9 +88,14 @@ def test_a_stopped_run_has_preempted_members_and_no_diverged_ones():
 )
 def test_verdicts(rule, paper, tolerance, verdict):
     entry = {"rule": rule, "paper": paper, "tolerance": tolerance}
-    ours, found = tables.judge(np.array([9.0, 11.0, np.nan]), entry)
+    ours, found = tables.judge(np.array([9.0, 11.0]), entry)
     assert found == verdict
-    assert ours == "10 [9, 11] (n = 2 of 3)"
+    assert ours == "10 [9, 11] (n = 2)"
+
+
+def test_a_diverged_seed_is_outside_whatever_the_others_did():
+    entry = {"rule": "within", "paper": 10.0, "tolerance": 0.0}
+    assert tables.judge(np.array([9.0, 11.0, np.nan]), entry) == ("10 [9, 11] (n = 2 of 3)", "outside")
 
 
 def test_what_did_not_run_or_only_diverged():
@@ -150,10 +155,11 @@ def test_published_bytes_are_those_of_the_run(published):
 def test_what_cannot_be_published(published, monkeypatch):
     root, folder = published
     module = catalogue.load(root, "toy/ring")
+    folder.set_status("failed", exit_code=4)  # members diverged, the run is complete
     monkeypatch.setattr(tables, "MAX_BYTES", 10)
     with pytest.raises(UsageError, match="publish at most 10"):
         tables.publish(folder, module, root)
-    folder.set_status("failed")
+    folder.set_status("failed", exit_code=6)
     with pytest.raises(UsageError, match="only finished runs are published"):
         tables.publish(folder, module, root)
     monkeypatch.delattr(module, "scores")

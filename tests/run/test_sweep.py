@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import toy
 
-from jaxrl.run.sweep import expand, member_keys, sweep
+from jaxrl.run.sweep import _labels, expand, member_keys, sweep
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,8 @@ def test_expand_is_the_product_with_the_last_path_fastest():
     assert [(p.algo.width, p.hyper.lr) for p in points] == [(0, 1.0), (0, 0.5), (4, 1.0), (4, 0.5)]
     assert isinstance(points[0].hyper.lr, float)
     assert expand(Config(), {}) == [Config()]
+
+
+def test_labels_say_which_weights_differ():
+    hypers = [{"lr": 1e-3, "w": np.array(w)} for w in ([1.0, 0.0], [0.0, 1.0])]
+    assert _labels(hypers, 1) == ["seed 0 (w=[1.0, 0.0])", "seed 0 (w=[0.0, 1.0])"]
