@@ -417,7 +417,10 @@ def test_doctor_says_what_a_bug_report_needs(root, capfd):
     needed = {"python", "jax", "backend", "devices", "cores", "memory", "EGL", "warp", "cache", "free disk"}
     assert needed <= set(found)
     assert found["devices"].count("cpu") == 4
-    assert found == json.loads(json.dumps(doctor.examine(root)))
+    again = json.loads(json.dumps(doctor.examine(root)))
+    for changing in ("memory", "free disk"):
+        del found[changing], again[changing]
+    assert found == again
 
 
 def test_every_error_class_becomes_its_exit_code(monkeypatch, capsys):
