@@ -37,7 +37,7 @@ def step_keys(key: Key, t: int | Array, n: int, offset: int | Array = 0) -> tupl
 def permutation(key: Key, n: int) -> Array:
     """int32[n], a uniformly random order of `0 .. n - 1`.
 
-    Four times faster on a CPU than `jax.random.permutation`, which sorts pairs: below 2^16 entries the index
+    Faster on a CPU than `jax.random.permutation`, which sorts pairs: below 2^16 entries the index
     fits beside 16 random bits or more in one word, and words sort fast. Two rounds, as there, because equal
     random bits keep their order.
     """
