@@ -152,12 +152,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
 def reopen(folder: RunFolder, root: str | Path | None = None) -> tuple[ModuleType, Any]:
     """Experiment module and configuration of an existing run.
 
-    Raises `UsageError` listing the changes where config.json is not what the folder was named after.
+    Raises `UsageError` listing the changes where config.json is not what the run began with.
     """
     module = catalogue.load(find_root(root, folder.path), folder.experiment)
     config = config_from_dict(module.Config, folder.config)
-    named, found = folder.path.parent.name.rsplit("-", 1)[-1], config_hash(config)[:8]
-    if named != found:
+    if config_hash(config) != folder.meta.get("config_hash"):
         raise UsageError(
             f"{folder.path / 'config.json'}: changed since the run began ({_changes(folder)}); restore it,"
             " or start a new run with `jaxrl run ... --config-file`"
@@ -170,7 +169,7 @@ def _changes(folder: RunFolder) -> str:
     for checkpoints in stage_checkpoints(folder).values():
         made_with = checkpoints.verify(checkpoints.steps()[-1])["meta"]["identity"]["config"]
         return "; ".join(differences(made_with, folder.config))
-    return f"hash {config_hash(folder.config)[:8]}, folder {folder.path.parent.name}"
+    return f"hash {config_hash(folder.config)[:8]}, at the start {str(folder.meta.get('config_hash'))[:8]}"
 
 
 def stage_checkpoints(folder: RunFolder) -> dict[str, Checkpoints]:
@@ -182,14 +181,36 @@ def stage_checkpoints(folder: RunFolder) -> dict[str, Checkpoints]:
     return {name: c for name, c in found.items() if c.steps()}
 
 
+def create_folder(experiment: str, config: Any, out: Path, preset: str) -> RunFolder:
+    """New run folder; of several processes the first makes it and the others open it.
+
+    Raises `StorageError` where it cannot be created, `UsageError` in the processes that do not see it.
+    """
+    from jaxrl.run import distributed
+
+    if not distributed.is_primary():
+        folder = RunFolder.open(distributed.same_text(""))
+        folder.writes = False
+        return folder
+    path = ""
+    try:
+        folder = RunFolder.create(experiment, config, out, preset)
+        path = str(folder.path)
+    finally:
+        distributed.same_text(path)
+    return folder
+
+
 def execute(module: ModuleType, config: Any, folder: RunFolder, *, live: bool = False) -> None:
     """`module.run`, then figures and report, in a session that keeps status.json true whatever happens.
+
+    Of several processes only the one that writes draws and reports.
 
     An unexpected exception leaves its traceback in log.txt and becomes a `JaxrlError` of one line.
     """
     with folder.lock(), _one_line(folder):
         try:
-            with _live_report(folder, live), folder.session():
+            with _live_report(folder, live and folder.writes), folder.session():
                 module.run(config, folder)
         except BaseException:
             with contextlib.suppress(Exception):  # why the run stopped matters more than its page
@@ -202,6 +223,8 @@ def render(module: ModuleType, folder: RunFolder) -> None:
     """Figures, where the run has a result, and report.html."""
     from jaxrl.run import report
 
+    if not folder.writes:
+        return
     if (folder.path / "result.npz").exists():
         module.figure(folder)
     report.write(folder, module)

@@ -122,7 +122,7 @@ def resume_verb(args: list[str], root: Path | None) -> dict[str, Any]:
         )
     folder.resume_from = int(chosen.start) if chosen.start.isdigit() else chosen.start
     folder.debug_nan = chosen.debug_nan
-    api.configure_jax(api.find_root(root, folder.path), chosen.devices)
+    folder.writes = _compute_on(chosen, api.find_root(root, folder.path))
     return _execute(module, config, folder, chosen.live)
 
 
@@ -241,11 +241,21 @@ def _run(wanted: plan.Plan) -> dict[str, Any]:
         document = plan.preview(wanted)
         print(json.dumps(document, indent=2, allow_nan=False))
         return document
-    api.configure_jax(wanted.root, wanted.chosen.devices)
+    _compute_on(wanted.chosen, wanted.root)
     out = api.runs_folder(wanted.root, wanted.chosen.out)
-    folder = RunFolder.create(wanted.experiment, wanted.config, out, wanted.preset)
+    folder = api.create_folder(wanted.experiment, wanted.config, out, wanted.preset)
     print(f"run     {folder.path}", flush=True)
     return _execute(wanted.module, wanted.config, folder, wanted.chosen.live)
+
+
+def _compute_on(chosen: options.ComputeOptions, root: Path) -> bool:
+    """Devices and processes as chosen; whether this process writes the run folder."""
+    from jaxrl.run import distributed
+
+    api.configure_jax(root, chosen.devices)
+    if chosen.coordinator is not None:
+        distributed.initialize(chosen.coordinator, chosen.processes, chosen.process)
+    return distributed.is_primary()
 
 
 def _execute(module: ModuleType, config: Any, folder: RunFolder, live: bool) -> dict[str, Any]:

@@ -12,14 +12,24 @@ import jax
 import numpy as np
 from jax.sharding import Sharding
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import PyTree
 
 
 def initialize(coordinator: str, processes: int, index: int, timeout_s: int = 60) -> None:
-    """Joins `processes` processes at `coordinator` ("host:port"); call before anything asks for devices."""
-    jax.distributed.initialize(
-        coordinator, num_processes=processes, process_id=index, initialization_timeout=timeout_s
-    )
+    """Joins `processes` processes at `coordinator` ("host:port"); call before anything asks for devices.
+
+    Raises UsageError where they do not all arrive within `timeout_s` seconds.
+    """
+    try:
+        jax.distributed.initialize(
+            coordinator, num_processes=processes, process_id=index, initialization_timeout=timeout_s
+        )
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"coordinator: process {index} of {processes} cannot join at {coordinator} ({reason})"
+        ) from error
 
 
 def several() -> bool:
@@ -62,6 +72,18 @@ def agree(value: int) -> int:
     from jax.experimental import multihost_utils
 
     return int(multihost_utils.process_allgather(np.int32(value)).max())
+
+
+def same_text(text: str) -> str:
+    """The `text` of process 0, in every process."""
+    if not several():
+        return text
+    from jax.experimental import multihost_utils
+
+    own = np.frombuffer(text.encode(), np.uint8)
+    padded = np.zeros(agree(own.size), np.uint8)
+    padded[: own.size] = own
+    return bytes(multihost_utils.broadcast_one_to_all(padded)).rstrip(b"\0").decode()
 
 
 def barrier(name: str) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, JaxrlError, NumericalFailure, Preempted, StorageError, UsageError
+from jaxrl.run import signals
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
 
 __all__ = ["RunFolder", "atomic_write", "config_from_dict", "config_hash", "config_to_dict"]
@@ -73,7 +74,8 @@ class RunFolder:
         folder = cls(path)
         record = {"schema": SCHEMA, "experiment": experiment, "preset": preset, "config": values}
         folder._write("config.json", _json_text(record))
-        folder._write("meta.json", _json_text(describe_machine()))
+        meta = {"config_hash": config_hash(config), **describe_machine()}
+        folder._write("meta.json", _json_text(meta))
         folder.set_status("created")
         return folder
 
@@ -197,10 +199,10 @@ class RunFolder:
         Ends as `done`, `preempted` or `failed` with the exit code. Raises NumericalFailure at the end, after
         everything was saved, where `train` reported members that diverged.
         """
-        if self._in_session or not self.writes:
+        if self._in_session:
             yield
             return
-        with self.lock():
+        with self.lock(), signals.interrupting(f"continue with `jaxrl resume {self.path}`"):
             self._in_session = True
             self.failures.clear()
             self.set_status("running", exit_code=None, error=None)

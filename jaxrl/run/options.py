@@ -17,25 +17,45 @@ STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands)
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class ComputeOptions:
+    """On what a run computes, and what is seen of it meanwhile."""
+
+    devices: int | None = None
+    """Number of CPU devices of a process; by default one per core. Results do not depend on it."""
+    coordinator: str | None = None
+    """Where several processes meet, HOST:PORT of the first; each is started with the same command."""
+    processes: int = 1
+    """How many processes there are."""
+    process: int = 0
+    """Which of them this one is; the first, 0, writes the run folder, which all must see."""
+    live: bool = False
+    """Rewrite report.html every 10 seconds."""
+
+    def __post_init__(self) -> None:
+        if self.devices is not None and self.devices < 1:
+            raise ValueError(f"devices: must be >= 1, got {self.devices}")
+        if (self.processes == 1) != (self.coordinator is None) or self.processes < 1:
+            raise ValueError(
+                "processes: several need --coordinator HOST:PORT and --processes N >= 2, one neither"
+            )
+        if not 0 <= self.process < self.processes:
+            raise ValueError(f"process: must lie in [0, {self.processes}), got {self.process}")
+        if self.coordinator is not None and not self.coordinator.rpartition(":")[2].isdigit():
+            raise ValueError(f"coordinator: must be HOST:PORT, got '{self.coordinator}'")
+
+
+@dataclass(frozen=True)
+class RunOptions(ComputeOptions):
     """Where and how a run is made; no part of its configuration."""
 
     out: Path | None = None
     """Folder of runs; by default `runs` below the root."""
-    devices: int | None = None
-    """Number of CPU devices; by default one per core. Results do not depend on it."""
-    live: bool = False
-    """Rewrite report.html every 10 seconds."""
     dry_run: bool = False
     """Print the resolved configuration and what it costs, then stop."""
     print_config: bool = False
     """Print the resolved configuration, to be read back with --config-file, then stop."""
     config_file: Path | None = None
     """Start from this configuration (JSON) instead of a preset."""
-
-    def __post_init__(self) -> None:
-        if self.devices is not None and self.devices < 1:
-            raise ValueError(f"devices: must be >= 1, got {self.devices}")
 
 
 @dataclass(frozen=True)
@@ -49,15 +69,11 @@ class SweepOptions(RunOptions):
 
 
 @dataclass(frozen=True)
-class ResumeOptions:
+class ResumeOptions(ComputeOptions):
     """How a run is continued."""
 
     start: Annotated[str, tyro.conf.arg(name="from")] = "latest"
     """A step, `latest`, or `latest-good`, which walks back over damaged checkpoints."""
-    devices: int | None = None
-    """Number of CPU devices; by default one per core."""
-    live: bool = False
-    """Rewrite report.html every 10 seconds."""
     debug_nan: bool = False
     """Replay with float checks and name the operation that made the first NaN."""
 

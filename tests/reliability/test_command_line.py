@@ -26,6 +26,7 @@ def finished(root):
 
 RUN = ("run", "toy/ring", "smoke")
 SWEEP = ("sweep", "toy/ring", "smoke")
+TWO = ("--processes", "2", "--coordinator", "127.0.0.1:1")
 BAD = [
     # (arguments, exit code, what standard error says)
     (("rnu",), 2, "unknown command 'rnu'; nearest: run"),
@@ -46,6 +47,10 @@ BAD = [
     ((*RUN, "--seeds", "0"), 2, "seeds: must be >= 1, got 0"),
     ((*RUN, "--updates", "-5"), 2, "updates: must be >= 1, got -5"),
     ((*RUN, "--devices", "0"), 2, "devices: must be >= 1, got 0"),
+    ((*RUN, "--processes", "2"), 2, "processes: several need --coordinator HOST:PORT"),
+    ((*RUN, "--coordinator", "here:1"), 2, "processes: several need --coordinator HOST:PORT"),
+    ((*RUN, "--processes", "2", "--coordinator", "here"), 2, "coordinator: must be HOST:PORT, got 'here'"),
+    ((*RUN, *TWO, "--process", "2"), 2, "process: must lie in [0, 2), got 2"),
     ((*RUN, "--lane", "4"), 2, "lane"),
     ((*RUN, "--root"), 2, "--root: needs a value"),
     ((*RUN, "--root", "/"), 2, "root: / holds no folder 'experiments'"),
@@ -151,6 +156,12 @@ def test_resume_without_checkpoints_still_sees_the_edit(root, tmp_path, capsys):
     path.write_text(path.read_text().replace('"updates": 6', '"updates": 8'))
     assert main(["resume", str(path.parent), "--root", str(root)]) == 2
     assert "changed since the run began (hash " in capsys.readouterr().err
+
+
+def test_a_run_that_was_moved_resumes(root, tmp_path):
+    moved = _run(root, tmp_path).rename(tmp_path / "elsewhere")
+    assert main(["resume", str(moved), "--root", str(root)]) == 0
+    assert RunFolder.open(moved).status["state"] == "done"
 
 
 # ------------------------------------------------------------------------------------- R12, R13: folders

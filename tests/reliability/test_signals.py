@@ -2,9 +2,11 @@
 
 import signal
 
+import pytest
 import toy_run
 from processes import run as run_script
 
+from jaxrl.core.errors import Preempted
 from jaxrl.run.checkpoint import Checkpoints
 
 
@@ -35,3 +37,16 @@ def test_r2_sigint_once_and_twice(tmp_path):
     assert status == 130, text
     assert folder.status["state"] == "preempted"
     assert "continuing after update 10" in text
+
+
+def test_r2_sigterm_outside_training_ends_the_run_in_order(tmp_path):
+    """While a stage that does not train computes, a result is saved, or between two stages."""
+    folder = toy_run.new_folder(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    match = "stopped by SIGTERM; continue with `jaxrl resume"
+    with pytest.raises(Preempted, match=match) as stopped, folder.session():
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("went on")
+    assert stopped.value.exit_code == 143
+    assert (folder.status["state"], folder.status["exit_code"]) == ("preempted", 143)
+    assert signal.getsignal(signal.SIGTERM) is before
