@@ -36,6 +36,7 @@ from jaxrl.rollout.returns import discount_and_cut, gae
 from jaxrl.rollout.unroll import Freeze, Resample, Reset, VecState, start, unroll
 
 Surrogate = Callable[[Array, Array, Array, dict[str, Any]], Array]
+Advantages = Callable[[Array, Array, Array, Array, Array, Any], Array]
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ class _Parts(NamedTuple):
     config: Config
     nets: ActorCritic
     surrogate: Surrogate
+    advantages: Advantages
     optimiser: optax.GradientTransformation
     axis: str | None
 
@@ -206,6 +208,7 @@ def make(
     env: Env,
     surrogate: Surrogate = clipped_surrogate,
     *,
+    advantages: Advantages = gae,
     optimiser: optax.GradientTransformation | None = None,
     axis: str | None = None,
 ) -> Algorithm:
@@ -214,6 +217,7 @@ def make(
     surrogate: `(ratio [B], advantage [B], progress, extra) -> gain [B]`, maximised on average. `progress` is
         `updates / updates_total`, constant over an update; `extra` has "log_ratio" [B], "advantages" [B] or
         [B, m] as estimated, and "hyper".
+    advantages: estimator with the arguments of `gae`; the critic is fitted to its result plus the value.
     optimiser: optax transformation of the clipped gradient, before the learning rate; default Adam.
     axis: mesh axis over which the environments are sharded, see `data_parallel`.
 
@@ -234,7 +238,7 @@ def make(
     except ValueError as error:
         raise UsageError(f"{env.name}: {error}") from error
     optimiser = optax.scale_by_adam(eps=1e-5) if optimiser is None else optimiser
-    parts = _Parts(config, nets, surrogate, optimiser, axis)
+    parts = _Parts(config, nets, surrogate, advantages, optimiser, axis)
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         return nets.policy(state.params, greedy=greedy, normalise=parts.normaliser(state))
@@ -312,7 +316,7 @@ def _rows(parts: _Parts, state: State, batch: Transition, scale: PyTree, hyper: 
     if config.scale_rewards:
         reward, deviation = scale.scale(reward), jnp.sqrt(scale.moments.var + 1e-8)
     discount, cut = discount_and_cut(batch, hyper.gamma, config.bootstrap_truncated)
-    advantages = gae(reward, value, next_value, discount, cut, hyper.lambda_)
+    advantages = parts.advantages(reward, value, next_value, discount, cut, hyper.lambda_)
     target = advantages + value
     advantages = advantages * jnp.broadcast_to(deviation, advantages.shape)
     return Rows(

@@ -6,13 +6,17 @@ for J = E sum_{t < T} gamma^t r_t, the return of whole episodes of at most `T = 
 update draws `n_envs` fresh episodes and takes one step. Every baseline leaves the estimate unbiased: none;
 the average return-to-go of the *other* episodes that are still running at `t`; or a critic, fitted along.
 
+Other estimators of the same shape put their own signal in the place of G_t, and their own step in the place of
+the gradient: the arguments `signal` and `direction` of `make`.
+
 Legend: `T` steps, `N` episodes, `m` reward components.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +29,7 @@ from jaxrl.core.tree import clip_norm
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env, HasTimeLimit
 from jaxrl.nets.actor_critic import ActorCritic, actor_critic
+from jaxrl.nets.net import INITIAL
 from jaxrl.rollout.returns import monte_carlo
 from jaxrl.rollout.unroll import Freeze, start, unroll
 
@@ -34,7 +39,10 @@ class Config:
     """Static choices.
 
     n_envs: episodes per update; length: steps after which an unfinished episode is cut; memory: width of the
-    GRU, 0 for feed-forward; squash, free_log_std: as in PPO.
+    GRU, 0 for feed-forward; initial: distribution of the first weights, see `net.mlp`; squash, free_log_std: as
+    in PPO.
+    keep: entries of `Step.info` that `signal` may read and whose mean and maximum at the end of episodes are
+        the metrics `train/<name>` and `train/<name>_max`.
     """
 
     n_envs: int = 64
@@ -42,12 +50,16 @@ class Config:
     widths: tuple[int, ...] = (64, 64)
     activation: str = "tanh"
     memory: int = 0
+    initial: Literal["orthogonal", "uniform"] = "orthogonal"
     baseline: Literal["none", "batch", "critic"] = "batch"
     squash: bool = False
     free_log_std: bool = True
+    keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self, sizes=("n_envs", "length"))
+        if self.initial not in INITIAL:
+            raise UsageError(f"Config.initial: must be one of {INITIAL}, got {self.initial!r}")
         if self.baseline not in ("none", "batch", "critic"):
             raise UsageError(f"Config.baseline: must be none, batch or critic, got {self.baseline!r}")
         if self.baseline == "batch" and self.n_envs < 2:
@@ -76,9 +88,47 @@ class State:
     updates: Array
 
 
-def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | None = None) -> Algorithm:
+class Window(NamedTuple):
+    """What one update has seen, leaves `[T, N, ...]`.
+
+    batch: transitions; reward: float[T, N], weighted where rewards are vectors; running: bool[T, N], the episode
+    has not ended before step `t`; x: float[T, N, k], features.
+    """
+
+    batch: Transition
+    reward: Array
+    running: Array
+    x: Array
+
+
+Signal = Callable[[Window, Array, Any], Array]
+Direction = Callable[[ActorCritic, PyTree, PyTree, Window, Any], PyTree]
+
+
+def return_to_go(window: Window, value: Array, hyper: Any) -> Array:
+    """G_t = r_t + gamma G_{t+1}, float[T, N]; `value` [T, N] is not read."""
+    return monte_carlo(window.reward, jnp.full_like(window.reward, 1.0) * hyper.gamma, window.batch.done)[0]
+
+
+def plain(nets: ActorCritic, params: PyTree, grads: PyTree, window: Window, hyper: Any) -> PyTree:
+    """The gradient itself."""
+    return grads
+
+
+def make(
+    config: Config,
+    env: Env,
+    *,
+    signal: Signal = return_to_go,
+    direction: Direction = plain,
+    optimiser: optax.GradientTransformation | None = None,
+) -> Algorithm:
     """REINFORCE on `env`; `data` of the algorithm is the environment's parameters.
 
+    signal: `(window, value [T, N], hyper) -> float[T, N]`, what multiplies the score once the baseline is taken
+        off, and what a critic is fitted to; `value` is the critic's, without gradient.
+    direction: `(nets, params, gradient, window, hyper) -> tree`, what the clipping and the optimiser see instead
+        of the gradient of the loss.
     optimiser: optax transformation of the clipped gradient, before the learning rate; default Adam.
 
     Raises:
@@ -94,6 +144,7 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
             memory=config.memory,
             squash=config.squash,
             free_log_std=config.free_log_std,
+            initial=config.initial,
         )
     except ValueError as error:
         raise UsageError(f"{env.name}: {error}") from error
@@ -124,14 +175,17 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
             limit=limit,
             gamma=hyper.gamma,
             reset=Freeze(),
+            keep=config.keep,
         )
-        (_, metrics), grads = jax.value_and_grad(_loss, argnums=2, has_aux=True)(
-            config, nets, state.params, batch, hyper
+        window = _window(nets, batch, hyper)
+        (_, metrics), grads = jax.value_and_grad(_loss, argnums=3, has_aux=True)(
+            config, nets, signal, state.params, window, hyper
         )
+        grads = direction(nets, state.params, grads, window, hyper)
         grads, norm = clip_norm(grads, hyper.max_grad_norm)
-        direction, opt_state = optimiser.update(grads, state.opt_state, state.params)
-        params = jax.tree.map(lambda p, d: p - hyper.lr * d, state.params, direction)
-        metrics |= {"grad_norm": norm} | stats.metrics()
+        change, opt_state = optimiser.update(grads, state.opt_state, state.params)
+        params = jax.tree.map(lambda p, d: p - hyper.lr * d, state.params, change)
+        metrics |= {"grad_norm": norm} | _at_the_end(window) | stats.metrics()
         return State(params, opt_state, state.key, state.updates + 1), metrics
 
     return Algorithm(init, step, act)
@@ -159,21 +213,38 @@ def score_weights(returns: Array, running: Array, baseline: Array, gamma: float 
     return jnp.where(running, discount * (returns - baseline), 0.0)
 
 
-def _loss(
-    config: Config, nets: ActorCritic, params: PyTree, batch: Transition, hyper: Hyper
-) -> tuple[Array, dict[str, Array]]:
-    """Minus the objective whose gradient is the estimate above, plus the critic's error."""
+def _window(nets: ActorCritic, batch: Transition, hyper: Hyper) -> Window:
+    """The transitions of one update with what both the loss and a direction need of them."""
     reward = batch.reward if hyper.w is None else batch.reward @ hyper.w
     # done also marks the padding after an end, so that a step is real while no earlier one is done
     ended = jnp.cumsum(batch.done, axis=0) - batch.done
-    running = ended == 0
-    returns, _ = monte_carlo(reward, jnp.full_like(reward, 1.0) * hyper.gamma, batch.done)
-    x = jax.vmap(jax.vmap(nets.encode))(batch.obs)
-    memory = jnp.zeros((config.n_envs, config.memory)) if config.memory else ()
-    hidden = nets.hidden(params, x, memory, jnp.zeros_like(running))
-    dist = nets.actor.apply(params["actor"], hidden)
-    value = nets.critic.apply(params["critic"], hidden)
+    return Window(batch, reward, ended == 0, jax.vmap(jax.vmap(nets.encode))(batch.obs))
 
+
+def _at_the_end(window: Window) -> dict[str, Array]:
+    """Mean and maximum over episodes of what `keep` names, in the last step of each episode."""
+    last = window.running.sum(0, dtype=jnp.int32) - 1
+    metrics = {}
+    for name, x in window.batch.info.items():
+        final = jnp.take_along_axis(x, last[None], axis=0)
+        metrics |= {f"train/{name}": final.mean(), f"train/{name}_max": final.max()}
+    return metrics
+
+
+def distribution(nets: ActorCritic, params: PyTree, x: Array) -> tuple[Array, Array]:
+    """`(parameters of the head [T, N, p], critic's values [T, N])` over whole episodes; x: float[T, N, k]."""
+    memory = jnp.zeros((x.shape[1], nets.width)) if nets.width else ()
+    hidden = nets.hidden(params, x, memory, jnp.zeros(x.shape[:2], bool))
+    return nets.actor.apply(params["actor"], hidden), nets.critic.apply(params["critic"], hidden)
+
+
+def _loss(
+    config: Config, nets: ActorCritic, signal: Signal, params: PyTree, window: Window, hyper: Hyper
+) -> tuple[Array, dict[str, Array]]:
+    """Minus the objective whose gradient is the estimate above, plus the critic's error."""
+    running = window.running
+    dist, value = distribution(nets, params, window.x)
+    returns = signal(window, jax.lax.stop_gradient(value), hyper)
     steps = running.sum()
     baseline = jnp.zeros_like(returns)
     if config.baseline == "batch":
@@ -181,7 +252,7 @@ def _loss(
     if config.baseline == "critic":
         baseline = jax.lax.stop_gradient(value)
     weight = score_weights(returns, running, baseline, hyper.gamma)
-    policy_loss = -(weight * nets.head.log_prob(dist, batch.aux["raw"])).sum() / config.n_envs
+    policy_loss = -(weight * nets.head.log_prob(dist, window.batch.aux["raw"])).sum() / config.n_envs
     entropy = jnp.where(running, nets.head.entropy(dist), 0.0).sum() / steps
     loss = policy_loss - hyper.entropy * entropy
     metrics = {"policy_loss": policy_loss, "entropy": entropy}

@@ -78,23 +78,26 @@ def actor_critic(
     memory: int = 0,
     squash: bool = False,
     free_log_std: bool = True,
+    initial: str = "orthogonal",
 ) -> ActorCritic:
     """Separate networks of `widths` for actor and critic, behind a GRU of width `memory` if that is not 0.
 
     squash: tanh-squashed normals; free_log_std: one log standard deviation for all states (normals only).
+    initial: distribution of the first weights, see `net.mlp`.
 
     Raises:
-        ValueError: no head fits the action space, or an unknown activation.
+        ValueError: no head fits the action space, or an unknown activation or initial distribution.
     """
     k, encode = net.features(observation_space)
     head = heads.policy_head(action_space, squash=squash)
     inputs = memory or k
+    free = free_log_std and head.gaussian
     return ActorCritic(
         n_features=k,
         encode=encode,
         head=head,
-        actor=heads.policy(inputs, head, widths, activation, free_log_std=free_log_std and head.gaussian),
-        critic=heads.value(inputs, reward_dim, widths, activation),
+        actor=heads.policy(inputs, head, widths, activation, free_log_std=free, initial=initial),
+        critic=heads.value(inputs, reward_dim, widths, activation, initial=initial),
         cell=net.gru(k, memory) if memory else None,
         width=memory,
     )

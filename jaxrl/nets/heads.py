@@ -210,11 +210,12 @@ def policy(
     *,
     free_log_std: bool = False,
     last_scale: float = 0.01,
+    initial: str = "orthogonal",
 ) -> Net:
     """Network from features [..., k] to the parameters of a head, `float32[..., head.size]`.
 
     `free_log_std`: for normals, the second half of the parameters is a free vector (initially 0), the same in
-    every state, and the network gives the means only.
+    every state, and the network gives the means only. last_scale, initial: of `mlp`.
 
     Raises:
         ValueError: `free_log_std` for a head without deviations.
@@ -222,9 +223,9 @@ def policy(
     if free_log_std and not head.gaussian:
         raise ValueError("free_log_std: only normals have a standard deviation")
     if not free_log_std:
-        return mlp((n_inputs, *widths, head.size), activation_name, last_scale=last_scale)
+        return mlp((n_inputs, *widths, head.size), activation_name, last_scale=last_scale, initial=initial)
     d = head.size // 2
-    mean = mlp((n_inputs, *widths, d), activation_name, last_scale=last_scale)
+    mean = mlp((n_inputs, *widths, d), activation_name, last_scale=last_scale, initial=initial)
 
     def apply(params: PyTree, x: Array) -> Array:
         loc = mean.apply(params["mean"], x)
@@ -238,9 +239,11 @@ def value(
     reward_dim: int | None,
     widths: tuple[int, ...] = (64, 64),
     activation_name: str = "tanh",
+    *,
+    initial: str = "orthogonal",
 ) -> Net:
     """Network from features [..., k] to values: `float32[...]`, or `[..., m]` for `reward_dim = m`."""
-    net = mlp((n_inputs, *widths, reward_dim or 1), activation_name)
+    net = mlp((n_inputs, *widths, reward_dim or 1), activation_name, initial=initial)
     if reward_dim is not None:
         return net
     return Net(net.init, lambda params, x: net.apply(params, x)[..., 0])

@@ -24,6 +24,9 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "elu": jax.nn.elu,
 }
 
+INITIAL = ("orthogonal", "uniform")
+"""Initial distributions of `mlp`."""
+
 
 class Net(NamedTuple):
     """A parametrised function.
@@ -70,19 +73,31 @@ def orthogonal(scale: float = 1.0) -> Callable[..., Array]:
     return init
 
 
+def symmetric_uniform(bound: float) -> Callable[..., Array]:
+    """Initialiser `(key, shape, dtype) -> array`, uniform on [-bound, bound]."""
+
+    def init(key: Key, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
 class _MLP(nn.Module):
     widths: tuple[int, ...]
     activation: Callable[[Array], Array]
     scale: float
     last_scale: float
+    initial: str
     dtype: Any
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         last = len(self.widths) - 1
         for i, width in enumerate(self.widths):
-            scale = self.last_scale if i == last else self.scale
-            x = nn.Dense(width, kernel_init=orthogonal(scale), dtype=self.dtype)(x)
+            kernel, bias = orthogonal(self.last_scale if i == last else self.scale), nn.initializers.zeros
+            if self.initial == "uniform":
+                kernel = bias = symmetric_uniform(x.shape[-1] ** -0.5)
+            x = nn.Dense(width, kernel_init=kernel, bias_init=bias, dtype=self.dtype)(x)
             if i < last:
                 x = self.activation(x)
         return x.astype(jnp.float32)
@@ -94,19 +109,23 @@ def mlp(
     *,
     scale: float = 2**0.5,
     last_scale: float = 1.0,
+    initial: str = "orthogonal",
     dtype: Any = jnp.float32,
 ) -> Net:
     """Fully connected network `apply(params, x [..., sizes[0]]) -> float32[..., sizes[-1]]`, linear output.
 
-    Kernels are orthogonal with gain `scale` (`last_scale` in the last layer), biases zero. `dtype` is the
-    compute type; parameters and output are float32. `sizes` of length 2 is a linear map.
+    initial: "orthogonal", kernels with gain `scale` (`last_scale` in the last layer), biases zero; or
+        "uniform", kernels and biases uniform on +-1 / sqrt(width of the input), the default of torch's Linear.
+    `dtype` is the compute type; parameters and output are float32. `sizes` of length 2 is a linear map.
 
     Raises:
-        ValueError: fewer than two sizes, a size below 1, or an unknown activation.
+        ValueError: fewer than two sizes, a size below 1, an unknown activation or initial distribution.
     """
+    if initial not in INITIAL:
+        raise ValueError(f"initial: {initial!r} is none of {', '.join(INITIAL)}")
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes: needs an input and an output width, all >= 1, got {sizes}")
-    module = _MLP(tuple(sizes[1:]), activation(activation_name), scale, last_scale, dtype)
+    module = _MLP(tuple(sizes[1:]), activation(activation_name), scale, last_scale, initial, dtype)
     return Net(
         init=lambda key: module.init(key, jnp.zeros(sizes[0], jnp.float32))["params"],
         apply=lambda params, x: module.apply({"params": params}, x),
