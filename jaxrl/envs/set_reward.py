@@ -17,15 +17,16 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, PyTree, Step, Transition
-from jaxrl.envs.base import Finite, HasItem, RewardFn, float_dtype, real
-from jaxrl.envs.wrappers import Wrapper
+from jaxrl.envs.base import Env, Finite, HasItem, RewardFn, float_dtype, real
+from jaxrl.envs.wrappers import Wrapper, finite_horizon, history
 
 
 class SetFunction(Protocol):
     """F as a fold over items: hashable, compared by value; any record of these five functions is one.
 
     The statistic has a shape that does not depend on the number of items; every number of F is a leaf of its
-    own parameters.
+    own parameters. A function `features(params, stat) -> pytree of floats` is optional: what a policy is
+    shown of the statistic, where the statistic itself is not fit to be seen.
     """
 
     def default_params(self) -> PyTree:
@@ -233,6 +234,11 @@ class LogDet:
         """Sum of the gains."""
         return stat.value
 
+    def features(self, params: LogDetParams, stat: LogDetStat) -> Array:
+        """float[V], how often each item was measured: all that F remembers."""
+        taken = jnp.arange(self.capacity) < stat.count
+        return jnp.zeros(params.kernel.shape[:1], params.kernel.dtype).at[stat.items].add(taken)
+
     def _row(self, params: LogDetParams, stat: LogDetStat, item: Array) -> tuple[Array, Array]:
         """The new row of L `[n]`, and the gain."""
         at = jnp.arange(self.capacity)
@@ -280,12 +286,16 @@ class SetState(NamedTuple):
 class SetReward(Wrapper):
     """Replaces the reward by the marginal gain of the new state's item, `env.item(params, state)`.
 
-    With `show_stat`, obs becomes `{"obs": o, "stat": ...}`, the statistic's leaves as floats; without, the
-    base observation, which is Markov for the dynamics but not for the reward.
+    show_stat: obs becomes `{"obs": o, "stat": ...}`, the features of F where it has them and otherwise the
+        statistic's leaves as floats; without, obs is the base observation, which is Markov for the dynamics
+        but not for the reward.
+    modular: the reward becomes the item's own value F({item}), whatever has been visited.
+    `info` has "F", the value of all items since the reset, and "gain", the marginal gain.
     """
 
     F: SetFunction
     show_stat: bool = False
+    modular: bool = False
     hidden: ClassVar[tuple[type, ...]] = (Finite, RewardFn)
 
     def __post_init__(self) -> None:
@@ -307,7 +317,7 @@ class SetReward(Wrapper):
         space = self.env.observation_space
         if not self.show_stat:
             return space
-        stat = jax.eval_shape(lambda: self.F.init(self.F.default_params()))
+        stat = jax.eval_shape(lambda p: self._features(self.F.init(p), p), self.F.default_params())
         return {"obs": space, "stat": jax.tree.map(lambda x: Box(-np.inf, np.inf, x.shape), stat)}
 
     def extend(self, inner: PyTree) -> SetParams:
@@ -329,17 +339,50 @@ class SetReward(Wrapper):
 
     def advance(self, state: SetState, inner: PyTree, out: Step, params: SetParams) -> tuple[SetState, Step]:
         """One item more."""
-        stat, gain = self.F.add(params.F, state.stat, self.env.item(params.env, inner))
-        return SetState(inner, stat), out._replace(obs=self._show(out.obs, stat, params), reward=gain)
+        item = self.env.item(params.env, inner)
+        stat, gain = self.F.add(params.F, state.stat, item)
+        reward = self.F.gain(params.F, self.F.init(params.F), item) if self.modular else gain
+        info = {**out.info, "F": self.F.value(params.F, stat), "gain": gain}
+        return SetState(inner, stat), Step(self._show(out.obs, stat, params), reward, out.terminated, info)
 
     def _show(self, obs: PyTree, stat: PyTree, params: SetParams) -> PyTree:
-        if not self.show_stat:
-            return obs
-        dtype = float_dtype(params)
-        return {"obs": obs, "stat": jax.tree.map(lambda x: x.astype(dtype), stat)}
+        return {"obs": obs, "stat": self._features(stat, params.F)} if self.show_stat else obs
+
+    def _features(self, stat: PyTree, params: PyTree) -> PyTree:
+        if hasattr(self.F, "features"):
+            return self.F.features(params, stat)
+        return jax.tree.map(lambda x: x.astype(float_dtype(params)), stat)
 
 
 set_reward = SetReward
+
+
+def set_episode(
+    env: Env,
+    F: SetFunction,
+    states: int,
+    *,
+    show_history: bool = False,
+    show_stat: bool = False,
+    modular: bool = False,
+) -> SetReward:
+    """Episodes of exactly `states` visited states, the first included, so of `states - 1` actions, paid by F.
+
+    obs: `{"obs": o, "h": int32[]}`, around it `{"obs": ..., "history": int32[states]}` with `show_history`
+    (the items so far, oldest first, padded by -1), and around that `{"obs": ..., "stat": ...}` with
+    `show_stat`. Params: `SetParams(HorizonParams(params of env, horizon), params of F)`.
+
+    Raises `UsageError` for fewer than 2 states, and for a log-determinant that holds fewer items.
+    """
+    if states < 2:
+        raise UsageError(f"set_episode.states: must be >= 2 visited states, got {states}")
+    capacity = getattr(F, "capacity", states)
+    if capacity < states:
+        raise UsageError(
+            f"set_episode.states: {states} visited states, the first included, but F.capacity is {capacity}"
+        )
+    timed = finite_horizon(env, states - 1)
+    return set_reward(history(timed, states, observe=True) if show_history else timed, F, show_stat, modular)
 
 
 def relabel(
