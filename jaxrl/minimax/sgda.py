@@ -1,0 +1,265 @@
+"""Stochastic gradient descent-ascent of two mean-field networks on a functional minimax problem.
+
+    theta_i <- theta_i - (eps / alpha) mean_b[ g(z) sum_k c_k grad phi(x_k) + lam (f - u)(x_0) grad phi(x_0) ]
+    omega_i <- omega_i + (tau eps / alpha) mean_b[ (Af - b - g(z)) grad psi(z) + sum_l d_l grad psi(z_l) ]
+
+with gradients in theta_i and omega_i: eps N / alpha^2 times those of the sampled value, so that time, eps
+times the number of updates, means the same for every width and scale. One update draws one batch, the same for
+both players. Variants: alternating steps, extragradient (both evaluations on one batch), optimistic GDA,
+OAdam, Langevin noise.
+
+Legend: `N` particles per player, `D` parameters of one; `data` is a `Problem` or `Points`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream
+from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
+from jaxrl.minimax.optimisers import scale_by_oadam, scale_by_optimism
+from jaxrl.minimax.particles import (
+    TANH,
+    Family,
+    Init,
+    Particles,
+    check_init,
+    displacement,
+    draw,
+    equal_weights,
+    predict,
+)
+from jaxrl.minimax.problem import Data, Sample, whole
+from jaxrl.minimax.velocity import Networks, Players, velocity
+
+Method = Literal["simultaneous", "alternating", "extragradient", "ogda", "oadam"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Static choices.
+
+    width, dual_width: particles of f and of g (None: as many); inputs, dual_inputs: d and e, what they read.
+    init: `sym` mirror pairs, `iid`, or `centred` (the model is f - f at the start).
+    mean, scale: of the normal initial law, numbers or one per parameter.
+    noise: Langevin noise and confinement of weight `Hyper.temperature`.
+    """
+
+    width: int = 256
+    dual_width: int | None = None
+    inputs: int = 1
+    dual_inputs: int = 1
+    family: Family = TANH
+    dual_family: Family = TANH
+    init: Init = "sym"
+    mean: float | tuple[float, ...] = 0.0
+    scale: float | tuple[float, ...] = 1.0
+    method: Method = "simultaneous"
+    noise: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "dual_inputs"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"Config.{name}: must be >= 1, got {getattr(self, name)}")
+        if self.method not in get_args(Method):
+            raise UsageError(f"Config.method: {self.method!r} is none of {get_args(Method)}")
+        check_init(self.init, self.width)
+        check_init(self.init, self.g_width)
+
+    @property
+    def g_width(self) -> int:
+        """Particles of g."""
+        return self.width if self.dual_width is None else self.dual_width
+
+    @property
+    def networks(self) -> Networks:
+        """Neurons of both players."""
+        return Networks(self.family, self.dual_family)
+
+
+@struct.dataclass
+class Hyper:
+    """Numbers; any of them can be vmapped.
+
+    alpha: output scale; eps: step in time; tau: step of g over that of f; lam: replaces the data's penalty;
+    temperature: weight of KL(. | N(0, I)) of both players, read where `Config.noise`; live: how many of the
+    `Config.width` particles count, the others are padding (with mirror pairs an odd number gives NaN).
+    """
+
+    alpha: Any = 4.0
+    eps: Any = 0.25
+    tau: Any = 1.0
+    lam: Any = None
+    temperature: Any = 0.0
+    live: Any = None
+
+    def __post_init__(self) -> None:
+        # compiled programs rebuild the record around tracers and placeholders, which have no value
+        given = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
+        for name in ("alpha", "eps", "tau", "live"):
+            if name in given and not given[name] > 0:
+                raise UsageError(f"Hyper.{name}: must be > 0, got {given[name]}")
+        for name in ("lam", "temperature"):
+            if name in given and not given[name] >= 0:
+                raise UsageError(f"Hyper.{name}: must be >= 0, got {given[name]}")
+
+
+@struct.dataclass
+class State:
+    """params: both players; start: their initial rows; opt_state: of the method; key: never changes."""
+
+    params: Players
+    start: tuple[Array, Array]
+    opt_state: PyTree
+    key: Key
+    updates: Array
+
+
+class Ascent(NamedTuple):
+    """Velocities of both players, without f and g."""
+
+    primal: Array
+    dual: Array
+
+
+def make(config: Config, sample: Sample = whole) -> Algorithm:
+    """The algorithm; `sample` turns a key and the algorithm's `data` into one batch.
+
+    Metrics: `loss`, L of the batch before the update, and `moved`, alpha times the displacement of f's
+    particles. `act` answers observations `[d]` with f, float[].
+
+    Raises `UsageError` for a penalty that is negative (`Hyper`), odd widths with mirror pairs (`Config`).
+    """
+    networks = config.networks
+    optimiser = _optimiser(config.method)
+
+    def init(key: Key, hyper: Hyper, data: Any) -> State:
+        k_primal, k_dual, k_run = jax.random.split(key, 3)
+        law = {"init": config.init, "mean": config.mean, "scale": config.scale}
+        theta = draw(k_primal, config.family, config.inputs, config.width, **law)
+        omega = draw(k_dual, config.dual_family, config.dual_inputs, config.g_width, **law)
+        live = _live(config, hyper)
+        players = Players(
+            Particles(theta, equal_weights(config.width, live)),
+            Particles(omega, equal_weights(config.g_width, live)),
+        )
+        opt_state = optimiser.init(Ascent(theta, omega))
+        # copies: a driver that donates the state cannot give away one buffer twice
+        return State(players, (jnp.copy(theta), jnp.copy(omega)), opt_state, k_run, jnp.zeros((), jnp.int32))
+
+    def step(state: State, hyper: Hyper, data: Any) -> tuple[State, dict[str, Array]]:
+        k_batch, k_noise = jax.random.split(stream(state.key, state.updates))
+        batch = sample(k_batch, data)
+        if hyper.lam is not None:
+            batch = batch._replace(lam=hyper.lam)
+        offset = _offset(config, state, batch, hyper.alpha)
+
+        def at(players: Players) -> tuple[Ascent, Array]:
+            move = velocity(networks, players, batch, hyper.alpha, offset)
+            return Ascent(move.primal, move.dual), batch.loss(move.f, move.g)
+
+        ascent, loss = at(state.params)
+        if config.method == "alternating":
+            ascent = Ascent(ascent.primal, at(_moved(state.params, ascent, hyper.eps, 0.0))[0].dual)
+        elif config.method == "extragradient":
+            ascent, _ = at(_moved(state.params, ascent, hyper.eps, hyper.tau * hyper.eps))
+        ascent, opt_state = optimiser.update(ascent, state.opt_state)
+        params = _moved(state.params, Ascent(*ascent), hyper.eps, hyper.tau * hyper.eps)
+        if config.noise:
+            params = _shaken(k_noise, params, state.params, hyper)
+        moved = hyper.alpha * displacement(params.primal, state.start[0])
+        new = State(params, state.start, opt_state, state.key, state.updates + 1)
+        return new, {"loss": loss, "moved": moved}
+
+    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
+        def answer(key: Key, obs: Array, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+            return evaluate(config, state, hyper, obs[None])[0], (), memory
+
+        return Policy(answer)
+
+    return Algorithm(init, step, act)
+
+
+def evaluate(config: Config, state: State, hyper: Hyper, x: Array, dual: bool = False) -> Array:
+    """`[M]`, f at points x `[M, d]`, or g at `[M, e]`."""
+    family = config.dual_family if dual else config.family
+    net, start = state.params[dual], state.start[dual]
+    value = predict(family, net, x, hyper.alpha)
+    if config.init == "centred":
+        value = value - predict(family, Particles(start, net.weights), x, hyper.alpha)
+    return value
+
+
+def run(
+    algorithm: Algorithm,
+    key: Key,
+    hyper: Hyper,
+    data: Any,
+    updates: int,
+    observe: Callable[[State], PyTree] | None = None,
+    every: int = 1,
+) -> tuple[State, PyTree]:
+    """`(state, observed)`: a plain scan of `updates` updates, to be jitted and vmapped by the caller.
+
+    observe: of the state after every `every` updates, stacked `[updates // every, ...]`; None: nothing.
+    """
+    if updates < 1 or every < 1 or updates % every:
+        raise UsageError(f"every: {every} must divide the number of updates {updates}")
+
+    def one(state: State, _: None) -> tuple[State, None]:
+        return algorithm.step(state, hyper, data)[0], None
+
+    def block(state: State, _: None) -> tuple[State, PyTree]:
+        state, _ = jax.lax.scan(one, state, length=every)
+        return state, None if observe is None else observe(state)
+
+    return jax.lax.scan(block, algorithm.init(key, hyper, data), length=updates // every)
+
+
+def _optimiser(method: Method) -> optax.GradientTransformation:
+    if method == "ogda":
+        return scale_by_optimism()
+    return scale_by_oadam(0.5, 0.9) if method == "oadam" else optax.identity()
+
+
+def _live(config: Config, hyper: Hyper) -> Any:
+    """Live particles; NaN where mirror pairs would be cut in two."""
+    if hyper.live is None or config.init != "sym":
+        return hyper.live
+    return jnp.where(jnp.asarray(hyper.live) % 2 == 0, jnp.asarray(hyper.live), jnp.nan)
+
+
+def _offset(config: Config, state: State, batch: Data, alpha: Any) -> tuple[Any, Any]:
+    """Minus the initial functions at the points of the batch, for the centred model."""
+    if config.init != "centred":
+        return 0.0, 0.0
+    primal = Particles(state.start[0], state.params.primal.weights)
+    dual = Particles(state.start[1], state.params.dual.weights)
+    f = predict(config.family, primal, batch.primal_points, alpha)
+    return -f, -predict(config.dual_family, dual, batch.dual_points, alpha)
+
+
+def _moved(players: Players, ascent: Ascent, eps: Any, dual_eps: Any) -> Players:
+    theta = players.primal.theta + eps * ascent.primal
+    omega = players.dual.theta + dual_eps * ascent.dual
+    return Players(players.primal._replace(theta=theta), players.dual._replace(theta=omega))
+
+
+def _shaken(key: Key, players: Players, before: Players, hyper: Hyper) -> Players:
+    """Confinement and noise of the regulariser KL(. | N(0, I)), with the same alpha^-2 as the velocity."""
+    k_primal, k_dual = jax.random.split(key)
+    weight = hyper.temperature / hyper.alpha**2
+
+    def one(key: Key, net: Particles, old: Particles, eps: Any) -> Particles:
+        noise = jax.random.normal(key, net.theta.shape, net.theta.dtype)
+        return net._replace(theta=net.theta - eps * weight * old.theta + jnp.sqrt(2 * weight * eps) * noise)
+
+    primal = one(k_primal, players.primal, before.primal, hyper.eps)
+    return Players(primal, one(k_dual, players.dual, before.dual, hyper.tau * hyper.eps))
