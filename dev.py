@@ -27,7 +27,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / ".jaxrl-stamp"
 PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
-OLDEST = (3, 11)
+OLDEST, BEYOND = (3, 11), (3, 14)  # the first that will do, the first that is not tested
 NAMES = ("python3.13", "python3.12", "python3.11", "python3")
 INTERRUPTED = "installing"
 DEMO = ("baselines/ppo_cartpole", "baselines/ppo_inverted_pendulum")
@@ -93,12 +93,12 @@ def find_interpreter(chosen):
     for name in filter(None, names):
         path = shutil.which(name)
         has = path and VENV not in Path(path).absolute().parents and version(path)
-        if has and has >= OLDEST:
+        if has and OLDEST <= has < BEYOND:
             return os.path.abspath(path), has
         if has:
             found.append("{} is {}.{}.{}".format(name, *has))
     what = ", ".join(found) or f"{chosen or 'no python3 on PATH'} does not run"
-    raise Stop(f"jaxrl needs Python 3.11 or newer, but {what}; install one or name it with --python PATH")
+    raise Stop(f"jaxrl needs Python 3.11 to 3.13, but {what}; install one or name it with --python PATH")
 
 
 def find_uv():
@@ -177,7 +177,7 @@ def set_up(chosen=None):
         if stamp == INTERRUPTED:
             remove(VENV)  # half an installed package cannot be told from a whole one
         has = version(PYTHON)
-        keep = has is not None and has >= OLDEST and not chosen
+        keep = has is not None and OLDEST <= has < BEYOND and not chosen
         interpreter, wanted = (PYTHON, has) if keep else find_interpreter(chosen)
         if has == wanted and stamp == fingerprint(has):
             return

@@ -107,10 +107,11 @@ def test_environment_of_the_project_is_no_base_for_itself(bin_folder, monkeypatc
 @pytest.mark.parametrize(
     ("versions", "chosen", "sentence"),
     [
-        ({"python3": "3 10 13"}, None, "3.11 or newer, but python3 is 3.10.13;"),
-        ({"python3": "3 8 18", "old": "2 7 18"}, "old", "3.11 or newer, but old is 2.7.18;"),
-        ({}, None, "3.11 or newer, but no python3 on PATH"),
-        ({"python3.12": "3 12 1"}, "missing", "3.11 or newer, but missing does not run;"),
+        ({"python3": "3 10 13"}, None, "3.11 to 3.13, but python3 is 3.10.13;"),
+        ({"python3": "3 8 18", "old": "2 7 18"}, "old", "3.11 to 3.13, but old is 2.7.18;"),
+        ({"python3": "3 14 0"}, None, "3.11 to 3.13, but python3 is 3.14.0;"),
+        ({}, None, "3.11 to 3.13, but no python3 on PATH"),
+        ({"python3.12": "3 12 1"}, "missing", "3.11 to 3.13, but missing does not run;"),
     ],
 )
 def test_refusal_says_what_was_found(bin_folder, versions, chosen, sentence):

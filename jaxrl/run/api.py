@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -26,7 +25,7 @@ from typing import Any
 from jaxrl.core.errors import JaxrlError, UsageError
 from jaxrl.run import catalogue
 from jaxrl.run.checkpoint import Checkpoints
-from jaxrl.run.config import config_from_dict, config_hash, replace_at
+from jaxrl.run.config import config_from_dict, config_hash, differences, replace_at
 from jaxrl.run.folder import RunFolder
 
 LIVE_S = 10.0  # seconds between two rewrites of a live report
@@ -135,18 +134,6 @@ def field_paths(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix + f.name, value
         if dataclasses.is_dataclass(value):
             yield from field_paths(value, f"{prefix}{f.name}.")
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """`path: old -> new` of every entry in which two configurations (as JSON values) differ."""
-    found = []
-    for name in sorted({*old, *new}):
-        a, b = old.get(name, "(absent)"), new.get(name, "(absent)")
-        if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += differences(a, b, f"{prefix}{name}.")
-        elif a != b:
-            found.append(f"{prefix}{name}: {json.dumps(a)} -> {json.dumps(b)}")
-    return found
 
 
 def reopen(folder: RunFolder, root: str | Path | None = None) -> tuple[ModuleType, Any]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrl.core.errors import CorruptInput, NumericalFailure, UsageError
+from jaxrl.run.config import differences
 from jaxrl.run.folder import atomic_write, installed_versions, storage_error, sync_folder
 
 MANIFEST = "MANIFEST.json"
@@ -45,7 +46,7 @@ class CorruptCheckpoint(CorruptInput):
 class Checkpoints:
     """The checkpoints of one stage, in `folder/<step>/`.
 
-    keep: how many of the newest stay; keep_period: every multiple of it stays too. say: where warnings go.
+    keep: how many of the newest stay. say: where warnings go.
     """
 
     def __init__(
@@ -53,13 +54,12 @@ class Checkpoints:
         folder: Path,
         *,
         keep: int = 3,
-        keep_period: int | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         if keep < 1:
             raise UsageError(f"keep: must be >= 1, got {keep}")
         self.folder = Path(folder).resolve()
-        self.keep, self.keep_period, self.say = keep, keep_period, say
+        self.keep, self.say = keep, say
         self._manager: Any = None
 
     def steps(self) -> list[int]:
@@ -142,8 +142,7 @@ class Checkpoints:
 
         steps = self.steps()
         for step in steps[: -self.keep]:
-            periodic = self.keep_period is not None and step % self.keep_period == 0
-            if step in protect or periodic:
+            if step in protect:
                 continue
             distributed.barrier(f"prune {step}")  # all processes have listed the same steps
             if distributed.is_primary():
@@ -267,23 +266,10 @@ class Checkpoints:
 
 
 def refuse_differences(what: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """UsageError that lists where two nested dicts differ, by dotted path."""
-    a, b = flatten(stored), flatten(wanted)
-    lines = [
-        f"{name}: {a.get(name, 'absent')!r} stored, {b.get(name, 'absent')!r} now"
-        for name in sorted({*a, *b})
-        if a.get(name, "absent") != b.get(name, "absent")
-    ]
+    """UsageError that lists where what was stored differs from what is asked for now."""
+    lines = differences(stored, wanted)
     if lines:
-        raise UsageError(f"{what} differs; start a new run or undo the change: " + "; ".join(lines))
-
-
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one dict with dotted paths."""
-    out: dict[str, Any] = {}
-    for key, value in tree.items():
-        out |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return out
+        raise UsageError(f"{what} differs; start a new run or undo the change: {'; '.join(lines)}")
 
 
 def _named_leaves(tree: Any) -> list[tuple[str, Any]]:

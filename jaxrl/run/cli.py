@@ -19,7 +19,7 @@ from typing import Any
 
 from jaxrl.core.errors import JaxrlError, MissingExtra, UsageError
 from jaxrl.run import api, catalogue, options, plan
-from jaxrl.run.config import config_to_dict
+from jaxrl.run.config import config_to_dict, differences
 from jaxrl.run.folder import RunFolder
 
 
@@ -114,7 +114,7 @@ def resume_verb(args: list[str], root: Path | None) -> dict[str, Any]:
     asked, chosen = options.parse_config(
         "resume RUN", args[1:], config, options.ResumeOptions, module.__doc__
     )
-    changed = api.differences(config_to_dict(config), config_to_dict(asked))
+    changed = differences(config_to_dict(config), config_to_dict(asked))
     if changed:
         raise UsageError(
             f"a run is resumed with the configuration it began with; asked to change {'; '.join(changed)}."

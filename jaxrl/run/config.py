@@ -50,6 +50,18 @@ def replace_at(config: Any, values: typing.Mapping[str, Any]) -> Any:
     return config
 
 
+def differences(old: typing.Mapping[str, Any], new: typing.Mapping[str, Any], prefix: str = "") -> list[str]:
+    """`path: old -> new` of every entry in which two nested records of JSON values differ."""
+    found = []
+    for name in sorted({*old, *new}):
+        a, b = old.get(name, "(absent)"), new.get(name, "(absent)")
+        if isinstance(a, typing.Mapping) and isinstance(b, typing.Mapping):
+            found += differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            found.append(f"{prefix}{name}: {json.dumps(a)} -> {json.dumps(b)}")
+    return found
+
+
 def nearest(name: str, names: typing.Iterable[str]) -> str:
     """Half a sentence for an error: the closest of `names`, or all of them."""
     names = list(names)

@@ -242,6 +242,13 @@ class RunFolder:
             clean["nonfinite"] = bad
         self._append("metrics.jsonl", json.dumps(clean, allow_nan=False) + "\n")
 
+    def sync_metrics(self) -> None:
+        """Makes the lines of metrics.jsonl durable, before a checkpoint that counts on them."""
+        path = self.path / "metrics.jsonl"
+        if self.writes and path.is_file():
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+
     def read_metrics(self) -> list[dict[str, Any]]:
         """All complete lines of metrics.jsonl; an incomplete last line is ignored."""
         path = self.path / "metrics.jsonl"

@@ -347,8 +347,9 @@ class _Driver:
 
     def save(self, update: int, state: PyTree, window: guard.Window) -> None:
         """A checkpoint of all that the next update needs; keeps the last finite one of diverged members."""
-        if self.checkpoints is None:
+        if self.checkpoints is None or self.folder is None:
             return
+        self.folder.sync_metrics()
         drop = self.members.population.drop
         first_bad = self.members.fetch(window.first_bad)
         diverged = guard.diverged(first_bad)

@@ -15,7 +15,7 @@ import pytest
 from jaxrl.core.errors import JaxrlError, UsageError
 from jaxrl.run import api, catalogue, doctor, plan
 from jaxrl.run.cli import VERBS, experiment_main, main
-from jaxrl.run.config import config_hash, config_to_dict
+from jaxrl.run.config import config_hash, config_to_dict, differences
 from jaxrl.run.folder import RunFolder
 from tests.run import ring
 
@@ -194,7 +194,7 @@ def test_override_replaces_nested_fields_and_names_the_nearest(root):
 def test_differences_lists_dotted_paths():
     old = {"a": 1, "b": {"c": 2, "d": 3}, "e": 4}
     new = {"a": 1, "b": {"c": 5, "d": 3}, "f": 6}
-    assert api.differences(old, new) == ["b.c: 2 -> 5", 'e: 4 -> "(absent)"', 'f: "(absent)" -> 6']
+    assert differences(old, new) == ["b.c: 2 -> 5", 'e: 4 -> "(absent)"', 'f: "(absent)" -> 6']
 
 
 # ---------------------------------------------------------------------------------------------- running
