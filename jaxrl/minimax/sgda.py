@@ -4,9 +4,9 @@
     omega_i <- omega_i + (tau eps / alpha) mean_b[ (Af - b - g(z)) grad psi(z) + sum_l d_l grad psi(z_l) ]
 
 with gradients in theta_i and omega_i: eps N / alpha^2 times those of the sampled value, so that time, eps
-times the number of updates, means the same for every width and scale. One update draws one batch, the same for
-both players. Variants: alternating steps, extragradient (both evaluations on one batch), optimistic GDA,
-OAdam, Langevin noise.
+times the number of updates, means the same for every width and scale. One update draws one batch for both
+players. Variants: alternating steps, extragradient (both evaluations on one batch), optimistic GDA, OAdam,
+Langevin noise.
 
 Legend: `N` particles per player, `D` parameters of one; `data` is a `Problem` or `Points`.
 """

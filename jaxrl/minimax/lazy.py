@@ -1,0 +1,85 @@
+"""The lazy limit alpha -> inf: a linear equation for both functions, its solution and its stable steps.
+
+Legend: `M`, `L` points of f and g; `n = M + L`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.types import Array
+from jaxrl.minimax.particles import gram
+from jaxrl.minimax.problem import Data, Points
+from jaxrl.minimax.velocity import Networks, Players
+
+ROWS = 128  # observations from which the spectrum of a sample is estimated
+ZERO = 1e-9  # eigenvalues below this share of the largest are rounding
+
+
+def linear_system(data: Data, primal: Array, dual: Array, tau: Array | float = 1.0) -> tuple[Array, Array]:
+    """`(A [n, n], c [n])` of d/dt (f, g) = A (f, g) + c, for the kernels of the initial particles.
+
+    primal: `[M, M]`, dual: `[L, L]`, tangent kernels at the points of f and g; tau: speed of g.
+    Equation: zhu2024meanfield [lazy limit]
+    """
+    m = primal.shape[0]
+
+    def change(y: Array) -> Array:
+        down, up = data.pulls(y[:m], y[m:])
+        return jnp.concatenate([-primal @ down, tau * (dual @ up)])
+
+    zero = jnp.zeros(m + dual.shape[0], primal.dtype)
+    return jax.jacfwd(change)(zero), change(zero)
+
+
+def lazy_flow(A: Array, c: Array, start: Array, dt: Any, steps: int) -> Array:
+    """`[steps + 1, n]`, the solution of y' = A y + c at 0, dt, 2 dt ..., exact but for rounding.
+
+    A: `[n, n]`, c: `[n]`, start: `[n]`.
+    """
+    n = len(c)
+    augmented = jnp.zeros((n + 1, n + 1), A.dtype).at[:n, :n].set(A).at[:n, n].set(c)
+    step = jax.scipy.linalg.expm(dt * augmented)[:n]
+
+    def one(y: Array, _: None) -> tuple[Array, Array]:
+        y = step[:, :n] @ y + step[:, n]
+        return y, y
+
+    _, later = jax.lax.scan(one, start, length=steps)
+    return jnp.concatenate([start[None], later])
+
+
+def stability_limit(A: Any) -> float:
+    """The eps below which Euler's method on y' = A y does not diverge: min 2 |Re m| / |m|^2; host function.
+
+    Over the eigenvalues m of A `[n, n]` that are not 0; 0.0 where one has a positive real part.
+    """
+    m = np.linalg.eigvals(np.asarray(A, np.float64))
+    m = m[np.abs(m) > ZERO * np.abs(m).max()]
+    if m.real.max() > ZERO * np.abs(m).max():
+        return 0.0
+    return float(np.min(2 * np.abs(m.real) / np.abs(m) ** 2))
+
+
+def check_step(networks: Networks, players: Players, data: Data, eps: float, tau: float = 1.0) -> float:
+    """The stability limit of eps at the current particles; warns, with the number, if `eps` is beyond it.
+
+    Observations are estimated from the first 128 rows: minibatches need a margin, a factor of 3 is usual.
+    """
+    if isinstance(data, Points):
+        data = data.rows(slice(0, ROWS))
+    primal = gram(networks.primal, players.primal, data.primal_points)
+    dual = gram(networks.dual, players.dual, data.dual_points)
+    limit = stability_limit(linear_system(data, primal, dual, tau)[0])
+    if eps > limit:
+        warnings.warn(
+            f"eps={eps:g} is beyond the stability limit {limit:.4g} of the lazy spectrum; descent-ascent will"
+            f" diverge or circle, choose a third of it",
+            stacklevel=2,
+        )
+    return limit

@@ -1,0 +1,1 @@
+"""Exact answers about mean-field minimax problems, and the theorems of their flows."""
