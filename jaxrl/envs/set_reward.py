@@ -18,7 +18,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, PyTree, Step, Transition
 from jaxrl.envs.base import Env, Finite, HasItem, RewardFn, float_dtype, real
-from jaxrl.envs.wrappers import Wrapper, finite_horizon, history
+from jaxrl.envs.wrappers import FiniteHorizon, HorizonParams, HorizonState, Wrapper, finite_horizon, history
 
 
 class SetFunction(Protocol):
@@ -175,13 +175,14 @@ class LogDetParams(NamedTuple):
 
 
 class LogDetStat(NamedTuple):
-    """The Cholesky factor `L [n, n]` of K + sigma^2 I over `items` int32[n], identity in unused rows.
+    """columns: float[n, n], row j is column j of the Cholesky factor of K + sigma^2 I over `items` int32[n],
+    that of the identity in unused rows.
 
     count: int32[]; value: float[].
     """
 
     items: Array
-    L: Array
+    columns: Array
     count: Array
     value: Array
 
@@ -210,7 +211,7 @@ class LogDet:
         dtype = params.kernel.dtype
         return LogDetStat(
             items=jnp.zeros(self.capacity, jnp.int32),
-            L=jnp.eye(self.capacity, dtype=dtype),
+            columns=jnp.eye(self.capacity, dtype=dtype),
             count=jnp.zeros((), jnp.int32),
             value=jnp.zeros((), dtype),
         )
@@ -224,7 +225,7 @@ class LogDet:
         row, gain = self._row(params, stat, item)
         after = LogDetStat(
             items=stat.items.at[stat.count].set(item),
-            L=stat.L.at[stat.count].set(row),
+            columns=stat.columns.at[:, stat.count].set(row),
             count=stat.count + 1,
             value=stat.value + gain,
         )
@@ -243,7 +244,15 @@ class LogDet:
         """The new row of L `[n]`, and the gain."""
         at = jnp.arange(self.capacity)
         k = jnp.where(at < stat.count, params.kernel[stat.items, item], 0)
-        y = jax.scipy.linalg.solve_triangular(stat.L, k, lower=True)
+
+        def eliminate(y: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
+            j, column = row
+            y_j = y[j] / column[j]
+            return jnp.where(at == j, y_j, y - y_j * column), None
+
+        # forward substitution L y = k, written out because batched LAPACK calls spread over several CPU
+        # devices can deadlock
+        y, _ = jax.lax.scan(eliminate, k, (at, stat.columns))
         schur = params.kernel[item, item] + params.noise - jnp.sum(y * y)
         # rounding may take the posterior variance below 0, where it is 0 in exact arithmetic
         schur = jnp.maximum(schur, params.noise)
@@ -333,8 +342,12 @@ class SetReward(Wrapper):
         return state.env
 
     def begin(self, inner: PyTree, obs: PyTree, params: SetParams) -> tuple[SetState, PyTree]:
-        """The first item."""
-        stat, _ = self.F.add(params.F, self.F.init(params.F), self.env.item(params.env, inner))
+        """The first item. Raises `UsageError` for a function whose statistic changes shape with an item."""
+        empty = self.F.init(params.F)
+        stat, _ = self.F.add(params.F, empty, self.env.item(params.env, inner))
+        before, after = jax.eval_shape(lambda: (empty, stat))
+        if before != after:
+            raise UsageError(f"set_reward.F: add turns the statistic {before} into {after}; keep its shape")
         return SetState(inner, stat), self._show(obs, stat, params)
 
     def advance(self, state: SetState, inner: PyTree, out: Step, params: SetParams) -> tuple[SetState, Step]:
@@ -355,6 +368,22 @@ class SetReward(Wrapper):
 
 
 set_reward = SetReward
+
+
+class Visit(NamedTuple):
+    """A place at a time, as element of a set. h: int32[]; v: the item of the state."""
+
+    h: Array
+    v: PyTree
+
+
+@dataclass(frozen=True)
+class TimedItems(FiniteHorizon):
+    """`FiniteHorizon` whose items are `Visit(h, v)`, for set functions that tell times apart."""
+
+    def item(self, params: HorizonParams, state: HorizonState) -> Visit:
+        """The inner item and the step index."""
+        return Visit(state.h, self.env.item(params.env, state.env))
 
 
 def set_episode(

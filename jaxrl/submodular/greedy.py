@@ -1,0 +1,163 @@
+"""Maximising a monotone submodular function over sets of k items: greedy, lazy, stochastic, partitioned.
+
+Legend: `n` items of the ground set (a pytree `[n, ...]`), `k` items chosen, `B` blocks of `m` items. All are
+pure; compile them with `jax.jit(..., static_argnums=...)` for F and the sizes. Ties go to the lowest index.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream
+from jaxrl.core.tree import tree_take
+from jaxrl.core.types import Array, Key, PyTree
+from jaxrl.envs.set_reward import SetFunction
+from jaxrl.submodular.set_functions import gains
+
+
+class Selection(NamedTuple):
+    """index: int32[k], positions in the ground set in the order of choice; gain: float[k]; stat: of the set;
+    evaluations: int32[], how many marginal gains were computed.
+    """
+
+    index: Array
+    gain: Array
+    stat: PyTree
+    evaluations: Array
+
+
+def greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selection:
+    """Adds the item of the largest gain, k times, each item at most once; n k gains.
+
+    F(greedy) >= `greedy_bound(k)` F(best). Raises `UsageError` unless 1 <= k <= n.
+
+    Equation: nemhauser1978analysis [greedy heuristic]
+    """
+    n = _check_sizes(ground, k)
+
+    def body(carry: tuple[PyTree, Array], _: None) -> tuple[tuple[PyTree, Array], tuple[Array, Array]]:
+        stat, free = carry
+        i = _argmax(jnp.where(free, gains(F, params, stat, ground), -jnp.inf))
+        stat, gain = F.add(params, stat, tree_take(ground, i))
+        return (stat, free.at[i].set(False)), (i, gain)
+
+    start = (F.init(params), jnp.ones(n, bool))
+    (stat, _), (index, gain) = jax.lax.scan(body, start, None, length=k)
+    return Selection(index, gain, stat, jnp.full((), n * k, jnp.int32))
+
+
+def lazy_greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selection:
+    """The selection of `greedy`, ties included, computing only gains that old gains do not rule out.
+
+    Old gains bound new ones from above because F is submodular. Worth it where one gain is expensive and
+    gains differ. Raises `UsageError` unless 1 <= k <= n.
+
+    Equation: minoux1978accelerated [lazy evaluation]
+    """
+    n = _check_sizes(ground, k)
+
+    def choose(carry: tuple[PyTree, Array, Array], _: None) -> tuple[tuple, tuple[Array, Array]]:
+        stat, bound, evaluations = carry
+
+        def refresh(inner: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+            bound, fresh, i, count = inner
+            bound = bound.at[i].set(F.gain(params, stat, tree_take(ground, i)))
+            return bound, fresh.at[i].set(True), _argmax(bound), count + 1
+
+        first = (bound, jnp.zeros(n, bool), _argmax(bound), evaluations)
+        bound, _, i, evaluations = jax.lax.while_loop(lambda inner: ~inner[1][inner[2]], refresh, first)
+        stat, gain = F.add(params, stat, tree_take(ground, i))
+        return (stat, bound.at[i].set(-jnp.inf), evaluations), (i, gain)
+
+    start = (F.init(params), gains(F, params, F.init(params), ground), jnp.full((), n, jnp.int32))
+    (stat, _, evaluations), (index, gain) = jax.lax.scan(choose, start, None, length=k)
+    return Selection(index, gain, stat, evaluations)
+
+
+def stochastic_greedy(
+    F: SetFunction, params: PyTree, ground: PyTree, k: int, key: Key, sample: int
+) -> Selection:
+    """Adds, k times, the best of `sample` items drawn without replacement from those not chosen yet.
+
+    With `sample = sample_size(n, k, eps)` the expectation is at least (1 - 1/e - eps) of the best. Raises
+    `UsageError` unless 1 <= k <= n and 1 <= sample <= n.
+
+    Equation: mirzasoleiman2015lazier [stochastic greedy]
+    """
+    n = _check_sizes(ground, k)
+    if not 1 <= sample <= n:
+        raise UsageError(f"stochastic_greedy.sample: must lie in 1 .. n = {n}, got {sample}")
+
+    def body(carry: tuple[PyTree, Array], t: Array) -> tuple[tuple[PyTree, Array], tuple[Array, Array]]:
+        stat, free = carry
+        score = jnp.where(free, jax.random.uniform(stream(key, t), (n,)), -1)
+        drawn = jnp.sort(jax.lax.top_k(score, sample)[1])
+        found = gains(F, params, stat, tree_take(ground, drawn))
+        i = drawn[_argmax(jnp.where(free[drawn], found, -jnp.inf))]
+        stat, gain = F.add(params, stat, tree_take(ground, i))
+        return (stat, free.at[i].set(False)), (i, gain)
+
+    start = (F.init(params), jnp.ones(n, bool))
+    (stat, _), (index, gain) = jax.lax.scan(body, start, jnp.arange(k))
+    return Selection(index, gain, stat, jnp.full((), sample * k, jnp.int32))
+
+
+def partition_greedy(F: SetFunction, params: PyTree, ground: PyTree, blocks: Array) -> Selection:
+    """One item from each block in turn, the one of the largest gain; `blocks` int32[B, m] of positions.
+
+    F(result) >= `partition_bound(curvature)` F(best choice of one item per block).
+    """
+    if blocks.ndim != 2:
+        raise UsageError(f"partition_greedy.blocks: shape {blocks.shape} is not [B, m]")
+
+    def body(stat: PyTree, block: Array) -> tuple[PyTree, tuple[Array, Array]]:
+        i = block[_argmax(gains(F, params, stat, tree_take(ground, block)))]
+        stat, gain = F.add(params, stat, tree_take(ground, i))
+        return stat, (i, gain)
+
+    stat, (index, gain) = jax.lax.scan(body, F.init(params), blocks)
+    return Selection(index, gain, stat, jnp.full((), blocks.size, jnp.int32))
+
+
+# --- guarantees -------------------------------------------------------------------------------------------
+
+
+def greedy_bound(k: int, c: float = 1.0) -> float:
+    """What greedy choice of k items reaches of the best: (1 - (1 - c/k)^k) / c, at least (1 - e^-c) / c.
+
+    c: total curvature, 1 where it is not known; 1 for modular functions (c = 0).
+
+    Equation: conforti1984submodular [uniform matroid]
+    """
+    return 1.0 if c == 0 else (1 - (1 - c / k) ** k) / c
+
+
+def partition_bound(c: float = 1.0) -> float:
+    """What `partition_greedy` reaches of the best: 1 / (1 + c).
+
+    Equation: conforti1984submodular [matroid]
+    """
+    return 1 / (1 + c)
+
+
+def sample_size(n: int, k: int, eps: float) -> int:
+    """ceil(n / k log(1 / eps)), at most n: the sample of `stochastic_greedy` for a loss of `eps`."""
+    if not 0 < eps < 1:
+        raise UsageError(f"sample_size.eps: must lie in (0, 1), got {eps}")
+    return min(n, int(np.ceil(n / k * np.log(1 / eps))))
+
+
+def _argmax(x: Array) -> Array:
+    return jnp.argmax(x).astype(jnp.int32)
+
+
+def _check_sizes(ground: PyTree, k: int) -> int:
+    n = jax.tree.leaves(ground)[0].shape[0]
+    if not 1 <= k <= n:
+        raise UsageError(f"k: must lie in 1 .. n = {n} items, got {k}")
+    return n
