@@ -1,0 +1,1 @@
+"""Data of benchmark problems, drawn in NumPy so that they equal those of the papers number for number."""

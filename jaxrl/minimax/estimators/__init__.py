@@ -1,0 +1,1 @@
+"""Estimators of instrumental regression and of values that the minimax flow is compared with."""

@@ -1,0 +1,135 @@
+"""Adversarial instrumental regression with Gaussian kernels on both sides, in closed form.
+
+    min_f max_g  (1/n) sum_i (y_i - f(x_i)) g(z_i) - c_1 |g|_n^2 - c_2 |g|_F^2 + c_3 |f|_H^2
+
+With Gram matrices Kh of treatments and Kf of instruments the inner maximum is a quadratic form in the
+residual, with matrix M = Kf^(1/2) (Kf / (2 n delta^2) + I/2)^-1 Kf^(1/2), and f = sum_i a_i k(x_i, .) solves
+(Kh M Kh + alpha Kh) a = Kh M y. The critical radius is delta = 5 / n^0.4, alpha = scale delta^4.
+
+Source: Dikkala et al. 2020 (2006.07201), released `mliv/rkhs/rkhsiv.py`. Difference: there M of a fold comes
+from the block of the root of the whole Kf, which is no root of the fold's Kf; here from the fold's own.
+
+Legend: x `[n, dx]`, z `[n, dz]`, y `[n]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrl.minimax.estimators.kernels import nystrom, rbf, ridge_path, spectral
+from jaxrl.minimax.estimators.two_stage import Predictor
+
+SCALES = tuple(np.geomspace(0.1, 1e4, 30).tolist())
+"""Scales of alpha that cross-validation tries in the released code; its single choice is 60."""
+
+
+class KernelMinimax(NamedTuple):
+    """A fit: `predict` is f, `scale` the (chosen) factor of delta^4, `loss [S]` the scores of all scales."""
+
+    predict: Predictor
+    scale: float
+    loss: np.ndarray
+
+
+def critical_radius(n: float) -> float:
+    """Delta = 5 / n^0.4 of `n` observations (of a fold: possibly a fraction)."""
+    return 5 / n**0.4
+
+
+def inner(kf: np.ndarray, n: float) -> np.ndarray:
+    """M, `[m, m]`, of the Gram matrix `kf [m, m]` of the instruments with the radius of `n` observations.
+
+    Equation: dikkala2020minimax [closed form, M]
+    """
+    s, v = spectral(kf)
+    return (v * (s / (s / (2 * n * critical_radius(n) ** 2) + 0.5))) @ v.T
+
+
+def kernel_minimax(
+    x: np.ndarray, z: np.ndarray, y: np.ndarray, *, gamma: float = 2.0, scale: float = 60.0
+) -> KernelMinimax:
+    """The estimator with a given scale of alpha.
+
+    Equation: dikkala2020minimax [closed form]
+    """
+    return _fit(x, rbf(x, x, gamma), rbf(z, z, gamma), y, gamma, scale, np.zeros(0))
+
+
+def kernel_minimax_cv(
+    x: np.ndarray,
+    z: np.ndarray,
+    y: np.ndarray,
+    *,
+    gamma: float = 2.0,
+    scales: Sequence[float] = SCALES,
+    folds: int = 6,
+) -> KernelMinimax:
+    """The estimator whose scale has the least violation r' M r / n^2 on left-out folds (consecutive rows)."""
+    kh, kf = rbf(x, x, gamma), rbf(z, z, gamma)
+    loss = np.zeros(len(scales))
+    n_train, n_test = len(y) * (folds - 1) / folds, len(y) / folds
+    for train, test in _folds(len(y), folds):
+        own = kh[np.ix_(train, train)]
+        m_train = inner(kf[np.ix_(train, train)], n_train)
+        path = ridge_path(own, m_train, m_train @ y[train])
+        m_test = inner(kf[np.ix_(test, test)], n_test)
+        for i, scale in enumerate(scales):
+            residual = y[test] - kh[np.ix_(test, train)] @ path(scale * critical_radius(n_train) ** 4)
+            loss[i] += residual @ m_test @ residual / len(test) ** 2 / folds
+    return _fit(x, kh, kf, y, gamma, scales[int(np.argmin(loss))], loss)
+
+
+def kernel_minimax_nystrom(
+    x: np.ndarray,
+    z: np.ndarray,
+    y: np.ndarray,
+    *,
+    gamma: float = 0.1,
+    scales: Sequence[float] = tuple(np.geomspace(1, 1e4, 10).tolist()),
+    folds: int = 5,
+    rank: int = 100,
+    seed: int = 1,
+) -> KernelMinimax:
+    """The cross-validated estimator on Nystrom features of both kernels; defaults are those of the paper."""
+    draw = np.random.default_rng(seed)
+    features_x, features_z = nystrom(x, gamma, rank, draw), nystrom(z, gamma, rank, draw)
+    h, g = features_x(x), features_z(z)
+    loss = np.zeros(len(scales))
+    n_train, n_test = len(y) * (folds - 1) / folds, len(y) / folds
+    for train, test in _folds(len(y), folds):
+        q_test = _inner_features(g[test], n_test)
+        for i, scale in enumerate(scales):
+            coef = _features_fit(h[train], g[train], y[train], n_train, scale)
+            moment = g[test].T @ (y[test] - h[test] @ coef)
+            loss[i] += moment @ q_test @ moment / len(test) ** 2 / folds
+    scale = scales[int(np.argmin(loss))]
+    coef = _features_fit(h, g, y, len(y), scale)
+    return KernelMinimax(lambda at: features_x(at) @ coef, scale, loss)
+
+
+def _inner_features(g: np.ndarray, n: float) -> np.ndarray:
+    return np.linalg.inv(g.T @ g / (2 * n * critical_radius(n) ** 2) + np.eye(g.shape[1]) / 2)
+
+
+def _features_fit(h: np.ndarray, g: np.ndarray, y: np.ndarray, n: float, scale: float) -> np.ndarray:
+    cross, q = h.T @ g, _inner_features(g, n)
+    gram = cross @ q @ cross.T + scale * critical_radius(n) ** 4 * np.eye(h.shape[1])
+    return np.linalg.solve(gram, cross @ q @ (g.T @ y))
+
+
+def _fit(
+    x: np.ndarray, kh: np.ndarray, kf: np.ndarray, y: np.ndarray, gamma: float, scale: float, loss: np.ndarray
+) -> KernelMinimax:
+    m = inner(kf, len(y))
+    coef = ridge_path(kh, m, m @ y)(scale * critical_radius(len(y)) ** 4)
+    return KernelMinimax(lambda at: rbf(at, x, gamma) @ coef, scale, loss)
+
+
+def _folds(n: int, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    if not 2 <= folds <= n:
+        raise ValueError(f"folds: must lie between 2 and the {n} observations, got {folds}")
+    index = np.arange(n)
+    return [(np.setdiff1d(index, test), test) for test in np.array_split(index, folds)]
