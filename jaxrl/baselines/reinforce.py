@@ -6,8 +6,8 @@ for J = E sum_{t < T} gamma^t r_t, the return of whole episodes of at most `T = 
 update draws `n_envs` fresh episodes and takes one step. Every baseline leaves the estimate unbiased: none;
 the average return-to-go of the *other* episodes that are still running at `t`; or a critic, fitted along.
 
-Other estimators of the same shape put their own signal in the place of G_t, and their own step in the place of
-the gradient: the arguments `signal` and `direction` of `make`.
+Other estimators of the same shape put their own signal in the place of G_t, and their own step in the place
+of the gradient: the arguments `signal` and `direction` of `make`.
 
 Legend: `T` steps, `N` episodes, `m` reward components.
 """
@@ -39,8 +39,8 @@ class Config:
     """Static choices.
 
     n_envs: episodes per update; length: steps after which an unfinished episode is cut; memory: width of the
-    GRU, 0 for feed-forward; initial: distribution of the first weights, see `net.mlp`; squash, free_log_std: as
-    in PPO.
+    GRU, 0 for feed-forward; initial: distribution of the first weights, see `net.mlp`; squash, free_log_std:
+    as in PPO.
     keep: entries of `Step.info` that `signal` may read and whose mean and maximum at the end of episodes are
         the metrics `train/<name>` and `train/<name>_max`.
     """
@@ -91,8 +91,8 @@ class State:
 class Window(NamedTuple):
     """What one update has seen, leaves `[T, N, ...]`.
 
-    batch: transitions; reward: float[T, N], weighted where rewards are vectors; running: bool[T, N], the episode
-    has not ended before step `t`; x: float[T, N, k], features.
+    batch: transitions; reward: float[T, N], weighted where rewards are vectors; running: bool[T, N], the
+    episode has not ended before step `t`; x: float[T, N, k], features.
     """
 
     batch: Transition
@@ -125,10 +125,10 @@ def make(
 ) -> Algorithm:
     """REINFORCE on `env`; `data` of the algorithm is the environment's parameters.
 
-    signal: `(window, value [T, N], hyper) -> float[T, N]`, what multiplies the score once the baseline is taken
-        off, and what a critic is fitted to; `value` is the critic's, without gradient.
-    direction: `(nets, params, gradient, window, hyper) -> tree`, what the clipping and the optimiser see instead
-        of the gradient of the loss.
+    signal: `(window, value [T, N], hyper) -> float[T, N]`, what multiplies the score once the baseline is
+        taken off, and what a critic is fitted to; `value` is the critic's, without gradient.
+    direction: `(nets, params, gradient, window, hyper) -> tree`, what the clipping and the optimiser see
+        instead of the gradient of the loss.
     optimiser: optax transformation of the clipped gradient, before the learning rate; default Adam.
 
     Raises:

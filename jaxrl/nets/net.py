@@ -115,7 +115,7 @@ def mlp(
     """Fully connected network `apply(params, x [..., sizes[0]]) -> float32[..., sizes[-1]]`, linear output.
 
     initial: "orthogonal", kernels with gain `scale` (`last_scale` in the last layer), biases zero; or
-        "uniform", kernels and biases uniform on +-1 / sqrt(width of the input), the default of torch's Linear.
+        "uniform", kernels and biases uniform on +-1 / sqrt(width of the input), as torch's Linear has them.
     `dtype` is the compute type; parameters and output are float32. `sizes` of length 2 is a linear map.
 
     Raises:

@@ -1,0 +1,106 @@
+"""Credit: what the score of an action is weighed with, when rewards are marginal gains of a set function.
+
+With gains r_t = F(tau_{0:t+1}) - F(tau_{0:t}) and f = F({s_0}):
+
+    to_go      r_t + r_{t+1} + ..  = F(tau) - F(tau_{0:t})  the gradient of E F: theorem 2 of 2307.13372
+    total      f + r_0 + .. + r_{T-1}  = F(tau)             the same mean, a larger variance
+    marginal   r_t                                          myopic: each action for its own gain alone
+    prefix     f + r_0 + .. + r_t  = F(tau_{0:t+1})         the mean of `marginal`, a larger variance;
+                                                            what the released grid code does
+    gae        generalised advantage of r                   biased by the critic, unless lambda is 1
+
+Legend: `T` steps, `N` episodes. Every array argument is `[T, N]`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Array
+from jaxrl.rollout.returns import gae, reward_to_go
+
+Sum = Literal["to_go", "total", "marginal", "prefix"]
+SUMS: tuple[Sum, ...] = get_args(Sum)
+CREDITS = (*SUMS, "gae")
+
+
+def check_credit(name: str, credit: str, allowed: tuple[str, ...] = CREDITS) -> None:
+    """Raises `UsageError` unless `credit` is one of `allowed`; `name` is the field it stands in."""
+    if credit not in allowed:
+        raise UsageError(f"{name}: must be one of {', '.join(allowed)}, got {credit!r}")
+
+
+def signal(credit: Sum, reward: Array, cut: Array, first: float | Array = 0.0) -> Array:
+    """Sums of rewards that a credit consists of, float[T, N], without a baseline.
+
+    reward: float[T, N]; cut: bool[T, N], the next row belongs to another episode. first: float[] or float[N],
+    the value F({s_0}) before the first action.
+    """
+    check_credit("credit", credit, SUMS)
+    if credit == "marginal":
+        return reward
+    later = reward_to_go(reward, cut)
+    if credit == "to_go":
+        return later
+    before = _before(reward, cut, first)
+    return before + (later if credit == "total" else reward)
+
+
+def mixture(share: Array, reward: Array, cut: Array, first: float | Array = 0.0) -> Array:
+    """Sum of the four signals times their `share` float[4], in the order of `SUMS`; float[T, N].
+
+    A credit as a number: a population can have one per member.
+    """
+    parts = jnp.stack([signal(credit, reward, cut, first) for credit in SUMS])
+    return jnp.tensordot(share, parts, axes=1)
+
+
+def weights(
+    credit: str,
+    reward: Array,
+    value: Array,
+    mask: Array,
+    *,
+    first: float | Array = 0.0,
+    gamma: float | Array = 1.0,
+    lambda_: float | Array = 1.0,
+) -> Array:
+    """What multiplies grad log pi(a_t), float[T, N]; 0 where the episode is over.
+
+    reward: float[T, N]; value: float[T, N], a baseline that does not depend on a_t (for `gae` the critic,
+    with value 0 after the last step); mask: bool[T, N], the step belongs to the episode. gamma, lambda_: of
+    `gae`.
+    """
+    check_credit("credit", credit)
+    cut = ~jnp.concatenate([mask[1:], jnp.zeros_like(mask[:1])])
+    reward = jnp.where(mask, reward, 0)
+    if credit == "gae":
+        return jnp.where(mask, advantages(reward, value, cut, gamma, lambda_), 0)
+    return jnp.where(mask, signal(credit, reward, cut, first) - value, 0)
+
+
+def advantages(
+    reward: Array, value: Array, cut: Array, gamma: float | Array, lambda_: float | Array
+) -> Array:
+    """Generalised advantages of whole episodes, float[T, N]; nothing is left to gain after a cut.
+
+    reward, value: float[T, N]; cut: bool[T, N].
+    """
+    after = jnp.concatenate([value[1:], jnp.zeros_like(value[:1])])
+    discount = jnp.where(cut, 0, jnp.full_like(reward, 1.0) * gamma)
+    return gae(reward, value, after, discount, cut, lambda_)
+
+
+def _before(reward: Array, cut: Array, first: float | Array) -> Array:
+    """What the episode had before each step, f + r_0 + .. + r_{t-1}, float[T, N]."""
+    first = jnp.broadcast_to(jnp.asarray(first, reward.dtype), reward.shape[1:])
+
+    def body(total: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        reward, cut = row
+        return jnp.where(cut, first, total + reward), total
+
+    return jax.lax.scan(body, first, (reward, cut))[1]

@@ -1,0 +1,55 @@
+"""SubPO by proximal policy optimisation: gains as rewards, a credit as advantage, a critic as baseline.
+
+Because gains add up to F, PPO on them with `credit="gae"` is PPO; the other credits replace the advantage by
+their sums minus the critic's value, which is fitted to the sums. The environment ends its episodes itself,
+after at most `length` steps; `prefix` and `total` leave the constant F({s_0}) to the critic.
+
+Legend: `T` steps, `N` environments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import optax
+
+from jaxrl.baselines import ppo
+from jaxrl.core.types import Algorithm, Array
+from jaxrl.envs.base import Env
+from jaxrl.rollout.returns import gae
+from jaxrl.submodular.credit import Sum, check_credit, signal
+
+
+@dataclass(frozen=True)
+class Config(ppo.Config):
+    """Static choices; those of PPO, and the credit (see `credit.py`).
+
+    length: a multiple of the horizon, so that windows hold whole episodes; every credit but `gae` needs that.
+    """
+
+    n_envs: int = 64
+    length: int = 39
+    widths: tuple[int, ...] = (64, 32)
+    credit: Literal["to_go", "total", "marginal", "prefix", "gae"] = "gae"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_credit("Config.credit", self.credit)
+
+
+def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | None = None) -> Algorithm:
+    """PPO on the marginal gains of `env`, with the numbers of `ppo.Hyper` (gamma is read by `gae` alone).
+
+    Raises:
+        UsageError: the configuration does not fit the environment.
+    """
+    advantages = gae if config.credit == "gae" else partial(_sums_minus_value, config.credit)
+    return ppo.make(config, env, advantages=advantages, optimiser=optimiser)
+
+
+def _sums_minus_value(
+    credit: Sum, reward: Array, value: Array, next_value: Array, discount: Array, cut: Array, lambda_: Array
+) -> Array:
+    return signal(credit, reward, cut) - value

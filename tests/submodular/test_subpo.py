@@ -1,0 +1,152 @@
+"""SubPO by REINFORCE: sampled gradients against exact ones, modular reduction, ModPO, configuration."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from instance_e import WEIGHTS, H, Table, enumerate_all, problem, scores, table_of, values, zero_policy
+
+from jaxrl.baselines import reinforce
+from jaxrl.core.errors import UsageError
+from jaxrl.envs.coverage_grid import PlaceGrid
+from jaxrl.envs.set_reward import Modular, SetParams, set_reward
+from jaxrl.envs.wrappers import finite_horizon, with_reward
+from jaxrl.submodular import subpo
+from jaxrl.submodular.credit import SUMS
+
+CELLS, ACTIONS = enumerate_all()
+GAINS = np.diff(values(CELLS), axis=0)
+SMALL = {"length": H, "widths": (), "initial": "orthogonal"}
+PLAIN = {"lr": 1.0, "max_grad_norm": 1e9}
+
+
+def _weight(credit, reward):
+    """By its definition, float64[H, K]."""
+    before = WEIGHTS[0] + np.concatenate([np.zeros_like(reward[:1]), np.cumsum(reward, 0)[:-1]])
+    total = WEIGHTS[0] + reward.sum(0, keepdims=True) + 0 * reward
+    return {"to_go": total - before, "total": total, "marginal": reward, "prefix": before + reward}[credit]
+
+
+def _exact(credit, reward=GAINS):
+    each = scores(CELLS, ACTIONS, np.zeros((H, 4, 5)))
+    return np.einsum("kihsa,ik->hsa", each, _weight(credit, reward)) / ACTIONS.shape[1]
+
+
+def _estimates(config, hypers, env, updates):
+    """Gradients at theta = 0, `[hypers, updates, H, 4, 5]`, one per update of `n_envs` episodes."""
+    algorithm = subpo.make(config, env, optimiser=optax.identity())
+    data = env.default_params()
+    state = zero_policy(jax.jit(algorithm.init)(jax.random.key(0), subpo.Hyper(), data))
+
+    def one(key, hyper):
+        return table_of(algorithm.step(state.replace(key=key), hyper, data)[0].params)
+
+    over_keys = jax.vmap(one, (0, None))
+    run = jax.jit(lambda keys: jax.lax.map(lambda hyper: over_keys(keys, hyper), hypers))
+    return np.asarray(run(jax.random.split(jax.random.key(2), updates)), np.float64)
+
+
+@pytest.mark.parametrize("baseline", ["none", "batch"])
+def test_sampled_gradients_are_the_exact_ones(baseline):
+    """200 000 trajectories per credit; 4 standard errors over 200 entries: false alarm about 1 %."""
+    config = subpo.Config(n_envs=500, baseline=baseline, credit="mixture", **SMALL)
+    hypers = jax.vmap(lambda share: subpo.Hyper(mixture=share, **PLAIN))(jnp.eye(4))
+    hypers = jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (4, *jnp.shape(x)[1:])), hypers)
+    estimates = _estimates(config, hypers, Table(problem()), 400)
+    for credit, sample in zip(SUMS, estimates, strict=True):
+        error = np.abs(sample.mean(0) - _exact(credit)) / (sample.std(0) / 20 + 1e-9)
+        assert error.max() < 4, credit
+        # the other direction is tens of standard errors away, so the test could tell
+        other = _exact("marginal" if credit in ("to_go", "total") else "to_go")
+        assert (np.abs(sample.mean(0) - other) / (sample.std(0) / 20 + 1e-9)).max() > 8
+    if baseline == "none":
+        traces = dict(zip(SUMS, 500 * estimates.var(1).sum((1, 2, 3)), strict=True))
+        expected = {"to_go": 16.9925, "total": 44.7301, "marginal": 5.9091, "prefix": 28.4627}
+        for credit, trace in traces.items():  # a variance from 400 estimates of 40 numbers
+            assert trace == pytest.approx(expected[credit], rel=0.1)
+
+
+def test_modular_reward_is_modpo():
+    config = subpo.Config(n_envs=500, baseline="batch", **SMALL)
+    hypers = jax.tree.map(lambda x: jnp.asarray(x)[None], subpo.Hyper(mixture=jnp.zeros(4), **PLAIN))
+    sample = _estimates(config, hypers, Table(problem(modular=True)), 200)[0]
+    error = np.abs(sample.mean(0) - _exact("to_go", WEIGHTS[CELLS[1:]])) / (sample.std(0) / 200**0.5 + 1e-9)
+    assert error.max() < 4
+
+
+def test_modular_function_gives_the_gradient_of_reinforce():
+    """Spec 7.10, on the same samples, because both draw with the same keys."""
+    grid = finite_horizon(PlaceGrid(2, 2), H)
+    ours = set_reward(grid, Modular(4))
+    theirs = with_reward(grid, lambda params, state, action, after: jnp.asarray(WEIGHTS)[after.env.cell])
+    fields = {"n_envs": 64, "length": H, "widths": (8,), "baseline": "batch"}
+    found = []
+    for make, config, env, data in (
+        (subpo.make, subpo.Config(**fields, initial="orthogonal"), ours,
+         SetParams(grid.default_params(), jnp.asarray(WEIGHTS, jnp.float32))),
+        (reinforce.make, reinforce.Config(**fields), theirs, theirs.default_params()),
+    ):  # fmt: skip
+        algorithm = make(config, env, optimiser=optax.identity())
+        hyper = subpo.Hyper(**PLAIN) if make is subpo.make else reinforce.Hyper(gamma=1.0, **PLAIN)
+        state = jax.jit(algorithm.init)(jax.random.key(3), hyper, data)
+        after, _ = jax.jit(algorithm.step)(state, hyper, data)
+        found.append(jax.tree.map(lambda a, b: a - b, after.params["actor"], state.params["actor"]))
+    for a, b in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * float(np.abs(b).max()))
+
+
+def test_metrics_are_values_of_trajectories():
+    config = subpo.Config(n_envs=50, widths=(4,), length=H, baseline="none")
+    finals = {}
+    for modular in (False, True):
+        env = problem(modular=modular)
+        algorithm, data = subpo.make(config, env), env.default_params()
+        state = jax.jit(algorithm.init)(jax.random.key(0), subpo.Hyper(), data)
+        _, metrics = jax.jit(algorithm.step)(state, subpo.Hyper(), data)
+        finals[modular] = float(metrics["train/F"]), float(metrics["train/F_max"])
+        total = float(metrics["train/return"].total / metrics["train/return"].count)
+        if not modular:
+            assert total == pytest.approx(finals[modular][0] - WEIGHTS[0], rel=1e-6)
+    assert finals[False] == finals[True]  # the same actions, so the same sets, whatever is paid
+    assert finals[False][1] <= 10.0
+
+
+def test_population_members_are_single_runs():
+    """Spec 8.10: eight seeds under vmap and alone, three updates."""
+    config = subpo.Config(n_envs=8, length=H, widths=(4,), baseline="critic", credit="gae")
+    env = problem()
+    algorithm, data, hyper = subpo.make(config, env), env.default_params(), subpo.Hyper()
+    keys = jax.random.split(jax.random.key(7), 8)
+
+    def run(key):
+        state = algorithm.init(key, hyper, data)
+        return jax.lax.scan(lambda s, _: (algorithm.step(s, hyper, data)[0], None), state, length=3)[0].params
+
+    together, alone = jax.jit(jax.vmap(run))(keys), jax.jit(run)
+    for i in (0, 3, 7):
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone(keys[i])), strict=True):
+            np.testing.assert_allclose(a[i], b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"credit": "suffix"}, "credit"),
+        ({"credit": "gae"}, "baseline"),
+        ({"fisher": -1}, "fisher"),
+        ({"keep": ("F",)}, "keep"),
+        ({"initial": "zeros"}, "initial"),
+    ],
+)
+def test_config_names_the_field(fields, name):
+    with pytest.raises(UsageError, match=rf"^Config\.{name}: [^\n]+$"):
+        subpo.Config(**fields)
+
+
+def test_environments_without_a_set_function_are_refused():
+    algorithm = subpo.make(subpo.Config(n_envs=2, length=2), finite_horizon(PlaceGrid(2, 2), 2))
+    data = finite_horizon(PlaceGrid(2, 2), 2).default_params()
+    state = algorithm.init(jax.random.key(0), subpo.Hyper(), data)
+    with pytest.raises(UsageError, match="is not in Step"):
+        algorithm.step(state, subpo.Hyper(), data)
