@@ -1,0 +1,299 @@
+"""Exact values of small problems rewarded by a set function: dynamic programming over (step, place, memory).
+
+A trajectory's value depends on what it has visited, so the problem is unfolded into layers of nodes
+(place, what F remembers). On the nodes best and greedy policies with full memory are dynamic programmes, and
+the value of a Markov policy is a differentiable function of its table.
+
+Legend: `V` places (states of the MDP), `A` actions, `m` successors of a place, `H` actions of an episode,
+`states` = H + 1 visited states, `N` nodes of a layer, `U` elements of a universe. Host arrays are float64;
+call the functions of policies inside `jax.enable_x64(True)`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Array
+from jaxrl.envs.tabular import TabularMDP, validate
+
+_TIE = 1e-12  # gains that differ by less are ties, so that rounding does not choose
+_MOST_NODES = 5_000_000
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What F remembers, as 64 bits; 0 is the empty set.
+
+    add: `(codes [N], places int[N]) -> codes [N]`; value: `codes [N] -> float64[N]`.
+    """
+
+    add: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    value: Callable[[np.ndarray], np.ndarray]
+
+    def alone(self, n_places: int) -> np.ndarray:
+        """float64[V], F({v})."""
+        return self.value(self.add(np.zeros(n_places, np.uint64), np.arange(n_places)))
+
+
+def covered(covers: np.ndarray, weight: np.ndarray) -> Memory:
+    """Weighted coverage, `covers` bool[V, U], `weight` [U]: the elements covered. U is at most 64."""
+    n = covers.shape[1]
+    _check_bits("covered.covers", n)
+    masks = (covers.astype(np.uint64) << np.arange(n, dtype=np.uint64)).sum(1, dtype=np.uint64)
+
+    def value(codes: np.ndarray) -> np.ndarray:
+        return _bits(codes, n) @ np.asarray(weight, np.float64)
+
+    return Memory(lambda codes, places: codes | masks[places], value)
+
+
+def visited(n_places: int, f: Callable[[tuple[int, ...]], float]) -> Memory:
+    """Any F of the set of places, `f(places, ascending)`: the places visited. V is at most 64."""
+    _check_bits("visited.n_places", n_places)
+    cached = functools.cache(f)
+
+    def value(codes: np.ndarray) -> np.ndarray:
+        return np.array([cached(tuple(np.flatnonzero(row).tolist())) for row in _bits(codes, n_places)])
+
+    return Memory(lambda codes, places: codes | (np.uint64(1) << places.astype(np.uint64)), value)
+
+
+def counted(n_places: int, states: int, f: Callable[[tuple[int, ...]], float]) -> Memory:
+    """Any F in which a revisit counts again, `f(places, ascending, with repetitions)`: the number of visits.
+
+    V times the bits of `states` is at most 64.
+    """
+    width = int(states).bit_length()
+    _check_bits("counted.n_places", n_places * width)
+    cached = functools.cache(f)
+    shift = np.uint64(width) * np.arange(n_places, dtype=np.uint64)
+
+    def value(codes: np.ndarray) -> np.ndarray:
+        counts = ((codes[:, None] >> shift) & np.uint64(2**width - 1)).astype(int)
+        return np.array([cached(tuple(np.repeat(np.arange(n_places), row).tolist())) for row in counts])
+
+    return Memory(lambda codes, places: codes + (np.uint64(1) << shift[places]), value)
+
+
+class Layer(NamedTuple):
+    """Nodes of one step. place: int[N]; child: int[N, m], nodes of the next layer; law: float[N, A, m];
+    gain: float[N, m], what moving to each child pays.
+    """
+
+    place: np.ndarray
+    child: np.ndarray
+    law: np.ndarray
+    gain: np.ndarray
+
+
+class Unfolded(NamedTuple):
+    """start: float[N], law of the first nodes; first: float[N], their values; layers: steps 0 .. H - 1."""
+
+    start: np.ndarray
+    first: np.ndarray
+    layers: tuple[Layer, ...]
+
+
+def unfold(mdp: TabularMDP, memory: Memory, states: int, bonus: np.ndarray | None = None) -> Unfolded:
+    """All nodes that some policy can reach in `states` visited states, the first included.
+
+    mdp: its states are the places; its rewards are not read. bonus: float[states, V], modular part of F,
+    paid to visits by time and place. Raises `UsageError` for fewer than 2 states, for a horizon of the tables
+    that is not states - 1, and above 5 million nodes in a layer.
+    """
+    validate(mdp)
+    if states < 2:
+        raise UsageError(f"unfold.states: must be >= 2 visited states, got {states}")
+    if mdp.horizon not in (None, states - 1):
+        raise UsageError(
+            f"unfold.states: {states} visited states take {states - 1} actions, but the tables have H = "
+            f"{mdp.horizon}"
+        )
+    P = np.asarray(mdp.P, np.float64)
+    P = np.broadcast_to(P / P.sum(-1, keepdims=True), (states - 1, *P.shape[-3:]))
+    start = np.asarray(mdp.mu0, np.float64)
+    extra = np.zeros((states, P.shape[-1])) if bonus is None else np.asarray(bonus, np.float64)
+
+    place = np.flatnonzero(start)
+    code = memory.add(np.zeros(len(place), np.uint64), place)
+    worth = memory.value(code)
+    p_start, first = start[place] / start.sum(), worth + extra[0, place]
+    layers = []
+    for h in range(states - 1):
+        successor, law = _successors(P[h])
+        to = successor[place]
+        codes = memory.add(np.repeat(code, to.shape[1]), to.ravel())
+        after_place, after_code, child = _distinct(to.ravel(), codes)
+        if len(after_place) > _MOST_NODES:
+            raise UsageError(f"unfold.states: more than {_MOST_NODES} nodes at step {h + 1}; take fewer")
+        after_worth = memory.value(after_code)
+        child = child.reshape(to.shape)
+        gain = after_worth[child] - worth[:, None] + extra[h + 1][to]
+        layers.append(Layer(place, child, law[place], gain))
+        place, code, worth = after_place, after_code, after_worth
+    return Unfolded(p_start, first, tuple(layers))
+
+
+# --- policies with memory ---------------------------------------------------------------------------------
+
+
+def best_value(problem: Unfolded) -> float:
+    """E[F] of the best policy, which may remember everything."""
+    return _backward(problem, lambda myopic, far: far.max(1))
+
+
+def greedy_value(problem: Unfolded) -> float:
+    """E[F] of the policy that maximises the expected gain of the next step; the lowest action of equals."""
+
+    def choose(myopic: np.ndarray, far: np.ndarray) -> np.ndarray:
+        action = np.argmax(myopic >= myopic.max(1, keepdims=True) - _TIE, axis=1)
+        return np.take_along_axis(far, action[:, None], 1)[:, 0]
+
+    return _backward(problem, choose)
+
+
+def count_best(problem: Unfolded) -> int:
+    """Number of optimal action sequences, where moves and start are certain."""
+    value = [np.zeros(problem.layers[-1].child.max() + 1)]
+    number = [np.array([1] * len(value[0]), object)]
+    for layer in reversed(problem.layers):
+        score, of = (layer.law * (layer.gain + value[-1][layer.child])[:, None]).sum(-1), layer.law.argmax(-1)
+        best = score.max(1, keepdims=True)
+        ways = number[-1][np.take_along_axis(layer.child, of, 1)]
+        number.append(np.where(score >= best - _TIE, ways, 0).sum(1))
+        value.append(best[:, 0])
+    return int(number[-1][0])
+
+
+def _backward(problem: Unfolded, choose: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> float:
+    """choose: `(expected gain [N, A], expected gain to go [N, A]) -> value [N]`, last layer first."""
+    value = np.zeros(problem.layers[-1].child.max() + 1)
+    for layer in reversed(problem.layers):
+        myopic = np.einsum("nam,nm->na", layer.law, layer.gain)
+        value = choose(myopic, myopic + np.einsum("nam,nm->na", layer.law, value[layer.child]))
+    return float(problem.start @ (problem.first + value))
+
+
+# --- Markov policies --------------------------------------------------------------------------------------
+
+
+def policy_value(policy: Array, problem: Unfolded) -> Array:
+    """float[], E[F] of a Markov policy, probabilities `[H, V, A]`; differentiable, its gradient is exact.
+
+    Equation: prajapat2024submodular [objective]
+    """
+    value = jnp.zeros(problem.layers[-1].child.max() + 1, policy.dtype)
+    for h, layer in reversed(list(enumerate(problem.layers))):
+        far = jnp.einsum("nam,nm->na", layer.law, layer.gain + value[layer.child])
+        value = jnp.sum(policy[h, layer.place] * far, 1)
+    return problem.start @ (problem.first + value)
+
+
+def myopic_value(policy: Array, problem: Unfolded) -> Array:
+    """float[], of which only the gradient has a meaning: every action is credited with its own gain alone.
+
+    policy: `[H, V, A]`. The gradient is E[sum_h grad log pi(a_h | .) F(s_{h+1} | tau_{0:h})], the mean of the
+    estimators with `marginal` and with `prefix` credit, which is not the gradient of any E[F].
+    """
+    here, total = jnp.asarray(problem.start), problem.start @ problem.first
+    for h, layer in enumerate(problem.layers):
+        pi = policy[h, layer.place]
+        gain = jnp.einsum("nam,nm->na", layer.law, layer.gain)
+        total += jnp.sum(jax.lax.stop_gradient(here)[:, None] * pi * gain)
+        flow = here[:, None] * jnp.einsum("na,nam->nm", pi, layer.law)
+        here = jnp.zeros(layer.child.max() + 1, policy.dtype).at[layer.child].add(flow)
+    return total
+
+
+def uniform_policy(problem: Unfolded, n_places: int) -> np.ndarray:
+    """float64[H, V, A]."""
+    n_actions = problem.layers[0].law.shape[1]
+    return np.full((len(problem.layers), n_places, n_actions), 1 / n_actions)
+
+
+def best_markov_value(problem: Unfolded, n_places: int, most: int = 200_000) -> float:
+    """E[F] of the best Markov policy: all deterministic tables on the pairs (h, v) that can be reached.
+
+    A deterministic one is among the best, because E[F] is linear in the policy at each (h, v). Raises
+    `UsageError` when there are more than `most`.
+    """
+    n_actions = problem.layers[0].law.shape[1]
+    pairs = [(h, int(v)) for h, layer in enumerate(problem.layers) for v in np.unique(layer.place)]
+    if n_actions ** len(pairs) > most:
+        raise UsageError(
+            f"best_markov_value: {n_actions}^{len(pairs)} policies are more than {most}; take a smaller one"
+        )
+    value = jax.jit(
+        jax.vmap(lambda actions: policy_value(_table(actions, pairs, problem, n_places), problem))
+    )
+    best, rest = -np.inf, itertools.product(range(n_actions), repeat=len(pairs))
+    while chunk := list(itertools.islice(rest, 4096)):
+        best = max(best, float(value(np.array(chunk)).max()))
+    return best
+
+
+def _table(actions: Array, pairs: Sequence[tuple[int, int]], problem: Unfolded, n_places: int) -> Array:
+    n_actions = problem.layers[0].law.shape[1]
+    h, v = np.array(pairs).T
+    rows = jax.nn.one_hot(actions, n_actions, dtype=jnp.result_type(float))
+    return jnp.zeros((len(problem.layers), n_places, n_actions), rows.dtype).at[h, v].set(rows)
+
+
+def modular_policy(mdp: TabularMDP, reward: np.ndarray, states: int) -> tuple[np.ndarray, float]:
+    """`(actions int[H, V], value)` of the MDP that pays `reward` [V] or [states, V] on every visit, also s_0.
+
+    With reward F({v}) this is the modular upper bound of the problem. Ties go to the lowest action.
+    """
+    P = np.asarray(mdp.P, np.float64)
+    P = np.broadcast_to(P / P.sum(-1, keepdims=True), (states - 1, *P.shape[-3:]))
+    reward = np.broadcast_to(np.asarray(reward, np.float64), (states, P.shape[-1]))
+    value, actions = reward[-1], []
+    for h in reversed(range(states - 1)):
+        score = P[h] @ value
+        actions.append(np.argmax(score >= score.max(1, keepdims=True) - _TIE, axis=1))
+        value = reward[h] + score.max(1)
+    mu0 = np.asarray(mdp.mu0, np.float64)
+    return np.stack(actions[::-1]), float(mu0 / mu0.sum() @ value)
+
+
+# --- codes ------------------------------------------------------------------------------------------------
+
+
+def _successors(P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`(successor int[V, m], law [V, A, m])` of a table `[V, A, V]`; padding has probability 0."""
+    reached = (P > 0).any(1)
+    m = int(reached.sum(1).max())
+    successor = np.argsort(~reached, axis=1, kind="stable")[:, :m]
+    # a padded successor is replaced by the first one, so that it adds no node
+    padded = ~np.take_along_axis(reached, successor, 1)
+    law = np.take_along_axis(P, successor[:, None, :], 2) * ~padded[:, None]
+    return np.where(padded, successor[:, :1], successor), law
+
+
+def _distinct(place: np.ndarray, code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct pairs, and for each given pair its index among them."""
+    order = np.lexsort((code, place))
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(place[order]) != 0) | (code[order][1:] != code[order][:-1])
+    index = np.empty(len(order), int)
+    index[order] = np.cumsum(new) - 1
+    return place[order][new], code[order][new], index
+
+
+def _bits(codes: np.ndarray, n: int) -> np.ndarray:
+    """bool[N, n], the lowest first."""
+    return (codes[:, None] >> np.arange(n, dtype=np.uint64)) & np.uint64(1) == 1
+
+
+def _check_bits(field: str, n: int) -> None:
+    if not 1 <= n <= 64:
+        raise UsageError(f"{field}: needs {n} bits of memory, 1 to 64 are possible; take a smaller problem")

@@ -1,0 +1,1 @@
+"""Theorems of submodular reinforcement learning and the small problems they are checked on."""
