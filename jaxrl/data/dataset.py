@@ -115,29 +115,29 @@ def from_arrays(
     if unknown := sorted(set(arrays) - known):
         raise CorruptInput(f"{source}: unknown array {unknown[0]}; known are {', '.join(sorted(known))}")
     fields = {name: _narrow(source, name, arrays[name]) for name in arrays}
-    terminated = _flag(source, "terminated", fields["terminated"])
+    terminated = as_flags(source, "terminated", fields["terminated"])
     n = len(terminated)
     if n == 0:
         raise CorruptInput(f"{source}: has no rows; give at least one transition")
     if "truncated" in fields:
-        truncated = _flag(source, "truncated", fields["truncated"])
+        truncated = as_flags(source, "truncated", fields["truncated"])
     else:
-        truncated = _cut_after(terminated, max_episode_steps)
+        truncated = cut_after(terminated, max_episode_steps)
     fields["truncated"] = truncated
-    _check_lengths(source, fields, n)
+    check_lengths(source, fields, n)
     _check_shapes(source, fields, reward_dim)
     _first_bad(source, "terminated", terminated & truncated, "is set together with truncated; clear one")
     if action_space is not None:
         _check_actions(source, fields["action"], action_space)
     if "is_expert" in fields:
-        fields["is_expert"] = _flag(source, "is_expert", fields["is_expert"])
+        fields["is_expert"] = as_flags(source, "is_expert", fields["is_expert"])
     if not (terminated | truncated).any():
         raise CorruptInput(
             f"{source}: terminated and truncated are never set; give at least one whole episode"
         )
     truncated = truncated.copy()
     truncated[-1] |= not terminated[-1]
-    episode, step = _count(terminated | truncated)
+    episode, step = count_steps(terminated | truncated)
     fields |= {"truncated": truncated, "episode": episode, "step": step}
     return Dataset(**jax.tree.map(jnp.asarray, fields), meta=meta)
 
@@ -216,7 +216,8 @@ def _narrow(source: str, name: str, tree: PyTree) -> PyTree:
     return jax.tree.map(leaf, tree)
 
 
-def _flag(source: str, name: str, x: np.ndarray) -> np.ndarray:
+def as_flags(source: str, name: str, x: np.ndarray) -> np.ndarray:
+    """bool[n] of zeros and ones `[n]` of any numeric type; `CorruptInput` names the first other row."""
     if x.ndim != 1:
         raise CorruptInput(f"{source}: {name} has shape {x.shape}; give one flag per row")
     if x.dtype != bool:
@@ -224,7 +225,8 @@ def _flag(source: str, name: str, x: np.ndarray) -> np.ndarray:
     return x.astype(bool)
 
 
-def _check_lengths(source: str, fields: dict[str, PyTree], n: int) -> None:
+def check_lengths(source: str, fields: Mapping[str, PyTree], n: int) -> None:
+    """`CorruptInput` unless every leaf has `n` rows, as `terminated` has."""
     for name, tree in fields.items():
         for x in jax.tree.leaves(tree):
             if len(x) != n:
@@ -270,7 +272,7 @@ def _first_bad(source: str, name: str, bad: np.ndarray, what: str) -> None:
         raise CorruptInput(f"{source}: {name} in row {rows[0]} {what}")
 
 
-def _count(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def count_steps(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`(episode, step)` int32[n] of contiguous episodes with these last rows."""
     first = np.concatenate([[True], done[:-1]])
     episode = np.cumsum(first) - 1
@@ -278,9 +280,9 @@ def _count(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return episode.astype(np.int32), step.astype(np.int32)
 
 
-def _cut_after(terminated: np.ndarray, limit: int) -> np.ndarray:
-    """bool[n], the rows at which a time limit ended the episode."""
+def cut_after(terminated: np.ndarray, limit: int) -> np.ndarray:
+    """bool[n], the rows at which a time limit of `limit` steps ended the episode; `terminated` bool[n]."""
     if limit < 1:
         raise UsageError(f"max_episode_steps: must be >= 1, got {limit}")
-    _, step = _count(terminated)
+    _, step = count_steps(terminated)
     return (step % limit == limit - 1) & ~terminated

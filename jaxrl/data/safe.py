@@ -61,18 +61,23 @@ def verify(path: Path | str, digest: str) -> None:
 
 
 def read_hdf5(
-    path: Path | str, names: Collection[str] | None = None, limit: int = LIMIT
+    path: Path | str,
+    names: Collection[str] | None = None,
+    limit: int = LIMIT,
+    optional: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
-    """Numeric datasets of an HDF5 file by their path, e.g. `{"obs/position": ...}`.
+    """Numeric datasets of an HDF5 file by their path, e.g. `{"obs/position": ...}`; tables of numbers too.
 
-    names: read only these; what else the file holds is not looked at. limit: bytes of all arrays together.
+    names: read only these, and those of `optional` that exist; what else the file holds is not looked at.
+    limit: bytes of all arrays together.
     """
     path = _readable(path)
     with _hdf5_errors(path), h5py.File(path, "r") as file:
         if names is None:
             found = dict(_datasets(path, file, "", ()))
         else:
-            found = {name: _dataset(path, file, name) for name in names}
+            present = [name for name in optional if name in file]
+            found = {name: _dataset(path, file, name) for name in (*names, *present)}
         total = sum(dataset.nbytes for dataset in found.values())
         if total > limit:
             raise CorruptInput(
@@ -81,8 +86,18 @@ def read_hdf5(
         return {name: np.asarray(dataset[()]) for name, dataset in found.items()}
 
 
+def names_hdf5(path: Path | str) -> list[str]:
+    """Paths of all datasets that lie in an HDF5 file, of whatever type; links are left out."""
+    path = _readable(path)
+    with _hdf5_errors(path), h5py.File(path, "r") as file:
+        return list(_names(path, file, "", ()))
+
+
 def read_npz(
-    path: Path | str, names: Collection[str] | None = None, limit: int = LIMIT
+    path: Path | str,
+    names: Collection[str] | None = None,
+    limit: int = LIMIT,
+    optional: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
     """Numeric arrays of an npz file; arguments as `read_hdf5`. Pickled entries cannot be read at all."""
     path = _readable(path)
@@ -92,7 +107,10 @@ def read_npz(
             for name in names or ():
                 if name not in entries:
                     raise _missing(path, name, entries)
-            wanted = entries if names is None else {name: entries[name] for name in names}
+            if names is None:
+                wanted = entries
+            else:
+                wanted = {name: entries[name] for name in (*names, *(o for o in optional if o in entries))}
             total = sum(info.file_size for info in wanted.values())
             if total > limit:
                 raise CorruptInput(
@@ -199,6 +217,19 @@ def _datasets(
             yield prefix + name, _numeric(path, item, prefix + name)
 
 
+def _names(path: Path, group: h5py.Group, prefix: str, parents: tuple[h5py.Group, ...]) -> Iterator[str]:
+    for name in group:
+        if type(group.get(name, getlink=True)) is not h5py.HardLink:
+            continue
+        item = group[name]
+        if not isinstance(item, h5py.Group):
+            yield prefix + name
+        elif item in (*parents, group):
+            raise CorruptInput(f"{path}: group {prefix + name!r} contains itself; refused")
+        else:
+            yield from _names(path, item, f"{prefix}{name}/", (*parents, group))
+
+
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     item: h5py.Group | h5py.Dataset = file
     for part in name.split("/"):
@@ -218,7 +249,7 @@ def _item(path: Path, group: h5py.Group, part: str, name: str) -> h5py.Group | h
 
 
 def _numeric(path: Path, item: object, name: str) -> h5py.Dataset:
-    if not isinstance(item, h5py.Dataset) or item.shape is None or item.dtype.kind not in "biuf":
+    if not isinstance(item, h5py.Dataset) or item.shape is None or not _of_numbers(item.dtype):
         kind = f"of type {item.dtype}" if isinstance(item, h5py.Dataset) else f"a {type(item).__name__}"
         raise CorruptInput(f"{path}: {name!r} is {kind}; only arrays of numbers are read")
     if item.is_virtual or item.external:
@@ -226,6 +257,12 @@ def _numeric(path: Path, item: object, name: str) -> h5py.Dataset:
             f"{path}: the numbers of {name!r} lie in another file; refused, copy them into the file"
         )
     return item
+
+
+def _of_numbers(dtype: np.dtype) -> bool:
+    """Whether a type is a number, or a row of a table whose columns are numbers."""
+    columns = [dtype[name] for name in dtype.names] if dtype.names else [dtype]
+    return all(column.kind in "biuf" for column in columns)
 
 
 def _npy(path: Path, name: str, raw: bytes) -> np.ndarray:

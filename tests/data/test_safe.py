@@ -53,6 +53,24 @@ def test_arrays_come_back(tmp_path):
     assert safe.read_hdf5(tmp_path / "x.hdf5", names=["deep/er"])["deep/er"].dtype == np.uint8
 
 
+def test_optional_arrays_tables_and_names(tmp_path):
+    table = np.zeros(3, [("iter", np.int32), ("ret", np.float32)])
+    path = write_hdf5(tmp_path / "x.hdf5", a=ARRAY, table=table, text="SAC", **{"deep/b": ARRAY})
+    with h5py.File(path, "a") as file:
+        file["link"] = h5py.SoftLink("/a")
+    np.savez(tmp_path / "x.npz", a=ARRAY, b=ARRAY)
+    assert set(safe.read_hdf5(path, ["a"], optional=["deep/b", "none"])) == {"a", "deep/b"}
+    assert set(safe.read_npz(tmp_path / "x.npz", ["a"], optional=["b", "none"])) == {"a", "b"}
+    assert safe.read_hdf5(path, ["table"])["table"].dtype.names == ("iter", "ret")
+    assert sorted(safe.names_hdf5(path)) == ["a", "deep/b", "table", "text"]
+    refused("'link' is a link", safe.read_hdf5, path, names=["a"], optional=["link"])
+    with h5py.File(path, "a") as file:
+        file["strings"] = np.zeros(3, [("name", h5py.string_dtype()), ("ret", np.float32)])
+        file["deep/loop"] = file["deep"]
+    refused("only arrays of numbers are read", safe.read_hdf5, path, names=["strings"])
+    refused("'deep/loop' contains itself", safe.names_hdf5, path)
+
+
 # rule 1: nothing executes
 def test_npz_with_an_object_array(tmp_path):
     path, trace = tmp_path / "x.npz", tmp_path / "trace"

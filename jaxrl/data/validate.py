@@ -1,0 +1,82 @@
+"""What looks wrong in a dataset, as counts: a report for data that may be used, but not blindly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrl.core.spaces import Box, Discrete, Space, is_space
+from jaxrl.data.dataset import Dataset
+from jaxrl.data.episodes import distances, jumps
+
+TELEPORT = 10.0  # times the median distance of one step
+
+
+class Report(NamedTuple):
+    """rows, episodes: how many there are; findings: rows int[...] in which each check failed, by its name.
+
+    boundary: inside an episode, but the next row is not the successor. teleport: a step longer than
+    `TELEPORT` medians, which may be a fast motion or a boundary that nobody marked. not_finite: NaN or
+    infinite. action: outside of the action space. both_ends: terminated and truncated. no_end: the last row
+    of an episode without either.
+    """
+
+    rows: int
+    episodes: int
+    findings: dict[str, np.ndarray]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows failed each check."""
+        return {name: len(rows) for name, rows in self.findings.items()}
+
+    @property
+    def clean(self) -> bool:
+        """Whether no check failed."""
+        return not any(self.counts.values())
+
+    def __str__(self) -> str:
+        lines = [f"{self.rows} rows, {self.episodes} episodes"]
+        for name, rows in self.findings.items():
+            first = f", first in row {rows[0]}" if len(rows) else ""
+            lines.append(f"{name}: {len(rows)}{first}")
+        return "\n".join(lines)
+
+
+def validate(data: Dataset, action_space: Space | None = None) -> Report:
+    """The report on `data`; raises nothing. Actions are checked where `action_space` is given."""
+    terminated, truncated = np.asarray(data.terminated), np.asarray(data.truncated)
+    last = np.append(np.diff(np.asarray(data.episode)) != 0, True)
+    step = distances(data)
+    known = step[np.isfinite(step)]
+    bad = {
+        "boundary": jumps(data),
+        "teleport": step > TELEPORT * np.median(known) if known.size else np.zeros(data.size, bool),
+        "not_finite": _not_finite(data),
+        "action": np.zeros(data.size, bool) if action_space is None else _outside(data, action_space),
+        "both_ends": terminated & truncated,
+        "no_end": last & ~(terminated | truncated),
+    }
+    findings = {name: np.flatnonzero(rows) for name, rows in bad.items()}
+    return Report(data.size, int(last.sum()), findings)
+
+
+def _not_finite(data: Dataset) -> np.ndarray:
+    leaves = jax.tree.leaves((data.obs, data.action, data.reward, data.next_obs))
+    return np.any([~np.isfinite(np.asarray(x)).reshape(len(x), -1).all(1) for x in leaves], axis=0)
+
+
+def _outside(data: Dataset, space: Space) -> np.ndarray:
+    spaces, treedef = jax.tree.flatten(space, is_leaf=is_space)
+    bad = np.zeros(data.size, bool)
+    for part, x in zip(spaces, treedef.flatten_up_to(data.action), strict=True):
+        action = np.asarray(x)
+        low, high = (0, part.n - 1) if isinstance(part, Discrete) else _bounds(part, action.dtype)
+        bad |= ~((action >= low) & (action <= high)).reshape(len(action), -1).all(1)
+    return bad
+
+
+def _bounds(part: Box, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    return np.asarray(part.low, dtype), np.asarray(part.high, dtype)
