@@ -1,0 +1,48 @@
+"""Gradient ascent on exact gradients of tabular softmax policies.
+
+Legend: `H` actions of an episode, `V` places, `A` actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.types import Array
+from jaxrl.submodular.exact import Unfolded, best_value, myopic_value, policy_value
+from theory.submodular.instances import Problem
+
+OBJECTIVES = {"to_go": policy_value, "marginal": myopic_value}
+
+
+def climb(problem: Problem, credit: str, steps: int, rate: float = 2.0) -> tuple[float, float]:
+    """`(J, F of the decoded policy)` after `steps` of ascent on J / max J from the uniform policy.
+
+    credit: "to_go" follows grad J, "marginal" the myopic direction. The decoded policy takes the likeliest
+    action, the lowest of equals.
+    """
+    shape = (problem.states - 1, problem.mdp.n_states, problem.mdp.n_actions)
+    with jax.enable_x64(True):
+        unfolded = problem.unfold()
+        logits = _ascend(OBJECTIVES[credit], unfolded, shape, steps, rate / best_value(unfolded))
+        decoded = jnp.eye(shape[-1])[jnp.argmax(logits, axis=-1)]
+        value = policy_value(jax.nn.softmax(logits), unfolded)
+        return float(value), float(policy_value(decoded, unfolded))
+
+
+def _ascend(
+    objective: Callable[[Array, Unfolded], Array],
+    unfolded: Unfolded,
+    shape: tuple[int, ...],
+    steps: int,
+    rate: float,
+) -> Array:
+    gradient = jax.grad(lambda logits: objective(jax.nn.softmax(logits), unfolded))
+
+    @jax.jit
+    def run() -> Array:
+        return jax.lax.fori_loop(0, steps, lambda _, x: x + rate * gradient(x), jnp.zeros(shape))
+
+    return run()
