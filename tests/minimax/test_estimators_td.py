@@ -86,7 +86,7 @@ def test_off_policy_td_diverges_and_the_corrected_methods_do_not():
 
 @pytest.mark.parametrize("family", [TANH, COS])
 def test_directions_of_gtd2_and_tdc_are_gradients_of_the_projected_error(family):
-    """J = E[delta phi]' E[phi phi']^-1 E[delta phi] with phi the gradient of a nonlinear f; Maei et al. 2009."""
+    """J = E[delta phi]' E[phi phi']^-1 E[delta phi], with phi the gradient of f; Maei et al. 2009."""
     with jax.enable_x64(True):
         problem, *_ = chain(states=9)
         n, alpha = 2, 1.5
