@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxrl.baselines.checks import check_fields
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Space
@@ -46,8 +47,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"Config.batch_size: must be >= 1, or None for all rows, got {self.batch_size}")
-        if any(width < 1 for width in self.widths):
-            raise UsageError(f"Config.widths: must all be >= 1, got {self.widths}")
+        check_fields(self, sizes=())
 
 
 @struct.dataclass

@@ -20,9 +20,9 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
+from jaxrl.baselines.checks import check_fields, check_weights
 from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import permutation, stream
@@ -30,7 +30,6 @@ from jaxrl.core.tree import clip_norm, flatten_time
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env
 from jaxrl.nets.actor_critic import ActorCritic, actor_critic
-from jaxrl.nets.net import ACTIVATIONS
 from jaxrl.rollout.normalise import ReturnScale, RunningMoments
 from jaxrl.rollout.returns import discount_and_cut, gae
 from jaxrl.rollout.unroll import Freeze, Resample, Reset, VecState, start, unroll
@@ -90,27 +89,6 @@ class Config:
             raise UsageError(f"Config.minibatches: {self.minibatches} must divide the {units} {self.shuffle}")
         if isinstance(self.reset, Freeze):
             raise UsageError("Config.reset: PPO continues over episode ends, use Resample or Pool")
-
-
-def check_fields(config: Any, sizes: tuple[str, ...]) -> None:
-    """Raises `UsageError` where `sizes`, `widths`, `activation` or `memory` make no sense."""
-    for name in sizes:
-        if getattr(config, name) < 1:
-            raise UsageError(f"Config.{name}: must be >= 1, got {getattr(config, name)}")
-    if any(width < 1 for width in config.widths):
-        raise UsageError(f"Config.widths: must all be >= 1, got {config.widths}")
-    if config.activation not in ACTIVATIONS:
-        raise UsageError(f"Config.activation: {config.activation!r} is none of {', '.join(ACTIVATIONS)}")
-    if config.memory < 0:
-        raise UsageError(f"Config.memory: the width of the GRU must be >= 0, got {config.memory}")
-
-
-def check_weights(env: Env, w: Array | None) -> None:
-    """Raises `UsageError` where the weights `[m]` do not fit the rewards of `env`; call while tracing."""
-    if env.reward_dim is None and w is not None:
-        raise UsageError(f"Hyper.w: {env.name} has scalar rewards, leave it None")
-    if env.reward_dim is not None and np.shape(w) != (env.reward_dim,):
-        raise UsageError(f"Hyper.w: {env.name} needs {env.reward_dim} weights, got shape {np.shape(w)}")
 
 
 @struct.dataclass

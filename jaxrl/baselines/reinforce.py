@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.baselines.ppo import check_fields, check_weights
+from jaxrl.baselines.checks import check_fields, check_weights
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import clip_norm

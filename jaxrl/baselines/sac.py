@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxrl.baselines.checks import check_fields
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box
@@ -54,11 +55,7 @@ class Config:
     reset: Reset = field(default_factory=Resample)
 
     def __post_init__(self) -> None:
-        for name in ("n_envs", "length", "gradient_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"Config.{name}: must be >= 1, got {getattr(self, name)}")
-        if any(width < 1 for width in self.widths):
-            raise UsageError(f"Config.widths: must all be >= 1, got {self.widths}")
+        check_fields(self, sizes=("n_envs", "length", "gradient_steps", "batch_size"))
         rows = self.n_envs * self.length
         if self.capacity < rows:
             raise UsageError(
