@@ -45,14 +45,26 @@ def run(
     `runs` below the root. Raises `UsageError` for unknown names and refused values, `NumericalFailure` where
     members diverged, after everything was saved.
     """
+    module, config, folder = begin(experiment, preset, out=out, root=root, **overrides)
+    execute(module, config, folder)
+    return folder
+
+
+def begin(
+    experiment: str,
+    preset: str,
+    *,
+    out: str | Path | None = None,
+    root: str | Path | None = None,
+    **overrides: Any,
+) -> tuple[ModuleType, Any, RunFolder]:
+    """`(module, configuration, folder)` of a new run for `execute`, with the arguments of `run`."""
     base = find_root(root)
     with contextlib.suppress(UsageError):  # a notebook that has used jax already keeps its devices
         configure_jax(base)
     module = catalogue.load(base, experiment)
     config = override(named_preset(module, experiment, preset), overrides)
-    folder = RunFolder.create(experiment, config, runs_folder(base, out), preset)
-    execute(module, config, folder)
-    return folder
+    return module, config, RunFolder.create(experiment, config, runs_folder(base, out), preset)
 
 
 def resume(

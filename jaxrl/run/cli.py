@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jaxrl.core.errors import JaxrlError, MissingExtra, UsageError
+from jaxrl.core.errors import JaxrlError, MissingExtra, NumericalFailure, UsageError
 from jaxrl.run import api, catalogue, options, plan
 from jaxrl.run.config import config_to_dict, differences
 from jaxrl.run.folder import RunFolder
@@ -192,19 +192,28 @@ def theory_verb(args: list[str], root: Path | None) -> dict[str, Any]:
 
 
 def reproduce_verb(args: list[str], root: Path | None) -> dict[str, Any]:
-    """Run experiments, all or one, and publish their tables: jaxrl reproduce [EXPERIMENT [PRESET]]."""
+    """Run experiments, all or one, and publish their tables: jaxrl reproduce [EXPERIMENT [PRESET]].
+
+    A run with diverged members is published too, and does not keep the others from running.
+    """
     from jaxrl.run import tables
 
     if len(args) > 2 or any(a.startswith("-") for a in args):
         raise UsageError("reproduce: expected at most EXPERIMENT and PRESET")
     base = api.find_root(root)
     names = [catalogue.lookup(base, args[0]).name] if args else [e.name for e in catalogue.find(base)]
-    api.configure_jax(base)
-    written = []
+    written, diverged = [], []
     for name in names:
-        folder = api.run(name, args[1] if len(args) > 1 else "quick", root=base)
-        written += [folder.path, *tables.publish(folder, catalogue.load(base, name), base)]
-    return _files(written)
+        module, config, folder = api.begin(name, args[1] if len(args) > 1 else "quick", root=base)
+        try:
+            api.execute(module, config, folder)
+        except NumericalFailure as error:  # everything was saved: the table says how many seeds are missing
+            diverged.append(str(error))
+        written += [folder.path, *tables.publish(folder, module, base)]
+    document = _files(written)
+    if diverged:
+        raise NumericalFailure("\n".join(diverged))
+    return document
 
 
 def doctor_verb(args: list[str], root: Path | None) -> dict[str, Any]:

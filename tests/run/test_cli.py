@@ -411,6 +411,16 @@ def test_reproduce_publishes_what_it_ran(tmp_path, capfd):
     ]
 
 
+def test_reproduce_goes_on_after_a_diverged_run_and_says_so_at_the_end(tmp_path, capfd):
+    folder = ring.make_root(tmp_path) / "experiments" / "toy"
+    broken = ring.SOURCE.replace('grid={"hyper.lr": (0.1, 0.2)}', 'grid={"hyper.lr": (1e38, 0.2)}')
+    (folder / "a_ring.py").write_text(broken)
+    code, found = document(capfd, "reproduce", "--root", str(tmp_path))
+    assert (code, found["error"].count("NonFinite: run toy/a_ring, ")) == (4, 3), found
+    results = sorted(path.name for path in (folder / "results").iterdir())
+    assert results == ["a_ring-quick.npz", "ring-quick.npz"]
+
+
 def test_doctor_says_what_a_bug_report_needs(root, capfd):
     code, found = document(capfd, "doctor", "--root", str(root))
     assert code == 0
