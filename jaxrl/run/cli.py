@@ -87,9 +87,12 @@ def sweep_verb(args: list[str], root: Path | None) -> dict[str, Any]:
     """Run a grid as one program: jaxrl sweep EXPERIMENT PRESET --grid hyper.lr=1e-4,3e-4 --seeds 8."""
     if _names_missing(args):
         _explain(args, "sweep", "EXPERIMENT PRESET | FILE.json", options.SweepOptions)
-    args, texts = plan.read_sweep_file(args)
+    file = Path(args[0]) if args[0].endswith(".json") else None
+    names, texts, fields = ([], [], {}) if file is None else plan.read_sweep_file(file)
+    args = [*names, *args[file is not None :]]
     texts += options.take_options(args, "--grid")
-    wanted = plan.read("sweep", args, root, options.SweepOptions)
+    wanted = plan.read("sweep", args, root, options.SweepOptions, fields)
+    wanted.file = file
     if not hasattr(wanted.config, "grid"):
         raise UsageError(f"{wanted.experiment}: its Config has no field 'grid', it cannot be swept")
     if texts:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxrl.core.errors import UsageError
 from jaxrl.run import api, catalogue, options
@@ -17,7 +18,10 @@ from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
 
 @dataclass
 class Plan:
-    """A configuration that is about to be run; `args` are the options that were given."""
+    """A configuration that is about to be run.
+
+    args: the options that were given; file: the sweep file they came with, if any.
+    """
 
     root: Path
     experiment: str
@@ -26,10 +30,16 @@ class Plan:
     config: Any
     chosen: Any
     args: list[str]
+    file: Path | None = None
 
 
-def read(verb: str, args: list[str], root: Path | None, options_type: type) -> Plan:
-    """`EXPERIMENT PRESET [--field value ...]` as a plan; names are checked before anything is imported."""
+def read(
+    verb: str, args: list[str], root: Path | None, options_type: type, fields: Mapping[str, Any] | None = None
+) -> Plan:
+    """`EXPERIMENT PRESET [--field value ...]` as a plan; names are checked before anything is imported.
+
+    fields: JSON values by dotted path, which replace those of the preset before the options do.
+    """
     base = api.find_root(root)
     experiment = catalogue.lookup(base, args[0])
     rest = list(args[1:])
@@ -46,9 +56,20 @@ def read(verb: str, args: list[str], root: Path | None, options_type: type) -> P
     else:
         preset = named or next(iter(module.PRESETS))
         config = api.named_preset(module, experiment.name, preset)
+    config = options.valid(lambda: with_fields(config, fields or {}))
     title = f"{verb} {experiment.name} {preset if named or file else '|'.join(module.PRESETS)}"
     config, chosen = options.parse_config(title, rest, config, options_type, module.__doc__)
     return Plan(base, experiment.name, preset, module, config, chosen, rest)
+
+
+def with_fields(config: Any, fields: Mapping[str, Any]) -> Any:
+    """A configuration with the JSON values at dotted paths replaced; `UsageError` names an unknown path."""
+    record = config_to_dict(config)
+    for path, value in fields.items():
+        api.field(config, path)
+        *outer, last = path.split(".")
+        functools.reduce(lambda node, name: node[name], outer, record)[last] = value
+    return config_from_dict(type(config), record)
 
 
 def read_config(module: ModuleType, path: Path) -> Any:
@@ -121,31 +142,34 @@ def grid_commands(plan: Plan) -> list[list[str]]:
     """One command per grid point, which runs that point alone with the same keys as inside the sweep."""
     names, columns = list(plan.config.grid), list(plan.config.grid.values())
     own = [a for a in plan.args if a not in ("--print", "--slurm")]
-    common = ["jaxrl", "sweep", plan.experiment, plan.preset, *own, "--root", str(plan.root)]
+    source = [plan.experiment, plan.preset] if plan.file is None else [str(plan.file)]
+    common = ["jaxrl", "sweep", *source, *own, "--root", str(plan.root)]
     return [
         [*common, *(x for name, v in zip(names, point, strict=True) for x in ("--grid", f"{name}={v}"))]
         for point in itertools.product(*columns)
     ]
 
 
-def read_sweep_file(args: list[str]) -> tuple[list[str], list[str]]:
-    """`FILE.json` in front of the arguments, replaced by what it says; and its grid as texts.
+class SweepFile(NamedTuple):
+    """What a sweep file says: EXPERIMENT and PRESET, texts for `parse_grid`, other fields."""
 
-    The file is an object: experiment, preset, grid {field: [values]}, and further fields with their values.
-    """
-    if not args or not args[0].endswith(".json"):
-        return list(args), []
+    names: list[str]
+    grid: list[str]
+    fields: dict[str, Any]
+
+
+def read_sweep_file(path: Path) -> SweepFile:
+    """An object with experiment, preset, grid {field: [values]}, and further fields with their values."""
     try:
-        content = json.loads(Path(args[0]).read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         names = [content.pop("experiment"), content.pop("preset")]
         grid = [f"{k}={','.join(map(str, v))}" for k, v in content.pop("grid").items()]
-        fields = [x for k, v in content.items() for x in (f"--{k}", str(v))]
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"{args[0]}: a sweep file is an object with experiment, preset, grid {{field: [values]}} and"
+            f"{path}: a sweep file is an object with experiment, preset, grid {{field: [values]}} and"
             f" further fields ({type(error).__name__}: {error})"
         ) from error
-    return [*names, *fields, *args[1:]], grid
+    return SweepFile(names, grid, content)
 
 
 def _read_bool(text: str) -> bool:

@@ -336,6 +336,25 @@ def test_sweep_file_says_the_same(root, tmp_path, capfd):
     assert read["estimate"]["members"] == 6
 
 
+def test_a_sweep_file_may_set_records_and_truth_values_and_is_named_in_its_commands(root, tmp_path, capfd):
+    file = tmp_path / "sweep.json"
+    content = {"experiment": "toy/ring", "preset": "smoke", "grid": {"hyper.lr": [0.1, 0.3]}}
+    file.write_text(json.dumps({**content, "algo.poison": [9, 0], "hyper.gamma": 0.5}))
+    args = ["sweep", str(file), "--seeds", "3", "--root", str(root)]
+    code, read = document(capfd, *args, "--dry-run")
+    assert code == 0
+    assert (read["config"]["algo"]["poison"], read["config"]["hyper"]["gamma"]) == ([9, 0], 0.5)
+    assert read["config"]["seeds"] == 3
+    _, found = document(capfd, *args, "--print")
+    common = f"jaxrl sweep {file} --seeds 3 --root {root} --grid hyper.lr="
+    assert found["commands"] == [f"{common}0.1", f"{common}0.3"]
+    file.write_text(json.dumps({**content, "algo.poisn": [9, 0]}))
+    assert document(capfd, *args, "--dry-run") == (
+        2,
+        {"error": "unknown field 'algo.poisn'; nearest: algo.poison, algo.width, algo", "exit_code": 2},
+    )
+
+
 def test_grid_values_have_the_type_of_their_field():
     @dataclasses.dataclass(frozen=True)
     class Config:
