@@ -129,7 +129,7 @@ def unfold(mdp: TabularMDP, memory: Memory, states: int, bonus: np.ndarray | Non
     p_start, first = start[place] / start.sum(), worth + extra[0, place]
     layers = []
     for h in range(states - 1):
-        successor, law = _successors(P[h])
+        successor, law = successors(P[h])
         to = successor[place]
         codes = memory.add(np.repeat(code, to.shape[1]), to.ravel())
         after_place, after_code, child = _distinct(to.ravel(), codes)
@@ -186,15 +186,18 @@ def _backward(problem: Unfolded, choose: Callable[[np.ndarray, np.ndarray], np.n
 # --- Markov policies --------------------------------------------------------------------------------------
 
 
-def policy_value(policy: Array, problem: Unfolded) -> Array:
-    """float[], E[F] of a Markov policy, probabilities `[H, V, A]`; differentiable, its gradient is exact.
+def policy_value(policy: Array | np.ndarray, problem: Unfolded) -> Array | float:
+    """float[], E[F] of a Markov policy, probabilities `[H, V, A]`; of a host array on the host.
+
+    Of a jax array differentiable, and the gradient is exact.
 
     Equation: prajapat2024submodular [objective]
     """
-    value = jnp.zeros(problem.layers[-1].child.max() + 1, policy.dtype)
+    xp = np if isinstance(policy, np.ndarray) else jnp
+    value = xp.zeros(problem.layers[-1].child.max() + 1)
     for h, layer in reversed(list(enumerate(problem.layers))):
-        far = jnp.einsum("nam,nm->na", layer.law, layer.gain + value[layer.child])
-        value = jnp.sum(policy[h, layer.place] * far, 1)
+        far = xp.einsum("nam,nm->na", layer.law, layer.gain + value[layer.child])
+        value = xp.sum(policy[h, layer.place] * far, 1)
     return problem.start @ (problem.first + value)
 
 
@@ -268,7 +271,7 @@ def modular_policy(mdp: TabularMDP, reward: np.ndarray, states: int) -> tuple[np
 # --- codes ------------------------------------------------------------------------------------------------
 
 
-def _successors(P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def successors(P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`(successor int[V, m], law [V, A, m])` of a table `[V, A, V]`; padding has probability 0."""
     reached = (P > 0).any(1)
     m = int(reached.sum(1).max())

@@ -1,0 +1,103 @@
+"""Planners that know the dynamics: myopic rollouts and beam search.
+
+Legend: `V` places, `A` actions, `m` successors of a place, `states` visited states, the first included. F is
+a set function of places; what it remembers need not fit into a few bits, unlike in `exact`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import streams
+from jaxrl.core.tree import tree_take
+from jaxrl.core.types import Array, Key, PyTree
+from jaxrl.envs.set_reward import SetFunction
+from jaxrl.submodular.set_functions import gains
+
+
+class Path(NamedTuple):
+    """place: int32[states]; value: float[], F of the places."""
+
+    place: Array
+    value: Array
+
+
+def greedy_rollout(
+    F: SetFunction, params: PyTree, successor: Array, law: Array, start: Array, states: int, key: Key
+) -> Path:
+    """One trajectory of the policy that maximises the expected gain of the next state, the lowest of equals.
+
+    successor: int32[V, m], law: float[V, A, m], see `exact.successors`; start: int32[]. Pure: vmap it over
+    keys where moves are random.
+    """
+
+    def body(carry: tuple[Array, PyTree], key: Key) -> tuple[tuple[Array, PyTree], Array]:
+        place, stat = carry
+        expected = law[place] @ gains(F, params, stat, successor[place])
+        # gains that differ by rounding alone are ties
+        slack = 1e-6 * jnp.max(jnp.abs(expected))
+        action = jnp.argmax(expected >= expected.max() - slack)
+        choice = jax.random.choice(key, successor.shape[1], p=law[place, action])
+        after = successor[place, choice]
+        return (after, F.add(params, stat, after)[0]), after
+
+    stat, _ = F.add(params, F.init(params), start)
+    (_, stat), path = jax.lax.scan(body, (start, stat), streams(key, states - 1))
+    return Path(jnp.concatenate([start[None], path]), F.value(params, stat))
+
+
+def beam_search(
+    F: SetFunction, params: PyTree, ends: Any, start: int, states: int, width: int
+) -> tuple[list[int], float]:
+    """`(path, F of it)`: keeps the best `width` partial paths and extends them; a lower bound on the best F.
+
+    Moves are certain: `ends` int[V, A]. Of partial paths that are at one place and remember the same, one is
+    kept. Not for jit. Raises `UsageError` for fewer than 2 states and for a width below 1.
+    """
+    if states < 2 or width < 1:
+        raise UsageError(f"beam_search.states, width: must be >= 2 and >= 1, got {states} and {width}")
+    ends = np.asarray(ends)
+    n_actions = ends.shape[1]
+
+    @jax.jit
+    def extend(stat: PyTree, place: Array) -> tuple[PyTree, Array]:
+        after, _ = jax.vmap(F.add, (None, 0, 0))(params, stat, place)
+        return after, jax.vmap(F.value, (None, 0))(params, after)
+
+    stat, _ = F.add(params, F.init(params), jnp.int32(start))
+    stat, place = jax.tree.map(lambda x: x[None], stat), np.array([start], np.int32)
+    trace: list[tuple[np.ndarray, np.ndarray]] = []
+    value = np.zeros(1)
+    for _ in range(states - 1):
+        parent = np.repeat(np.arange(len(place)), n_actions)
+        to = ends[place].ravel().astype(np.int32)
+        # a power of two of rows, so that growing beams compile a few programs only
+        rows = np.resize(np.arange(len(to)), 1 << (len(to) - 1).bit_length())
+        stat, scores = extend(tree_take(stat, parent[rows]), to[rows])
+        scores = np.asarray(scores, np.float64)[: len(to)]
+        kept = _distinct(to, jax.tree.map(lambda x, n=len(to): np.asarray(x)[:n], stat))
+        kept = kept[np.argsort(-scores[kept], kind="stable")[:width]]
+        stat, place, value = tree_take(stat, kept), to[kept], scores[kept]
+        trace.append((parent[kept], place))
+    path, i = [], 0
+    for parent, place in reversed(trace):
+        path.append(int(place[i]))
+        i = parent[i]
+    return [start, *path[::-1]], float(value[0])
+
+
+def _distinct(place: np.ndarray, stat: PyTree) -> np.ndarray:
+    """Ascending indices of the first of each group that is equal in place and statistic."""
+    columns = [place.view(np.uint8).reshape(len(place), -1)]
+    for leaf in jax.tree.leaves(stat):
+        flat = np.ascontiguousarray(leaf.reshape(len(place), -1))
+        packed = np.packbits(flat, axis=1) if flat.dtype == bool else flat.view(np.uint8)
+        columns.append(packed.reshape(len(place), -1))
+    rows = np.ascontiguousarray(np.concatenate(columns, axis=1))
+    keys = rows.view(np.dtype((np.void, rows.shape[1])))[:, 0]
+    return np.sort(np.unique(keys, return_index=True)[1])
