@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from experiments.baselines import lr_study
 from experiments.baselines.lr_study import Config
 from jaxrl.baselines import ppo
@@ -37,24 +35,17 @@ PRESETS = {
 }
 
 
+estimate, scores = lr_study.estimate, lr_study.scores
+
+
 def run(config: Config, folder: RunFolder) -> None:
     """Trains every member; see `lr_study.run` for the arrays."""
     lr_study.run(config, folder, ENV)
 
 
-def estimate(config: Config) -> dict[str, int]:
-    """Environment steps."""
-    return lr_study.estimate(config)
-
-
 def policy(config: Config, folder: RunFolder, member: int) -> TrainedPolicy:
     """The trained policy of one member."""
     return lr_study.policy(config, folder, ENV, member)
-
-
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return of the last policy by learning rate, `float[seeds]`."""
-    return lr_study.scores(result)
 
 
 def figure(folder: RunFolder) -> list[Path]:
