@@ -3,16 +3,19 @@
     max_d  E_d[reward] - alpha D_f(d || reference)
 
 solved in a dual variable, by one gradient mode, with one way from the solution to a policy. Every row can be
-run as it stands where expectations are exact, on finite MDPs.
+run as it stands where expectations are exact, on finite MDPs, and all but the exact form of ReCOIL with
+networks on data (`learner.py`).
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from jaxrl.core.errors import UsageError
+from jaxrl.dual_rl.divergences import Divergence, check_lambda, divergence
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, SQL, Maximiser, conjugate
 
 
@@ -24,12 +27,12 @@ class Method:
     gradient: full (through V(s) and V(s')), semi (V(s) alone), orthogonal (what of V(s') does not undo V(s)).
     reward: task; zero; log_ratio, log d^E(s) / d^S(s).
     reference: data d^O; suboptimal d^S; expert d^E; mixture beta d^E + (1 - beta) d^S, with the policy mixed
-        with d^S likewise.
+        with d^S likewise (released: both laws alike, d^S the unlabelled data).
     divergence: key in the registry; None where the maximiser is the conjugate of none.
     maximiser: the value loss of semi-gradient methods, else None (f*_p of the divergence).
     parameter: of the maximiser, else alpha, or beta of a mixture; a default.
     extraction: dual, weights w(y / alpha) on the reference (alpha the temperature of a semi-gradient method);
-        awr, weights min(e^(T y), 100).
+        awr, weights min(e^(T y), 100); max, the policy over which a dual-Q is maximised.
     """
 
     name: str
@@ -40,29 +43,57 @@ class Method:
     divergence: str | None
     maximiser: Maximiser | None
     parameter: float
-    extraction: Literal["dual", "awr"]
+    extraction: Literal["dual", "awr", "max"]
+
+    @property
+    def generator(self) -> Divergence:
+        """The divergence itself; `UsageError` where there is none."""
+        if self.divergence is None:
+            raise UsageError(f"method: {self.name} belongs to no divergence; its weights are awr")
+        return divergence(self.divergence)
 
 
-_CHI2, _TV = conjugate("chi2", "relu"), conjugate("tv", "relu")
+_CHI2, _LITERAL, _EXACT = (conjugate("chi2", mode) for mode in ("relu", "literal", "exact"))
+_TV, _KL = conjugate("tv", "relu"), conjugate("kl_n", "relu")
 
 METHODS = {
     row.name: row
     for row in (
-        Method("AlgaeDICE", "Q", "full", "task", "data", "chi2", None, 1.0, "dual"),
+        Method("AlgaeDICE", "Q", "full", "task", "data", "chi2", None, 1.0, "max"),
         Method("OptiDICE", "V", "full", "task", "data", "chi2", None, 1.0, "dual"),
         Method("ODICE", "V", "orthogonal", "task", "data", "chi2", None, 1.0, "dual"),
         Method("XQL", "V", "semi", "task", "data", "kl_n", GUMBEL, 1.0, "awr"),
         Method("EQL", "V", "semi", "task", "data", "kl_n", GUMBEL, 1.0, "dual"),
         Method("SQL", "V", "semi", "task", "data", "chi2", SQL, 1.0, "dual"),
         Method("f-DVL chi2", "V", "semi", "task", "data", "chi2", _CHI2, 0.8, "awr"),
+        Method("f-DVL chi2 literal", "V", "semi", "task", "data", "chi2", _LITERAL, 0.8, "awr"),
+        Method("f-DVL chi2 exact", "V", "semi", "task", "data", "chi2", _EXACT, 0.5, "awr"),
+        Method("f-DVL kl", "V", "semi", "task", "data", "kl_n", _KL, 0.8, "awr"),
         Method("f-DVL tv", "V", "semi", "task", "data", "tv", _TV, 0.8, "awr"),
         Method("IQL", "V", "semi", "task", "data", None, EXPECTILE, 0.9, "awr"),
         Method("SMODICE", "V", "full", "log_ratio", "suboptimal", "kl", None, 1.0, "dual"),
-        Method("IQ-Learn", "Q", "full", "zero", "expert", "chi2", None, 1.0, "dual"),
+        Method("IQ-Learn", "Q", "full", "zero", "expert", "chi2", None, 1.0, "max"),
         Method("ReCOIL", "V", "full", "zero", "mixture", "chi2", None, 0.5, "dual"),
+        Method("ReCOIL-Q", "Q", "full", "zero", "mixture", "chi2", None, 0.5, "max"),
+        Method("ReCOIL released", "V", "semi", "zero", "mixture", "chi2", GUMBEL, 1.0, "awr"),
     )
 }
-"""Every method by its name. IQ-Learn and ReCOIL are in their exact form, not in that of the released code."""
+"""Every method by its name. IQ-Learn is in its exact form; of ReCOIL there are the two exact forms and the
+released one."""
+
+
+def check_parameter(row: Method, value: float) -> None:
+    """Raises `UsageError` unless `value` can be the parameter of `row`. A host check of a number."""
+    if row.maximiser is not None and not row.maximiser.tempered:
+        if row.divergence is not None:
+            check_lambda(row.divergence, value)
+        elif not 0 < value < 1:
+            raise UsageError(f"parameter: the level of {row.name} must lie in (0, 1), got {value}")
+    elif row.reference == "mixture" and row.maximiser is None:
+        if not 0 < value < 1:
+            raise UsageError(f"parameter: beta of {row.name} must lie in (0, 1), got {value}")
+    elif not 0 < value < math.inf:
+        raise UsageError(f"parameter: the temperature of {row.name} must be positive, got {value}")
 
 
 def method(name: str) -> Method:

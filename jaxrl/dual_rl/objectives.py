@@ -1,5 +1,8 @@
 """Equations of dual RL: value losses that are implicit maximisers, weights of policies, dual objectives.
 
+The dual objectives are sums over rows with their mass: all pairs `[S, A]` of a table with their exact law, or
+a batch `[n]` with its empirical one. What the oracles solve and what networks descend is the same function.
+
 Losses are elementwise in the residual y = Q(s, a) - V(s), or r + gamma V(s') - V(s), not reduced, and convex
 in V unless clipped. Every array argument is `[...]` unless its shape is given.
 
@@ -22,7 +25,7 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.types import Array
+from jaxrl.core.types import Array, PyTree
 from jaxrl.dual_rl.divergences import Divergence, Surrogate
 
 # --- implicit maximisers: the minimising V lies between the mean and the maximum of Q ---------------------
@@ -45,7 +48,7 @@ def gumbel(y: Array, b: Array | float) -> Array:
     return jnp.expm1(z) - z
 
 
-def gumbel_rescaled(y: Array, b: Array | float, clip: float) -> Array:
+def gumbel_rescaled(y: Array, b: Array | float, clip: Array | float) -> Array:
     """`[n]`, the Gumbel loss as released: z cut at `clip`, and all of it times e^-m, m = max(max z, -1).
 
     The factor is an adaptive step size: an outlier in `y` `[n]` shrinks the gradient of every other sample,
@@ -77,28 +80,46 @@ def sql(y: Array, alpha: Array | float) -> Array:
 
 @dataclass(frozen=True)
 class Maximiser:
-    """A value loss as data: `loss(y, parameter)`, finite for y < `edge`. Compared by identity of `loss`."""
+    """A value loss as data: `loss(y, parameter)`, finite for y < `edge`. Compared by identity.
+
+    clipped: `(y [n], parameter, clip) -> [n]`, what stands in for `loss` on minibatches where that grows
+        exponentially; where nothing is clipped, both have the same minimiser.
+    tempered: the parameter is a temperature alpha: the ratio at the minimum is w(y / alpha).
+    """
 
     loss: Callable[[Array, Array], Array]
     edge: float = float("inf")
+    clipped: Callable[[Array, Array, Array], Array] | None = None
+    tempered: bool = False
+
+    def on_batch(self, y: Array, parameter: Array, clip: Array) -> Array:
+        """`[n]`, `clipped` where there is one, else `loss`, of residuals `[n]`."""
+        return self.loss(y, parameter) if self.clipped is None else self.clipped(y, parameter, clip)
 
 
-GUMBEL = Maximiser(gumbel)
+GUMBEL = Maximiser(gumbel, clipped=gumbel_rescaled, tempered=True)
 EXPECTILE = Maximiser(expectile)
-SQL = Maximiser(sql)
+SQL = Maximiser(sql, tempered=True)
 
 
 @cache
 def conjugate(key: str, mode: str) -> Maximiser:
     """The `dvl` loss of `Surrogate(key, mode)`, whose parameter is lambda; refusals as there."""
     h = Surrogate(key, mode)
-    return Maximiser(lambda y, lambda_: dvl(y, lambda_, h), h.edge)
+
+    def loss(y: Array, lambda_: Array) -> Array:
+        return dvl(y, lambda_, h)
+
+    def clipped(y: Array, lambda_: Array, clip: Array) -> Array:
+        return loss(jnp.minimum(y, clip), lambda_)
+
+    return Maximiser(loss, h.edge, clipped if key in ("kl", "kl_n") else None)
 
 
 # --- policy extraction ------------------------------------------------------------------------------------
 
 
-def awr_weight(y: Array, temperature: Array | float, cap: float = 100.0) -> Array:
+def awr_weight(y: Array, temperature: Array | float, cap: Array | float = 100.0) -> Array:
     """`[...]`, min(exp(T y), cap), the weight of log pi(a | s); `temperature` T is inverse.
 
     Equation: peng2019awr [advantage weight]
@@ -106,13 +127,50 @@ def awr_weight(y: Array, temperature: Array | float, cap: float = 100.0) -> Arra
     return jnp.minimum(jnp.exp(temperature * y), cap)
 
 
-# --- dual objectives of laws and residuals on all pairs; the start term is <(1 - gamma) d0, value> ----------
+# --- targets of Q, and how a gradient through a target is used ----------------------------------------------
+
+
+def huber(error: Array, delta: Array | float) -> Array:
+    """`[...]`, error^2 / 2 up to `delta`, linear beyond; `delta` may be infinite."""
+    size = jnp.minimum(jnp.abs(error), delta)
+    return size * (jnp.abs(error) - size / 2)
+
+
+def recoil_target(next_v: Array, going: Array, gap: Array | float, gamma: Array | float) -> Array:
+    """`[...]`, -g + gamma V(s'), and -g - gamma G where the episode terminated; G = g / (1 - gamma).
+
+    next_v, going: `[...]`, V(s') and 1 - terminated. Expert pairs have the target G instead, and no reward
+    enters: g is the distance per step between expert and the rest.
+
+    Equation: sikchi2024dual [ReCOIL target, released]
+    """
+    return -gap + gamma * (going * next_v - (1 - going) * gap / (1 - gamma))
+
+
+def without_reversal(forward: PyTree, backward: PyTree) -> PyTree:
+    """`backward` less its component along `forward`: what V(s') adds to the gradient through V(s).
+
+    Both are gradients in the same parameters, leaves `[...]`.
+
+    Equation: mao2024odice [orthogonal gradient]
+    """
+    along = sum(jnp.vdot(f, b) for f, b in _pairs(forward, backward))
+    square = sum(jnp.vdot(f, f) for f, _ in _pairs(forward, forward))
+    share = along / jnp.maximum(square, 1e-10)
+    return jax.tree.map(lambda f, b: b - share * f, forward, backward)
+
+
+def _pairs(first: PyTree, second: PyTree) -> zip:
+    return zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+
+
+# --- dual objectives; the start term is (1 - gamma) E_d0[value] ---------------------------------------------
 
 
 def dual_objective(start: Array, y: Array, d_o: Array, alpha: Array | float, divergence: Divergence) -> Array:
     """float[], (1 - gamma) E_d0[V] + alpha E_dO[f*_p(y)], y = (r + gamma P V - V) / alpha, minimised over V.
 
-    start: float[], the first term; y, d_o: `[S, A]`. Upper bound of E_d[r] - alpha D_f(d || dO) for every
+    start: float[], the first term; y, d_o: `[...]`. Upper bound of E_d[r] - alpha D_f(d || dO) for every
     occupancy d, provided y <= f'(inf) wherever d has mass and dO has none.
 
     Equation: sikchi2024dual [dual-V]
@@ -120,12 +178,24 @@ def dual_objective(start: Array, y: Array, d_o: Array, alpha: Array | float, div
     return start + alpha * _expected(divergence.f_star_p(y), d_o)
 
 
+def kl_objective(start: Array, y: Array, d_o: Array, alpha: Array | float) -> tuple[Array, Array]:
+    """`dual_objective` of kl minimised over shifts of y `[...]`: start + alpha log E_dO[e^y], float[].
+
+    Also y `[...]` at the best shift, where the ratios e^(y - 1) of mass `d_o` `[...]` sum to 1. V is
+    determined up to a constant only.
+
+    Equation: ma2022smodice [KL value loss]
+    """
+    level = jax.scipy.special.logsumexp(y, b=d_o)
+    return start + alpha * level, y - level + 1
+
+
 def dual_q_objective(
     start: Array, y: Array, d_o: Array, alpha: Array | float, divergence: Divergence
 ) -> Array:
     """float[], (1 - gamma) E_{d0, pi}[Q] + alpha E_dO[f*(y)], y = (r + gamma P^pi Q - Q) / alpha.
 
-    start: float[], the first term; y, d_o: `[S, A]`. Its minimum over Q is E_d[r] - alpha D_f(d || dO) at the
+    start: float[], the first term; y, d_o: `[...]`. Its minimum over Q is E_d[r] - alpha D_f(d || dO) at the
     occupancy d of pi, which the flow equations fix: no clamp is needed.
 
     Equation: sikchi2024dual [dual-Q]
@@ -134,7 +204,7 @@ def dual_q_objective(
 
 
 def mixture(beta: Array | float, d: Array, d_s: Array) -> Array:
-    """`[S, A]`, beta d + (1 - beta) d_s.
+    """`[...]`, beta d + (1 - beta) d_s.
 
     Equation: sikchi2024dual [mixture distribution]
     """
@@ -142,7 +212,7 @@ def mixture(beta: Array | float, d: Array, d_s: Array) -> Array:
 
 
 def recoil_floor(beta: Array | float, d_e: Array, d_s: Array) -> Array:
-    """`[S, A]`, (1 - beta) dS / dmix: the least ratio of the policy's mixture to the expert's if d >= 0.
+    """`[...]`, (1 - beta) dS / dmix: the least ratio of the policy's mixture to the expert's if d >= 0.
 
     0 where the mixture has no mass.
     """
@@ -155,8 +225,8 @@ def recoil_objective(
 ) -> Array:
     """float[], beta (1 - gamma) E_d0[value] + E_mix[conj(y)] - (1 - beta) E_dS[y], y = gamma P value - value.
 
-    start: float[], (1 - gamma) E_d0[value], of V, or of Q under pi; y, d_e, d_s: `[S, A]`; conjugate_y:
-    `[S, A]`, f*(y) in the Q form, `f_star_above(y, floor)` in the V form, where `recoil_floor` is exact and
+    start: float[], (1 - gamma) E_d0[value], of V, or of Q under pi; y, d_e, d_s: `[...]`; conjugate_y:
+    `[...]`, f*(y) in the Q form, `f_star_above(y, floor)` in the V form, where `recoil_floor` is exact and
     0 a relaxation. No reward enters.
 
     Equation: sikchi2024dual [ReCOIL]

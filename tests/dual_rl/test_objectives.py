@@ -16,10 +16,14 @@ from jaxrl.dual_rl.objectives import (
     expectile,
     gumbel,
     gumbel_rescaled,
+    huber,
+    kl_objective,
     mixture,
     recoil_floor,
     recoil_objective,
+    recoil_target,
     sql,
+    without_reversal,
 )
 
 Y = np.array([-6, -1, 0, 0.5, 2, 10])
@@ -181,3 +185,47 @@ def test_recoil_objective_mixture_and_floor_by_a_loop():
             assert float(recoil_floor(beta, d_e, d_s)[s, a]) == pytest.approx(ratio)
             total += m * star[s, a] - 0.7 * d_s[s, a] * y[s, a]
     assert float(recoil_objective(0.7, y, d_e, d_s, beta, star)) == pytest.approx(total, rel=1e-12)
+
+
+def test_huber_is_square_then_linear_and_may_have_no_end():
+    error = jnp.array([-3.0, 0.5, 2.0, 7.0])
+    np.testing.assert_allclose(huber(error, 2.0), [2 * (3 - 1), 0.125, 2, 2 * (7 - 1)], rtol=1e-12)
+    np.testing.assert_allclose(huber(error, jnp.inf), error**2 / 2, rtol=1e-12)
+    np.testing.assert_allclose(jax.grad(lambda e: huber(e, jnp.inf).sum())(error), error, rtol=1e-12)
+
+
+def test_recoil_target_by_hand():
+    """g = 2, gamma = 0.9, so G = 20: -2 + 0.9 * 5, and -2 - 0.9 * 20 where the episode terminated."""
+    found = recoil_target(jnp.array([5.0, 5.0]), jnp.array([1.0, 0.0]), 2.0, 0.9)
+    np.testing.assert_allclose(found, [2.5, -20.0], rtol=1e-12)
+
+
+def test_without_reversal_leaves_nothing_along_the_forward_gradient():
+    forward = {"a": jnp.array([1.0, 2.0]), "b": jnp.array([[2.0]])}
+    backward = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([[3.0]])}  # <f, b> = <f, f> = 9
+    found = without_reversal(forward, backward)
+    np.testing.assert_allclose(found["a"], [2, -2], rtol=1e-12)
+    np.testing.assert_allclose(found["b"], [[1]], rtol=1e-12)
+    nothing = jax.tree.map(jnp.zeros_like, forward)
+    jax.tree.map(np.testing.assert_array_equal, without_reversal(nothing, backward), backward)
+
+
+def test_kl_objective_is_the_dual_at_the_best_shift():
+    rng = np.random.default_rng(3)
+    y, d_o, f = jnp.asarray(rng.normal(size=6)), jnp.asarray(rng.dirichlet(np.ones(6))), divergence("kl")
+    value, shifted = kl_objective(0.3, y, d_o, 0.5)
+    # V + c moves the start term by (1 - gamma) c and y by -(1 - gamma) c / alpha
+    best = minimize_scalar(lambda c: float(dual_objective(0.3 + 0.5 * c, y - c, d_o, 0.5, f)), tol=1e-10)
+    assert float(value) == pytest.approx(best.fun, abs=1e-9)
+    np.testing.assert_allclose(shifted, y - best.x, atol=1e-5)
+    assert float((d_o * f.w(shifted)).sum()) == pytest.approx(1, abs=1e-12)
+
+
+def test_exponential_losses_are_cut_on_batches_and_others_are_not():
+    y = jnp.array([-1.0, 2.0, 50.0])
+    for key in ("kl", "kl_n"):
+        loss = objectives.conjugate(key, "exact")
+        np.testing.assert_array_equal(loss.on_batch(y, 0.7, 5.0), loss.loss(jnp.minimum(y, 5.0), 0.7))
+    chi2 = objectives.conjugate("chi2", "relu")
+    np.testing.assert_array_equal(chi2.on_batch(y, 0.7, 5.0), chi2.loss(y, 0.7))
+    np.testing.assert_array_equal(objectives.GUMBEL.on_batch(y, 2.0, 5.0), gumbel_rescaled(y, 2.0, 5.0))

@@ -11,9 +11,9 @@ import numpy as np
 from jaxrl.dual_rl.divergences import divergence
 from jaxrl.dual_rl.methods import Method
 from jaxrl.dual_rl.objectives import awr_weight
-from theory.dual_rl.duality import dual_q, dual_v, recoil_v
+from theory.dual_rl.duality import dual_q, dual_v, recoil_q, recoil_v
 from theory.dual_rl.gradients import at_rest
-from theory.dual_rl.imitation import pseudo_reward
+from theory.dual_rl.imitation import pseudo_reward, recoil_released
 from theory.dual_rl.maximisers import fixed_point
 from theory.dual_rl.reference import Problem
 from theory.exact.occupancy import discounted_occupancy, policy_of
@@ -46,9 +46,15 @@ def run(row: Method, problem: Problem, parameter: float | None = None) -> Solved
         "zero": lambda: np.zeros_like(t.R),
         "log_ratio": lambda: pseudo_reward(problem.d_e, problem.d_s),
     }[row.reward]()
+    if row.reference == "mixture" and row.gradient == "semi":
+        released = recoil_released(mdp, problem.d_e, problem.d_s, temperature=parameter, awr=AWR_TEMPERATURE)
+        return _solved(problem, released.v, released.policy)
     if row.reference == "mixture":
         found = recoil_v(mdp, problem.d_e, problem.d_s, parameter, row.divergence)
-        return _solved(problem, found.variable, found.policy)
+        if row.dual == "V":
+            return _solved(problem, found.variable, found.policy)
+        inner = recoil_q(mdp, found.policy, problem.d_e, problem.d_s, parameter, row.divergence)
+        return _solved(problem, inner.variable, found.policy)
     if row.gradient == "full":
         best = dual_v(mdp, reference, row.divergence, parameter, reward=reward)
         if row.dual == "V":
