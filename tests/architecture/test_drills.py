@@ -15,10 +15,10 @@ FAMILY = "bandit"
 FOLDERS = ("jaxrl", "experiments", "theory", "tests", "tests/theory", "tests/experiments")
 
 
-def execute(folder: Path, *command: str) -> subprocess.CompletedProcess:
+def execute(folder: Path, *command: str, seconds: float = 600) -> subprocess.CompletedProcess:
     """A command in a copy of the tree, which imports the copy."""
     env = {**os.environ, "PYTHONPATH": str(folder)}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=seconds)
 
 
 def git(folder: Path, *words: str) -> str:
@@ -28,10 +28,10 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def suite(folder: Path, *words: str) -> str:
-    """The last lines of a test run without the drills themselves; the run has to pass."""
-    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow")
-    done = execute(folder, *command, "--ignore=tests/architecture/test_drills.py", *words)
+def suite(folder: Path, *words: str, seconds: float = 600) -> str:
+    """The last lines of a run of fast tests without the drills themselves; the run has to pass."""
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    done = execute(folder, *command, "--ignore=tests/architecture/test_drills.py", *words, seconds=seconds)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     return done.stdout
 
@@ -112,4 +112,4 @@ def test_removal_drill_notices_a_sideways_import(copy):
 def test_everything_else_survives_the_removal_of_a_family(copy, family):
     remove(copy, family)
     suite(copy, "--collect-only")
-    suite(copy)
+    suite(copy, "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", seconds=7200)
