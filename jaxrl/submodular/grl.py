@@ -52,9 +52,9 @@ def global_rl(
     """Iterates trajectory -> modular bound, tight there -> best trajectory of the bound. F never falls.
 
     F: over items `Visit(h, v)`; of places, wrap it in `OfPlaces`. ends: int32[V, A], moves are certain;
-    start: int32[]. The elements off the trajectory follow it in random order, `orders` times per iteration, and the
-    best result is taken: the order decides at which time a place pays, so a bad one leaves no incentive to
-    move. The first trajectory takes action 0 throughout.
+    start: int32[]. The elements off the trajectory follow it in random order, `orders` times per iteration,
+    and the best result is taken: the order decides at which time a place pays, so a bad one leaves no
+    incentive to move. The first trajectory takes action 0 throughout.
 
     Raises `UsageError` for fewer than 2 states and for sizes below 1.
 

@@ -1,0 +1,101 @@
+"""The eps-bandit problem: an action names the place to go to, and succeeds but for a uniform error.
+
+The value of state-independent policies pi_h is extended from the simplices to the down-closed polytope
+Q = {pi_h >= 0, sum_a pi_h(a) <= 1}: step h draws place v with probability mu_h(v) = alpha pi_h(v) + beta, and
+nothing with the rest, beta = eps / (V - 1), alpha = 1 - eps - beta.
+
+Legend: `H` steps, `V` places, `U` elements.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.types import Array
+
+
+class Bandit(NamedTuple):
+    """table: float`[V + 1, ...]` with H axes, F of one outcome per step, index V for nothing; eps: float."""
+
+    table: np.ndarray
+    eps: float
+
+    @property
+    def steps(self) -> int:
+        """H."""
+        return self.table.ndim
+
+    @property
+    def places(self) -> int:
+        """V."""
+        return len(self.table) - 1
+
+
+def coverage_bandit(covers: np.ndarray, weight: np.ndarray, steps: int, eps: float) -> Bandit:
+    """covers: bool[V, U], the same in all steps; or [H, V, U]."""
+    covers = np.broadcast_to(covers, (steps, *covers.shape[-2:]))
+    rows = np.concatenate([covers, np.zeros((steps, 1, covers.shape[-1]), bool)], axis=1)
+    table = np.zeros((rows.shape[1],) * steps)
+    for outcome in itertools.product(range(rows.shape[1]), repeat=steps):
+        table[outcome] = rows[np.arange(steps), outcome].any(0) @ weight
+    return Bandit(table, eps)
+
+
+def three_places(eps: float) -> Bandit:
+    """Two draws from {0, 1, 2}, {2, 3}, {3, 4, 5} with weights 3, 1, 2, 2, 1, 1."""
+    covers = np.zeros((3, 6), bool)
+    covers[0, :3] = covers[1, 2:4] = covers[2, 3:] = True
+    return coverage_bandit(covers, np.array([3.0, 1, 2, 2, 1, 1]), 2, eps)
+
+
+def half() -> Bandit:
+    """Step 0 chooses between items of weights 1 and 0.99, step 1 has the first one only: myopia halves."""
+    covers = np.array([[[1, 0], [0, 1]], [[1, 0], [1, 0]]], bool)
+    return coverage_bandit(covers, np.array([1.0, 0.99]), 2, 0.0)
+
+
+def random_bandit(seed: int, eps: float) -> Bandit:
+    """Three draws from three random sets."""
+    rng = np.random.default_rng(seed)
+    return coverage_bandit(rng.random((3, 5)) < 0.5, rng.random(5), 3, eps)
+
+
+def extension(pi: Array, bandit: Bandit) -> Array:
+    """float[], the extended value at `pi` float[H, V] in Q; on the simplices E[F]."""
+    beta = bandit.eps / (bandit.places - 1)
+    mu = (1 - bandit.eps - beta) * pi + beta
+    value = jnp.asarray(bandit.table)
+    for law in jnp.concatenate([mu, 1 - mu.sum(1, keepdims=True)], axis=1):
+        value = jnp.tensordot(law, value, 1)
+    return value
+
+
+def best(bandit: Bandit) -> float:
+    """Largest value: of a deterministic choice per step."""
+    policies = itertools.product(range(bandit.places), repeat=bandit.steps)
+    return max(float(extension(jnp.eye(bandit.places)[np.array(p)], bandit)) for p in policies)
+
+
+def continuous_greedy(bandit: Bandit, iterations: int) -> Array:
+    """float[H, V]: from 0, each iteration moves 1 / iterations towards the steepest place of each step."""
+    gradient = jax.grad(lambda pi: extension(pi, bandit))
+
+    def body(_: int, pi: Array) -> Array:
+        return pi + jax.nn.one_hot(gradient(pi).argmax(1), bandit.places, dtype=pi.dtype) / iterations
+
+    start = jnp.zeros((bandit.steps, bandit.places))
+    return jax.jit(lambda: jax.lax.fori_loop(0, iterations, body, start))()
+
+
+def myopic(bandit: Bandit) -> Array:
+    """float[H, V]: step by step the place of the largest expected gain, the lowest of equals."""
+    pi = jnp.zeros((bandit.steps, bandit.places))
+    for h in range(bandit.steps):
+        scores = [float(extension(pi.at[h, v].set(1.0), bandit)) for v in range(bandit.places)]
+        pi = pi.at[h, int(np.argmax(scores))].set(1.0)
+    return pi
