@@ -65,7 +65,7 @@ def test_optional_arrays_tables_and_names(tmp_path):
     assert sorted(safe.names_hdf5(path)) == ["a", "deep/b", "table", "text"]
     refused("'link' is a link", safe.read_hdf5, path, names=["a"], optional=["link"])
     with h5py.File(path, "a") as file:
-        file["strings"] = np.zeros(3, [("name", h5py.string_dtype()), ("ret", np.float32)])
+        file.create_dataset("strings", (3,), [("name", h5py.string_dtype()), ("ret", np.float32)])
         file["deep/loop"] = file["deep"]
     refused("only arrays of numbers are read", safe.read_hdf5, path, names=["strings"])
     refused("'deep/loop' contains itself", safe.names_hdf5, path)
