@@ -3,8 +3,9 @@
 import numpy as np
 
 from jaxrl.core.spaces import Box
-from jaxrl.minimax import sgda
-from jaxrl.minimax.problem import minibatch, points
+from jaxrl.minimax import mfl, sgda
+from jaxrl.minimax.problem import minibatch, points, problem
+from jaxrl.minimax.velocity import Networks
 
 
 def _sgda():
@@ -17,4 +18,18 @@ def _sgda():
     return sgda.make(config, minibatch(4)), hypers, data, *everything
 
 
-CASES = {"sgda": _sgda}
+def _mfl():
+    law = np.full(2, 0.5)
+    data = problem(np.eye(2), [1.0, 0.0], law, law, [-1.0, 1.0], [-1.0, 1.0], lam=0.1)
+    data = data._replace(**{name: value.astype(np.float32) for name, value in data._asdict().items()})
+    everything = Box(-np.inf, np.inf, (1,)), Box(-np.inf, np.inf, ())
+    config = mfl.Config(width=8, method="ag")
+    return (
+        mfl.make(config, mfl.network_game(Networks())),
+        (mfl.Hyper(), mfl.Hyper(eps=0.01)),
+        data,
+        *everything,
+    )
+
+
+CASES = {"sgda": _sgda, "mfl": _mfl}

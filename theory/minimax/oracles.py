@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import expm
 from scipy.optimize import linear_sum_assignment
 
 from jaxrl.core.errors import UsageError
@@ -36,6 +37,20 @@ def saddle(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     right = np.concatenate([q * h, np.sqrt(lam) * p * u])
     f = np.linalg.lstsq(stacked, right, rcond=None)[0] / p
     return f, T @ f - h
+
+
+def lazy_matrix(problem: Problem, primal: np.ndarray, dual: np.ndarray) -> np.ndarray:
+    """`[M + L, M + L]`, block by block, the matrix of the lazy limit for kernels `[M, M]` and `[L, L]`."""
+    P, Q = np.diag(problem.p), np.diag(problem.q)
+    upper = np.hstack([-problem.lam * primal @ P, -primal @ problem.T.T @ Q])
+    return np.vstack([upper, np.hstack([dual @ Q @ problem.T, -dual @ Q])])
+
+
+def lazy_solution(problem: Problem, primal: np.ndarray, dual: np.ndarray, t: float) -> np.ndarray:
+    """`[M + L]`, (f, g) of the lazy limit at time t from 0, for kernels `[M, M]` and `[L, L]`."""
+    A = lazy_matrix(problem, primal, dual)
+    c = np.concatenate([problem.lam * primal @ (problem.p * problem.u), -dual @ (problem.q * problem.h)])
+    return expm(t * np.block([[A, c[:, None]], [np.zeros((1, len(c) + 1))]]))[:-1, -1]
 
 
 class Planted(NamedTuple):
@@ -86,3 +101,17 @@ def w2(a: np.ndarray, b: np.ndarray) -> float:
         raise UsageError(f"w2: equal clouds are needed for an assignment, got {a.shape} and {b.shape}")
     cost = np.sum((a[:, None] - b[None]) ** 2, axis=-1)
     return float(np.sqrt(cost[linear_sum_assignment(cost)].mean()))
+
+
+def entropic_w2(a: np.ndarray, b: np.ndarray, share: float = 0.01, iterations: int = 200) -> float:
+    """Root of the transport cost of Sinkhorn's plan, for rows `[N, D]`: what must not be used for rates.
+
+    share: entropy's weight over the mean cost. Biased by more than the distance itself where that is small.
+    """
+    cost = np.sum((np.asarray(a)[:, None] - np.asarray(b)[None]) ** 2, axis=-1)
+    kernel = np.exp(-cost / (share * cost.mean()))
+    left, right = np.ones(len(a)), np.ones(len(b))
+    for _ in range(iterations):
+        left = 1 / (len(a) * (kernel @ right))
+        right = 1 / (len(b) * (left @ kernel))
+    return float(np.sqrt(np.sum(left[:, None] * kernel * right[None] * cost)))

@@ -1,0 +1,167 @@
+"""Mean-field Langevin dynamics of two players, each regularised by its KL divergence from N(0, I).
+
+Every step is Euler-Maruyama along the first variation of the regularised value,
+
+    theta <- theta - eps (grad dL/dmu (theta) + temperature theta) + sqrt(2 temperature eps) xi,
+
+and the methods differ in which past value they follow:
+
+`da`   descent-ascent: the present one, the players in turn;
+`ag`   averaged gradient: the average of all past first variations with weights k^r;
+`abr`  anchored best response: `inner` steps against a frozen pair, after which a share of the particles is
+       replaced by theirs.
+
+A first variation is linear in the derivatives of L in f and g, so averages of those are exact. Source of `ag`
+and `abr`: Kim et al. 2024 (2312.01127). Legend: `N` particles, `D` parameters; `M`, `L` outputs of f and g.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream, streams
+from jaxrl.core.tree import tree_where
+from jaxrl.core.types import Algorithm, Array, Key, Policy, struct
+from jaxrl.minimax.particles import features
+from jaxrl.minimax.velocity import Networks
+
+Method = Literal["da", "ag", "abr"]
+
+
+@dataclass(frozen=True)
+class Game:
+    """A game of two measures through their mean outputs f = mean primal(theta), g = mean dual(omega).
+
+    primal, dual: `(rows [N, D], data) -> outputs [N, M]`, one row per particle. pulls: `(f, g, data) ->
+    (dL/df, dL/dg)`, `[M]` and `[L]`. answer: `(theta, observation) -> float[]`, f there. dims: D of both.
+    """
+
+    primal: Callable[[Array, Any], Array]
+    dual: Callable[[Array, Any], Array]
+    pulls: Callable[[Array, Array, Any], tuple[Array, Array]]
+    answer: Callable[[Array, Any], Array]
+    dims: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Config:
+    """width: particles per player; method: see above; inner: steps per best response, of `abr` alone."""
+
+    width: int = 256
+    method: Method = "da"
+    inner: int = 20
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise UsageError(f"Config.method: {self.method!r} is none of {get_args(Method)}")
+        for name in ("width", "inner"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"Config.{name}: must be >= 1, got {getattr(self, name)}")
+
+
+@struct.dataclass
+class Hyper:
+    """eps: step; temperature: weight of the divergences; power: r of `ag`; share: replaced ones of `abr`."""
+
+    eps: Any = 0.05
+    temperature: Any = 0.1
+    power: Any = 1.0
+    share: Any = 0.1
+
+
+@struct.dataclass
+class State:
+    """params: rows (theta, omega); average: of the derivatives `([M], [L])`; total: sum of its weights."""
+
+    params: tuple[Array, Array]
+    average: tuple[Array, Array]
+    total: Array
+    key: Key
+    updates: Array
+
+
+def network_game(networks: Networks, inputs: int = 1, dual_inputs: int = 1, alpha: float = 1.0) -> Game:
+    """The game of two networks of scale `alpha` on a `Problem`, the data of the algorithm."""
+
+    def outputs(family: Any, rows: Array, points: Array) -> Array:
+        found = features(family, rows, points)
+        return alpha * (found.s * found.b[None]).T
+
+    return Game(
+        lambda theta, data: outputs(networks.primal, theta, data.primal_points),
+        lambda omega, data: outputs(networks.dual, omega, data.dual_points),
+        lambda f, g, data: data.pulls(f, g),
+        lambda theta, obs: outputs(networks.primal, theta, obs[None]).mean(),
+        (networks.primal.parameters(inputs), networks.dual.parameters(dual_inputs)),
+    )
+
+
+BILINEAR = Game(lambda x, _: x, lambda y, _: y, lambda f, g, _: (g, f), lambda x, _: x.mean(), (1, 1))
+"""The payoff x y of particles on the line."""
+
+
+def make(config: Config, game: Game) -> Algorithm:
+    """The algorithm on data of the game, whatever that is. Particles start as N(0, I).
+
+    Metric: `norm`, root mean squared length of all parameters. `act` answers observations with f.
+    """
+
+    def init(key: Key, hyper: Hyper, data: Any) -> State:
+        k_primal, k_dual, k_run = jax.random.split(key, 3)
+        theta = jax.random.normal(k_primal, (config.width, game.dims[0]))
+        omega = jax.random.normal(k_dual, (config.width, game.dims[1]))
+        zero = jax.tree.map(jnp.zeros_like, _pulls((theta, omega), data))
+        return State((theta, omega), zero, jnp.zeros(()), k_run, jnp.zeros((), jnp.int32))
+
+    def _pulls(params: tuple[Array, Array], data: Any) -> tuple[Array, Array]:
+        return game.pulls(game.primal(params[0], data).mean(0), game.dual(params[1], data).mean(0), data)
+
+    def langevin(key: Key, side: int, rows: Array, pull: Array, hyper: Hyper, data: Any) -> Array:
+        """One step of one player, which goes down for side 0 and up for side 1."""
+        outputs, back = jax.vjp(lambda r: (game.primal, game.dual)[side](r, data), rows)
+        (gradient,) = back(jnp.broadcast_to(pull, outputs.shape))
+        drift = (gradient if side else -gradient) - hyper.temperature * rows
+        noise = jax.random.normal(key, rows.shape, rows.dtype)
+        return rows + hyper.eps * drift + jnp.sqrt(2 * hyper.temperature * hyper.eps) * noise
+
+    def both(key: Key, params: Any, pulls: Any, hyper: Hyper, data: Any) -> tuple[Array, Array]:
+        k_primal, k_dual = jax.random.split(key)
+        theta = langevin(k_primal, 0, params[0], pulls[0], hyper, data)
+        return theta, langevin(k_dual, 1, params[1], pulls[1], hyper, data)
+
+    def step(state: State, hyper: Hyper, data: Any) -> tuple[State, dict[str, Array]]:
+        k_move, k_mix = jax.random.split(stream(state.key, state.updates))
+        params, average, total = state.params, state.average, state.total
+        if config.method == "da":
+            k_primal, k_dual = jax.random.split(k_move)
+            theta = langevin(k_primal, 0, params[0], _pulls(params, data)[0], hyper, data)
+            up = _pulls((theta, params[1]), data)[1]
+            params = theta, langevin(k_dual, 1, params[1], up, hyper, data)
+        elif config.method == "ag":
+            weight = (state.updates + 1.0) ** hyper.power
+            total = total + weight
+            now = _pulls(params, data)
+            average = jax.tree.map(lambda a, b: a + weight / total * (b - a), average, now)
+            params = both(k_move, params, average, hyper, data)
+        else:
+            frozen = _pulls(params, data)
+
+            def inner(rows: Any, key: Key) -> tuple[Any, None]:
+                return both(key, rows, frozen, hyper, data), None
+
+            response, _ = jax.lax.scan(inner, params, streams(k_move, config.inner))
+            replaced = jax.random.uniform(k_mix, (config.width,)) < hyper.share
+            params = tree_where(replaced, response, params)
+        norm = jnp.sqrt(sum(jnp.mean(rows**2) for rows in params))
+        return State(params, average, total, state.key, state.updates + 1), {"norm": norm}
+
+    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
+        return Policy(lambda key, obs, memory: (game.answer(state.params[0], obs), (), memory))
+
+    return Algorithm(init, step, act)
