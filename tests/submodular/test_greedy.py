@@ -1,0 +1,155 @@
+"""Greedy maximisers: equal selections, promised values, no item twice, gains that never rise."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import UsageError
+from jaxrl.envs.set_reward import Coverage, CoverageParams, FacilityLocation, LogDet, LogDetParams, Visit
+from jaxrl.submodular.combinators import stack_visits
+from jaxrl.submodular.greedy import (
+    greedy,
+    greedy_bound,
+    lazy_greedy,
+    partition_bound,
+    partition_greedy,
+    sample_size,
+    stochastic_greedy,
+)
+from jaxrl.submodular.set_functions import FeatureBased, Visits, evaluate, features
+
+N, K, U, SEEDS = 60, 12, 25, 8
+GROUND = jnp.arange(N)
+
+
+def facility(rng):
+    return jnp.asarray(rng.random((N, U)), jnp.float32)
+
+
+def feature(rng):
+    return features(rng.random((N, 6)) ** 3)
+
+
+def cover(rng):
+    """Integer weights: ties are frequent and exact."""
+    covers = rng.random((N, U)) < 0.15
+    return CoverageParams(jnp.asarray(covers), jnp.asarray(rng.integers(1, 4, U), jnp.float32))
+
+
+def design(rng):
+    x = rng.random((N, 2))
+    distance = ((x[:, None] - x[None]) ** 2).sum(-1)
+    return LogDetParams(jnp.asarray(np.exp(-8 * distance), jnp.float32), jnp.asarray(0.1))
+
+
+CASES = {
+    "facility": (FacilityLocation(N, U), facility),
+    "feature": (FeatureBased(N), feature),
+    "coverage": (Coverage(N, U), cover),
+    "log_det": (LogDet(N, K), design),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_lazy_is_greedy_and_greedy_is_the_textbook(name):
+    F, make = CASES[name]
+    params = jax.tree.map(lambda *x: jnp.stack(x), *(make(np.random.default_rng(i)) for i in range(SEEDS)))
+
+    @jax.jit
+    def both(params):
+        one = jax.vmap(lambda p: greedy(F, p, GROUND, K))(params)
+        return one, jax.vmap(lambda p: lazy_greedy(F, p, GROUND, K))(params)
+
+    plain, lazy = both(params)
+    np.testing.assert_array_equal(plain.index, lazy.index)
+    np.testing.assert_array_equal(plain.gain, lazy.gain)
+    gain = np.asarray(plain.gain)
+    assert np.all(np.diff(gain, axis=1) <= 1e-5 * gain[:, :1])
+    assert all(len(set(row.tolist())) == K for row in np.asarray(plain.index))
+    assert np.all(np.asarray(plain.evaluations) == N * K) and np.all(np.asarray(lazy.evaluations) >= N + K)
+    # the item of the largest gain, by evaluating every set anew
+    params, chosen = jax.tree.map(lambda x: x[0], params), np.asarray(plain.index[0])
+    value = jax.jit(jax.vmap(partial(evaluate, F, params)))
+    for t in (0, 1, 5, K - 1) if name in ("coverage", "facility") else ():
+        sets = np.concatenate([np.tile(chosen[:t], (N, 1)), np.arange(N)[:, None]], axis=1)
+        padded = np.repeat(sets[:, -1:], K, axis=1)  # a repeated item adds nothing
+        padded[:, : t + 1] = sets
+        scores = np.array(value(padded))
+        scores[chosen[:t]] = -1
+        assert scores.argmax() == chosen[t]
+
+
+def test_lazy_saves_evaluations():
+    F, make = CASES["facility"]
+    found = jax.jit(lambda p: lazy_greedy(F, p, GROUND, K))(make(np.random.default_rng(0)))
+    assert int(found.evaluations) < N * K / 2
+
+
+def test_greedy_reaches_its_bound_on_visits():
+    """A modular function of pairs: greedy is optimal, and ties go to the lowest index."""
+    F, ground = Visits(3, 4), stack_visits(3, 4)
+    worth = jnp.asarray(np.random.default_rng(0).integers(0, 5, (3, 4)), jnp.float32)
+    found = jax.jit(lambda p: greedy(F, p, ground, 5))(worth)
+    order = np.argsort(-np.asarray(worth).ravel(), kind="stable")[:5]
+    np.testing.assert_array_equal(found.index, order)
+    assert isinstance(ground, Visit) and float(F.value(worth, found.stat)) == worth.ravel()[order].sum()
+
+
+def test_stochastic_greedy():
+    """All items sampled is greedy; with the size for eps 200 keys keep 1 - 1/e - eps of greedy."""
+    F, make = CASES["facility"]
+    params = make(np.random.default_rng(3))
+    sample = sample_size(N, K, 0.1)
+    assert sample == int(np.ceil(N / K * np.log(10)))
+
+    @jax.jit
+    def run(params):
+        exact = greedy(F, params, GROUND, K)
+        whole = stochastic_greedy(F, params, GROUND, K, jax.random.key(0), N)
+        keys = jax.random.split(jax.random.key(1), 200)
+        many = jax.vmap(lambda k: stochastic_greedy(F, params, GROUND, K, k, sample))(keys)
+        return exact, whole, many
+
+    exact, whole, many = run(params)
+    np.testing.assert_array_equal(exact.index, whole.index)
+    assert all(len(set(row.tolist())) == K for row in np.asarray(many.index))
+    ratio = np.asarray(many.gain).sum(1) / float(exact.gain.sum())
+    assert 0.9 < ratio.mean() < 1 and ratio.min() > 1 - np.exp(-1) - 0.1
+    assert len({tuple(row) for row in np.asarray(many.index).tolist()}) > 100
+
+
+def test_partition_takes_one_of_each_block():
+    F, make = CASES["coverage"]
+    blocks = np.random.default_rng(0).permutation(N).reshape(K, -1)
+    found = jax.jit(lambda p: partition_greedy(F, p, GROUND, jnp.asarray(blocks)))(
+        make(np.random.default_rng(1))
+    )
+    assert [int(i) in block for i, block in zip(found.index, blocks.tolist(), strict=True)] == [True] * K
+    assert int(found.evaluations) == N
+
+
+def test_bounds_by_hand():
+    assert greedy_bound(1) == 1 and greedy_bound(2) == 0.75 and greedy_bound(3, 0) == 1
+    assert greedy_bound(10**6) == pytest.approx(1 - np.exp(-1), abs=1e-6)
+    assert greedy_bound(10**6, 0.5) == pytest.approx((1 - np.exp(-0.5)) / 0.5, abs=1e-6)
+    assert partition_bound() == 0.5 and partition_bound(0) == 1
+    assert sample_size(10, 10, 1e-9) == 10
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda F, p: greedy(F, p, GROUND, 0), "k: must lie in"),
+        (lambda F, p: lazy_greedy(F, p, GROUND, N + 1), "k: must lie in"),
+        (lambda F, p: stochastic_greedy(F, p, GROUND, 3, jax.random.key(0), 0), "stochastic_greedy.sample"),
+        (lambda F, p: partition_greedy(F, p, GROUND, GROUND), "partition_greedy.blocks"),
+        (lambda F, p: sample_size(10, 2, 1.0), "sample_size.eps"),
+    ],
+)
+def test_bad_input(call, sentence):
+    F, make = CASES["coverage"]
+    with pytest.raises(UsageError, match=sentence):
+        call(F, make(np.random.default_rng(0)))
