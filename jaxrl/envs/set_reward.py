@@ -299,12 +299,14 @@ class SetReward(Wrapper):
         statistic's leaves as floats; without, obs is the base observation, which is Markov for the dynamics
         but not for the reward.
     modular: the reward becomes the item's own value F({item}), whatever has been visited.
+    on_top: the inner reward is added.
     `info` has "F", the value of all items since the reset, and "gain", the marginal gain.
     """
 
     F: SetFunction
     show_stat: bool = False
     modular: bool = False
+    on_top: bool = False
     hidden: ClassVar[tuple[type, ...]] = (Finite, RewardFn)
 
     def __post_init__(self) -> None:
@@ -355,6 +357,7 @@ class SetReward(Wrapper):
         item = self.env.item(params.env, inner)
         stat, gain = self.F.add(params.F, state.stat, item)
         reward = self.F.gain(params.F, self.F.init(params.F), item) if self.modular else gain
+        reward = reward + out.reward if self.on_top else reward
         info = {**out.info, "F": self.F.value(params.F, stat), "gain": gain}
         return SetState(inner, stat), Step(self._show(out.obs, stat, params), reward, out.terminated, info)
 

@@ -48,7 +48,7 @@ def uniform(problem):
     return float(policy_value(uniform_policy(unfolded, problem.mdp.n_states), unfolded))
 
 
-# optimum, optimal sequences, uniform, greedy, F and modular value of the modular optimum; with slip: best, greedy
+# best, how many, uniform, greedy, F and modular value of the modular optimum; with slip: best, greedy
 COVERAGE_TABLE = {
     "A": (5, 14, 2.5424, 5, 1, 5, 4.77779984, 4.74037424),
     "B": (14, 2, 7.65056, 14, 4, 24, 13.2203357696, 13.1985471296),
