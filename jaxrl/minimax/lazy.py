@@ -73,9 +73,12 @@ def check_step(networks: Networks, players: Players, data: Data, eps: float, tau
     """
     if isinstance(data, Points):
         data = data.rows(slice(0, ROWS))
-    primal = gram(networks.primal, players.primal, data.primal_points)
-    dual = gram(networks.dual, players.dual, data.dual_points)
-    limit = stability_limit(linear_system(data, primal, dual, tau)[0])
+    # in float32, rounding would move eigenvalues at 0 into the right half plane
+    data, players = jax.tree.map(lambda x: np.asarray(x, np.float64), (data, players))
+    with jax.enable_x64(True):
+        primal = gram(networks.primal, players.primal, data.primal_points)
+        dual = gram(networks.dual, players.dual, data.dual_points)
+        limit = stability_limit(linear_system(data, primal, dual, tau)[0])
     if eps > limit:
         warnings.warn(
             f"eps={eps:g} is beyond the stability limit {limit:.4g} of the lazy spectrum; descent-ascent will"

@@ -7,7 +7,8 @@ Every step is Euler-Maruyama along the first variation of the regularised value,
 and the methods differ in which past value they follow:
 
 `da`   descent-ascent: the present one, the players in turn;
-`ag`   averaged gradient: the average of all past first variations with weights k^r;
+`ag`   averaged gradient: the average of all past first variations with weights k^r, which settles after a
+       time of order temperature^-2 only;
 `abr`  anchored best response: `inner` steps against a frozen pair, after which a share of the particles is
        replaced by theirs.
 
@@ -136,11 +137,10 @@ def make(config: Config, game: Game) -> Algorithm:
         return theta, langevin(k_dual, 1, params[1], pulls[1], hyper, data)
 
     def step(state: State, hyper: Hyper, data: Any) -> tuple[State, dict[str, Array]]:
-        k_move, k_mix = jax.random.split(stream(state.key, state.updates))
+        k_move, k_dual, k_mix = jax.random.split(stream(state.key, state.updates), 3)
         params, average, total = state.params, state.average, state.total
         if config.method == "da":
-            k_primal, k_dual = jax.random.split(k_move)
-            theta = langevin(k_primal, 0, params[0], _pulls(params, data)[0], hyper, data)
+            theta = langevin(k_move, 0, params[0], _pulls(params, data)[0], hyper, data)
             up = _pulls((theta, params[1]), data)[1]
             params = theta, langevin(k_dual, 1, params[1], up, hyper, data)
         elif config.method == "ag":
