@@ -1,0 +1,141 @@
+"""NPIV zoo, neural estimators: DeepGMM, AGMM and DFIV with their published settings, every seed shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, structural, zoo
+from jaxrl.minimax.estimators import agmm_net, deep_gmm, dfiv
+from jaxrl.run import style
+from jaxrl.run.cli import experiment_main
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import member_keys
+
+METHODS = ("DeepGMM", "AGMM", "DFIV")
+GRID = np.linspace(-4, 4, 161)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Data and the settings of every estimator."""
+
+    variants: tuple[str, ...] = ("A", "B")
+    functions: tuple[str, ...] = FUNCTIONS
+    n: int = 2000
+    """Observations per split; 2000 are the published arrays."""
+    deep_gmm: deep_gmm.Config = field(default_factory=deep_gmm.Config)
+    """Chooses its rate and its iterate on the dev split."""
+    agmm: agmm_net.Config = field(default_factory=agmm_net.Config)
+    """Sees the training split alone."""
+    dfiv: dfiv.Config = field(default_factory=dfiv.Config)
+    """Sees the training split alone."""
+    seeds: int = 3
+    """Networks and batches; the data are always the same."""
+    seed: int = 0
+    """Root of the keys."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise UsageError(f"seeds: must be >= 1, got {self.seeds}")
+        for variant in self.variants:
+            for name in self.functions:
+                structural(name, variant)  # type: ignore[arg-type]  # raises where either is unknown
+
+
+PRESETS = {
+    "smoke": Config(
+        variants=("A",),
+        functions=("abs",),
+        n=60,
+        deep_gmm=deep_gmm.Config((4,), (4,), (5e-3,), epochs=40, burn_in=20),
+        agmm=agmm_net.Config(width=8, rate=1e-3, epochs=4, burn_in=2),
+        dfiv=dfiv.Config((4, 2), (4,), stage1_iter=2, epochs=4),
+        seeds=2,
+    ),
+    "quick": Config(),
+    "paper": Config(seeds=10),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Saves mse `[V, F, E, S]` on the test split, standardised, and fits on the grid, `[V, F, E, S, G]`."""
+    keys = member_keys(config.seed, config.seeds)
+    error, shape, truth = [], [], []
+    for variant in config.variants:
+        for name in config.functions:
+            data = zoo(name, variant, n=config.n)  # type: ignore[arg-type]
+            at = np.concatenate([data.test.x, GRID[:, None]])
+            fits: dict[str, Callable[[], np.ndarray]] = {
+                "DeepGMM": lambda d=data, at=at: deep_gmm.fit(config.deep_gmm, keys, d.train, d.dev, at),
+                "AGMM": lambda d=data, at=at: agmm_net.fit(config.agmm, keys, d.train, at),
+                "DFIV": lambda d=data, at=at: dfiv.fit(config.dfiv, keys, d.train, at),
+            }
+            found = np.stack([fits[method]() for method in METHODS])
+            error.append(np.mean((found[..., : config.n] - data.test.truth) ** 2, -1))
+            shape.append(found[..., config.n :].astype(np.float32))
+            f0 = structural(name, variant)  # type: ignore[arg-type]
+            truth.append(data.scale.to(f0(GRID)).astype(np.float32))
+            means = ", ".join(f"{m} {e:.4f}" for m, e in zip(METHODS, error[-1].mean(-1), strict=True))
+            folder.say(f"zoo {variant} {name}: {means}")
+    cells = (len(config.variants), len(config.functions))
+    folder.save_result(
+        variants=config.variants,
+        functions=config.functions,
+        grid=GRID,
+        mse=np.reshape(error, (*cells, *error[0].shape)),
+        shape=np.reshape(shape, (*cells, *shape[0].shape)),
+        shape_truth=np.reshape(truth, (*cells, len(GRID))),
+    )
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members are errors that are reported: one per variant, function, method and seed."""
+    members = len(config.variants) * len(config.functions) * len(METHODS) * config.seeds
+    return {"members": members, "compilations": len(METHODS)}
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Mean squared error on the test split, standardised, `float[S]`."""
+    return {
+        f"{variant} {function}: {method}": result["mse"][v, f, e]
+        for v, variant in enumerate(result["variants"])
+        for f, function in enumerate(result["functions"])
+        for e, method in enumerate(METHODS)
+    }
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Every fit of every seed, with its error."""
+    result = folder.load_result()
+    with style.paper():
+        rows, columns = result["mse"].shape[:2]
+        fig, axes = style.subplots(rows, columns, width=3.0, height=2.5)
+        for (v, f), ax in np.ndenumerate(axes):
+            truth = result["shape_truth"][v, f]
+            ax.plot(result["grid"], truth, color="#000000", linewidth=1.2, label="truth")
+            for e, method in enumerate(METHODS):
+                for s, curve in enumerate(result["shape"][v, f, e]):
+                    label = method if s == 0 else None
+                    ax.plot(
+                        result["grid"], curve, color=style.PALETTE[e], linewidth=0.9, alpha=0.8, label=label
+                    )
+            medians = np.median(result["mse"][v, f], -1)
+            text = "\n".join(f"{m} {x:.3f}" for m, x in zip(METHODS, medians, strict=True))
+            ax.text(0.97, 0.03, text, ha="right", va="bottom", fontsize=7, transform=ax.transAxes)
+            margin = 0.35 * np.ptp(truth) + 0.2
+            ax.set(ylim=(truth.min() - margin, truth.max() + margin))
+            ax.set_title(f"{result['functions'][f]}, data {result['variants'][v]}")
+            ax.set_xlabel("treatment" if v == rows - 1 else "")
+            ax.set_ylabel("outcome, standardised" if f == 0 else "")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        fig.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        return style.save(fig, folder.figures / "npiv_zoo_deep")
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))

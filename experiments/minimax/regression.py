@@ -1,0 +1,100 @@
+"""Mean-field descent-ascent on a sample of instrumental regression, one program over seeds and scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.tree import tree_stack
+from jaxrl.minimax import sgda
+from jaxrl.minimax.designs.record import Sample, Scale
+from jaxrl.minimax.problem import Points, minibatch, points
+from jaxrl.run.sweep import member_keys
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """Settings of descent-ascent; see `jaxrl.minimax.sgda`."""
+
+    width: int = 256
+    """Particles per player."""
+    alphas: tuple[float, ...] = (4.0,)
+    """Output scales."""
+    lam: float = 1e-3
+    """Weight of the penalty f^2 / 2."""
+    eps: float = 0.25
+    """Step in time."""
+    batch: int = 200
+    """Observations per update, drawn with replacement."""
+    updates: int = 12_000
+    """Half of them before predictions are averaged."""
+    every: int = 20
+    """Updates between two predictions."""
+
+    def __post_init__(self) -> None:
+        if self.updates % (2 * self.every):
+            raise UsageError(f"updates: must be a multiple of 2 every = {2 * self.every}, got {self.updates}")
+        if not self.alphas or min(self.alphas) <= 0:
+            raise UsageError(f"alphas: needs positive numbers, got {self.alphas}")
+
+
+class Fit(NamedTuple):
+    """average: `[A, S, M]`, mean over the second half of f at the points; last: `[A, S, M]`, f at the end.
+
+    error: `[A, S, L]`, mean squared error after every `every` updates at the points with a known truth.
+    """
+
+    average: np.ndarray
+    last: np.ndarray
+    error: np.ndarray
+
+
+def fit(config: MeanField, trains: Sequence[Sample], at: np.ndarray, truth: np.ndarray, seed: int) -> Fit:
+    """Trains a member on each sample and scale, and predicts at treatments `at [M, dx]` in units of its y.
+
+    trains: `S` samples of equal size (the same one again where only networks and batches are to differ).
+    Inputs and outcomes are standardised by the moments of the own sample. truth: `[m]`, f0 at the first m
+    points.
+    """
+    scales = [[Scale.of(a) for a in (s.x, s.z, s.y)] for s in trains]
+    data = [_points(s, scale, config.lam) for s, scale in zip(trains, scales, strict=True)]
+    points_at = jnp.asarray(np.stack([x.to(at) for x, _, _ in scales]), jnp.float32)
+    targets = jnp.asarray(np.stack([y.to(truth) for _, _, y in scales]), jnp.float32)
+    found = _program(config, trains[0].x.shape[1], trains[0].z.shape[1])(
+        member_keys(seed, len(trains)), jnp.asarray(config.alphas), tree_stack(data), points_at, targets
+    )
+    average, last, error = (np.asarray(a, np.float64) for a in found)
+    mean, sd = (np.array([getattr(y, name) for _, _, y in scales])[:, None] for name in ("mean", "sd"))
+    return Fit(mean + sd * average, mean + sd * last, sd**2 * error)
+
+
+def _points(sample: Sample, scales: Sequence[Scale], lam: float) -> Points:
+    x, z, y = (scale.to(a).astype(np.float32) for scale, a in zip(scales, sample[:3], strict=True))
+    return points(x[:, None], np.ones((len(y), 1)), y, z[:, None], lam=lam)
+
+
+@cache
+def _program(config: MeanField, dx: int, dz: int):
+    """Compiled once for all samples of one shape."""
+    static = sgda.Config(width=config.width, inputs=dx, dual_inputs=dz)
+    algorithm = sgda.make(static, minibatch(config.batch))
+
+    def member(key, alpha, data, at, truth):
+        hyper = sgda.Hyper(alpha=alpha, eps=config.eps)
+
+        def observe(state):
+            f = sgda.evaluate(static, state, hyper, at)
+            return f, jnp.mean((f[: len(truth)] - truth) ** 2)
+
+        _, (f, error) = sgda.run(algorithm, key, hyper, data, config.updates, observe, config.every)
+        return f[len(f) // 2 :].mean(0), f[-1], error
+
+    seeds = jax.vmap(member, (0, None, 0, 0, 0))
+    return jax.jit(jax.vmap(seeds, (None, 0, None, None, None)))
