@@ -70,6 +70,18 @@ def take_episodes(data: Dataset, first: int = 0, last: int | None = None) -> Dat
     return taken.replace(episode=jnp.asarray(number[rows] - begin, jnp.int32))
 
 
+def drop_padding(data: Dataset) -> Dataset:
+    """The rows whose mask is not 0, without a mask; `UsageError` where the mask weighs rows."""
+    if data.mask is None:
+        return data
+    if data.mask.dtype != bool:
+        raise UsageError("drop_padding: the mask weighs rows; dropping some would lose their weights")
+    rows = np.flatnonzero(np.asarray(data.mask))
+    kept = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[rows]), data.replace(mask=None))
+    number = np.cumsum(np.append(0, np.diff(np.asarray(kept.episode)) != 0))
+    return kept.replace(episode=jnp.asarray(number, jnp.int32))
+
+
 def concatenate(*parts: Dataset, meta: Meta = ()) -> Dataset:
     """All rows of all parts, episodes numbered on; the metadata is `meta`, that of the parts is dropped.
 

@@ -84,7 +84,8 @@ def _allowed(path: Path, family_names) -> tuple[set[str], set[str]]:
             }, THEORY_LIBRARIES
         return {"jaxrl.core", "theory"}, THEORY_LIBRARIES
     if top == "experiments":
-        own = {".".join(path.with_suffix("").parts[:3]), *_shared_by_experiments(group)}
+        shared = _shared_by_experiments(group) | _shared_by_experiments("data")
+        own = {".".join(path.with_suffix("").parts[:3]), *shared}
         return {"jaxrl", "theory", *own}, EXPERIMENT_LIBRARIES
     raise AssertionError(f"{path}: no rule for this folder")
 
@@ -133,6 +134,7 @@ def test_layers_of_the_tree_are_the_layers_of_the_table():
         ("theory/exact/lp.py", "import jaxrl.rollout.unroll"),
         ("theory/first/thm_1_a.py", "import jaxrl.second.objectives"),
         ("experiments/first/a.py", "from experiments.first import b"),
+        ("experiments/first/a.py", "from experiments.data import suites"),
     ],
 )
 def test_table_refuses(path, line):
@@ -151,6 +153,7 @@ def test_table_refuses(path, line):
         ("theory/first/thm_1_a.py", "from theory.exact import lp\nfrom jaxrl.first import objectives"),
         ("experiments/first/a.py", "from jaxrl.second import b\nfrom jaxrl.run.train import train"),
         ("experiments/first/a/plot.py", "from experiments.first.a import setting"),
+        ("experiments/first/a.py", "from experiments.data.recipes import suite"),
     ],
 )
 def test_table_allows(path, line):

@@ -1,0 +1,348 @@
+"""Recipes of the suites: `suite(name, seed)` gives a `Dataset`, made on first use and cached on disk.
+
+name                    who acts
+<env>-random            uniform actions (pendulum), or the policy before training (TRPO snapshots)
+<env>-medium            a policy a third of the way from random to expert
+<env>-expert            the policy after training
+<env>-medium-expert     episodes of medium, then as many of expert
+<env>-medium-replay     all that the learner had seen when it was medium (pendulum), or equal numbers of
+                        episodes of the snapshots at iterations 0, 20 and 40
+maze2d-<map>[-noisy]    the waypoint controller on its way to random goals, rewards for the map's goal
+goalgrid-random         5 uniform steps from uniform starts
+goalgrid-expert         one demonstration of 5 steps, which stops halfway
+
+<env> is pendulum (soft actor-critic of our own), or mountaincar, cartpole, acrobot (TRPO snapshots of
+openai/imitation, see `snapshot_file`). Policies act stochastically. Metadata hold `ref_random` and
+`ref_expert`: mean returns of the uniform policy and of the last policy acting greedily; D4RL's for maze2d.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.baselines import sac
+from jaxrl.core.errors import NumericalFailure, UsageError
+from jaxrl.core.prng import stream
+from jaxrl.core.types import Algorithm, Key, Policy, PyTree, Transition
+from jaxrl.data import snapshots, suites
+from jaxrl.data.collect import collect, uniform
+from jaxrl.data.dataset import Dataset, Meta
+from jaxrl.data.episodes import concatenate
+from jaxrl.data.record import from_unroll
+from jaxrl.data.scores import Reference, reference
+from jaxrl.envs.base import Env
+from jaxrl.envs.classic import Acrobot, CartPole, MountainCar, Pendulum
+from jaxrl.envs.goal_grid import GoalGrid, expert
+from jaxrl.envs.maze2d import MAPS, Maze2D, controller
+from jaxrl.rollout.evaluate import evaluate
+from jaxrl.rollout.unroll import start, unroll
+
+ROOT = Path(__file__).resolve().parents[2]
+QUALITIES = ("random", "medium", "medium-replay", "medium-expert", "expert")
+
+
+@dataclass(frozen=True)
+class FromSac:
+    """An agent trained for `updates`, looked at every `every`; medium is the first look above a third."""
+
+    episodes: int = 100
+    updates: int = 2000
+    every: int = 25
+    look_episodes: int = 64
+    reference_episodes: int = 1000
+    algo: sac.Config = field(
+        default_factory=lambda: sac.Config(
+            n_envs=8, gradient_steps=8, batch_size=128, capacity=16_000, widths=(64, 64)
+        )
+    )
+
+
+@dataclass(frozen=True)
+class FromSnapshots:
+    """Policies of a file of TRPO snapshots, on episodes of at most `limit` steps."""
+
+    file: str
+    limit: int = 200
+    episodes: int = 300
+    medium: int = 20
+    expert: int = 100
+    replay: tuple[int, ...] = (0, 20, 40)
+    reference_episodes: int = 1000
+
+
+@dataclass(frozen=True)
+class FromPlanner:
+    """`lanes` balls that wander for `length` steps each."""
+
+    maze: str
+    noise: float = 0.0
+    lanes: int = 50
+    length: int = 2000
+
+
+@dataclass(frozen=True)
+class FromGoalGrid:
+    """Episodes of `length` steps; the demonstration begins at (-1.2, -1.2)."""
+
+    episodes: int = 100_000
+    length: int = 5
+    reference_episodes: int = 1000
+
+
+Recipe = FromSac | FromSnapshots | FromPlanner | FromGoalGrid
+RECIPES: dict[str, Recipe] = {
+    "pendulum": FromSac(),
+    "mountaincar": FromSnapshots("trpo_MountainCar-v0.h5"),
+    "cartpole": FromSnapshots("trpo_CartPole-v0.h5"),
+    "acrobot": FromSnapshots("trpo_Acrobot-v0.h5"),
+    "goalgrid": FromGoalGrid(),
+    **{f"maze2d-{maze}": FromPlanner(maze) for maze in MAPS},
+    **{f"maze2d-{maze}-noisy": FromPlanner(maze, 0.5) for maze in MAPS},
+}
+_SNAPSHOT_ENVS = {
+    "trpo_MountainCar-v0.h5": MountainCar(),
+    "trpo_CartPole-v0.h5": CartPole(),
+    "trpo_Acrobot-v0.h5": Acrobot(raw=True),
+}
+
+
+def names() -> list[str]:
+    """All names that `suite` knows."""
+    return [name for group, recipe in RECIPES.items() for name in _members(group, recipe)]
+
+
+def suite(
+    name: str, seed: int = 0, *, recipe: Recipe | None = None, folder: Path | str | None = None
+) -> Dataset:
+    """The dataset `name`, equal for equal seeds; made and stored on first use with others of its group.
+
+    recipe: other sizes than those of `RECIPES`. folder: where files are kept, by default the one named by
+    `JAXRL_SUITES`, or `datasets/suites` in the checkout.
+
+    Raises `UsageError` for unknown names and where the TRPO snapshots are missing, and `NumericalFailure`
+    where no policy of the training was medium.
+    """
+    group = _group(name)
+    recipe = recipe or RECIPES[group]
+    folder = folder or os.environ.get("JAXRL_SUITES") or ROOT / "datasets" / "suites"
+
+    def make() -> dict[str, Dataset]:
+        made = _MAKERS[type(recipe)](recipe, jax.random.key(seed))
+        return {f"{group}-{part}" if part else group: data for part, data in made.items()}
+
+    return suites.cached(_members(group, recipe), seed, recipe, make, folder)[name]
+
+
+def recipe_of(name: str) -> Recipe:
+    """The recipe of a suite; `UsageError` for unknown names."""
+    return RECIPES[_group(name)]
+
+
+def environment(name: str) -> Env:
+    """The environment of a suite."""
+    recipe = recipe_of(name)
+    if isinstance(recipe, FromSnapshots):
+        return _SNAPSHOT_ENVS[recipe.file]
+    if isinstance(recipe, FromPlanner):
+        return Maze2D(recipe.maze)
+    return Pendulum() if isinstance(recipe, FromSac) else GoalGrid()
+
+
+def snapshot_file(name: str) -> Path:
+    """A file of TRPO snapshots in the folder named by `JAXRL_DATA`, by default `datasets` in the checkout."""
+    path = Path(os.environ.get("JAXRL_DATA") or ROOT / "datasets") / name
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: no such file; set JAXRL_DATA to a folder with the policies of openai/imitation"
+        )
+    return path
+
+
+def _group(name: str) -> str:
+    for group, recipe in RECIPES.items():
+        if name in _members(group, recipe):
+            return group
+    raise UsageError(f"name: no suite {name!r}; known: {', '.join(names())}")
+
+
+def _members(group: str, recipe: Recipe) -> tuple[str, ...]:
+    if isinstance(recipe, FromPlanner):
+        return (group,)
+    parts = ("random", "expert") if isinstance(recipe, FromGoalGrid) else QUALITIES
+    return tuple(f"{group}-{part}" for part in parts)
+
+
+def _from_sac(recipe: FromSac, key: Key) -> dict[str, Dataset]:
+    env = Pendulum()
+    params = env.default_params()
+    algorithm, hyper = (
+        sac.make(recipe.algo, env),
+        sac.Hyper(lr_actor=1e-3, lr_critic=1e-3, lr_temperature=1e-3, gamma=0.98, warmup=100),
+    )
+    k_train, k_look, k_reference, k_random, k_medium, k_expert = jax.random.split(key, 6)
+    looks, states = _train(recipe, env, algorithm, hyper, k_train, k_look)
+    scale = _references(recipe, env, uniform(env), algorithm.act(states[-1], hyper, True), k_reference)
+    good = looks >= scale.random + (scale.expert - scale.random) / 3
+    if not (scale.expert > scale.random and good.any()):
+        raise NumericalFailure(
+            f"updates: the agent returns {scale.expert:.0f}, uniform actions {scale.random:.0f}; train longer"
+        )
+    medium = states[int(np.argmax(good))]
+    meta = _meta(env, scale)
+
+    def record(policy: Policy, key: Key) -> Dataset:
+        return collect(env, policy, key, params, episodes=recipe.episodes, meta=meta)
+
+    parts = {
+        "random": record(uniform(env), k_random),
+        "medium": record(algorithm.act(medium, hyper, False), k_medium),
+        "expert": record(algorithm.act(states[-1], hyper, False), k_expert),
+        "medium-replay": _replay(recipe, medium).replace(meta=meta),
+    }
+    return parts | {"medium-expert": concatenate(parts["medium"], parts["expert"], meta=meta)}
+
+
+def _train(
+    recipe: FromSac, env: Env, algorithm: Algorithm, hyper: Any, key: Key, k_look: Key
+) -> tuple[np.ndarray, list[PyTree]]:
+    """Mean greedy returns float64[looks] along the training, and the states that they belong to."""
+    params = env.default_params()
+
+    @jax.jit
+    def advance(state: PyTree) -> PyTree:
+        return jax.lax.scan(
+            lambda s, _: (algorithm.step(s, hyper, params)[0], None), state, length=recipe.every
+        )[0]
+
+    @jax.jit
+    def look(state: PyTree, key: Key) -> jax.Array:
+        policy = algorithm.act(state, hyper, True)
+        return evaluate(env, policy, key, params, episodes=recipe.look_episodes).returns.mean()
+
+    state, states, looks = jax.jit(lambda k: algorithm.init(k, hyper, params))(key), [], []
+    for i in range(recipe.updates // recipe.every):
+        state = advance(state)
+        states.append(state)
+        looks.append(float(look(state, stream(k_look, i))))
+    return np.asarray(looks), states
+
+
+def _replay(recipe: FromSac, state: PyTree) -> Dataset:
+    """Everything in a buffer that has not wrapped around, environment after environment."""
+    n, size = recipe.algo.n_envs, int(state.buffer.size)
+
+    def rows(x: jax.Array) -> jax.Array:
+        return x[:size].reshape(size // n, n, *x.shape[1:])
+
+    transitions: Transition = jax.tree.map(rows, state.buffer.data)
+    return from_unroll(transitions)
+
+
+def _from_snapshots(recipe: FromSnapshots, key: Key) -> dict[str, Dataset]:
+    found, env = snapshots.read(snapshot_file(recipe.file)), _SNAPSHOT_ENVS[recipe.file]
+    greedy = snapshots.policy(found[recipe.expert], greedy=True)
+    k_reference, k_collect = jax.random.split(key)
+    meta = _meta(env, _references(recipe, env, uniform(env), greedy, k_reference, recipe.limit))
+
+    def record(iteration: int, index: int, episodes: int) -> Dataset:
+        policy = snapshots.policy(found[iteration])
+        return collect(
+            env,
+            policy,
+            stream(k_collect, index),
+            env.default_params(),
+            episodes=episodes,
+            limit=recipe.limit,
+            meta=meta,
+        )
+
+    parts = {
+        "random": record(0, 0, recipe.episodes),
+        "medium": record(recipe.medium, 1, recipe.episodes),
+        "expert": record(recipe.expert, 2, recipe.episodes),
+    }
+    each = recipe.episodes // len(recipe.replay)
+    seen = [record(iteration, 3 + i, each) for i, iteration in enumerate(recipe.replay)]
+    return parts | {
+        "medium-replay": concatenate(*seen, meta=meta),
+        "medium-expert": concatenate(parts["medium"], parts["expert"], meta=meta),
+    }
+
+
+def _from_planner(recipe: FromPlanner, key: Key) -> dict[str, Dataset]:
+    """Episodes end where the next action is towards a new goal, as time limits: the ball is where it was."""
+    env = Maze2D(recipe.maze)
+    params, policy = env.default_params(), controller(env, wander=True, noise=recipe.noise)
+
+    @jax.jit
+    def run(key: Key) -> Dataset:
+        k_start, k_run = jax.random.split(key)
+        vec = start(env, policy, k_start, params, recipe.lanes)
+        rows = unroll(env, policy, vec, k_run, params, length=recipe.length, limit=recipe.length)[1]
+        switched = jnp.concatenate([rows.aux[1:], jnp.ones((1, recipe.lanes), bool)])
+        return from_unroll(rows._replace(truncated=switched))
+
+    meta = _meta(env, reference(f"maze2d-{recipe.maze}"))
+    return {"": run(key).replace(meta=meta)}
+
+
+def _from_goal_grid(recipe: FromGoalGrid, key: Key) -> dict[str, Dataset]:
+    env = GoalGrid()
+    params = env.default_params()
+    policy = expert(params)
+    k_reference, k_collect = jax.random.split(key)
+    meta = _meta(env, _references(recipe, env, uniform(env), policy, k_reference))
+    begin = jnp.full(2, -1.2, params.goal.dtype)
+    # the key is not used: neither the expert nor the environment draws
+    vec = start(env, policy, k_collect, params, 1)._replace(env_state=begin[None], obs=begin[None])
+    shown = unroll(env, policy, vec, k_collect, params, length=recipe.length, limit=recipe.length)[1]
+    return {
+        "random": collect(
+            env, uniform(env), k_collect, params, episodes=recipe.episodes, limit=recipe.length, meta=meta
+        ),
+        "expert": from_unroll(shown).replace(meta=meta),
+    }
+
+
+def _references(
+    recipe: FromSac | FromSnapshots | FromGoalGrid,
+    env: Env,
+    random: Policy,
+    best: Policy,
+    key: Key,
+    limit: int | None = None,
+) -> Reference:
+    """Mean returns of whole episodes, in float64."""
+    k_random, k_best = jax.random.split(key)
+
+    def mean(policy: Policy, key: Key) -> float:
+        run = jax.jit(
+            lambda k: (
+                evaluate(
+                    env, policy, k, env.default_params(), episodes=recipe.reference_episodes, limit=limit
+                ).returns
+            )
+        )
+        return float(np.mean(np.asarray(run(key), np.float64)))
+
+    return Reference(mean(random, k_random), mean(best, k_best))
+
+
+def _meta(env: Env, scale: Reference) -> Meta:
+    return (("env", env.name), ("ref_random", scale.random), ("ref_expert", scale.expert))
+
+
+_MAKERS: dict[type, Callable[..., dict[str, Dataset]]] = {
+    FromSac: _from_sac,
+    FromSnapshots: _from_snapshots,
+    FromPlanner: _from_planner,
+    FromGoalGrid: _from_goal_grid,
+}

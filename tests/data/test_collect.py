@@ -1,0 +1,75 @@
+"""Recorded episodes against a loop over single environments."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Policy
+from jaxrl.data.collect import collect, uniform
+from jaxrl.data.episodes import drop_padding, episode_returns
+from jaxrl.envs.classic import CartPole, CartPoleState, Pendulum
+from jaxrl.envs.tabular import Tabular
+
+
+def test_whole_episodes_and_nothing_else():
+    env = CartPole()
+    params = env.default_params()
+    data = collect(
+        env, uniform(env), jax.random.key(0), params, episodes=7, limit=20, meta=(("name", "toy"),)
+    )
+    assert data.mask is None and data.meta == (("name", "toy"),)
+    lengths = np.bincount(data.episode)
+    assert len(lengths) == 7 and lengths.min() < 20 and (lengths <= 20).all()
+    np.testing.assert_array_equal(episode_returns(data), lengths)
+    row = 0
+    for length in lengths:
+        state = CartPoleState(*data.obs[row])
+        for i in range(length):
+            np.testing.assert_array_equal(data.obs[row], jnp.stack(state))
+            state, out = env.step(jax.random.key(0), state, data.action[row], params)
+            np.testing.assert_allclose(data.next_obs[row], out.obs, rtol=1e-5, atol=1e-6)
+            state = CartPoleState(*data.next_obs[row])
+            assert bool(data.terminated[row]) == bool(out.terminated) and int(data.step[row]) == i
+            assert bool(data.truncated[row]) == (i == 19 and not bool(out.terminated))
+            row += 1
+        assert data.terminated[row - 1] or data.truncated[row - 1]
+    assert row == data.size
+
+
+def test_uniform_actions_fill_the_space():
+    env = Pendulum()
+    data = collect(env, uniform(env), jax.random.key(0), env.default_params(), episodes=10)
+    assert data.size == 2000 and int(data.truncated.sum()) == 10
+    counts = np.histogram(data.action, bins=10, range=(-2, 2))[0]
+    assert np.abs(counts - 200).max() < 4.5 * np.sqrt(200)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda e, p: collect(e, uniform(e), jax.random.key(0), p, episodes=0),
+            "episodes: must be >= 1, got 0",
+        ),
+        (
+            lambda e, p: collect(e, uniform(e), jax.random.key(0), p, episodes=1, limit=0),
+            "limit: must be >= 1",
+        ),
+        (
+            lambda e, p: collect(Tabular(2, 2), Policy(None), jax.random.key(0), None, episodes=1),
+            "limit: Tabular has no time limit",
+        ),
+        (
+            lambda e, p: drop_padding(
+                collect(e, uniform(e), jax.random.key(0), p, episodes=1, limit=1).replace(mask=jnp.ones(1))
+            ),
+            "drop_padding: the mask weighs rows",
+        ),
+    ],
+)
+def test_usage(call, message):
+    env = CartPole()
+    with pytest.raises(UsageError, match="^" + message):
+        call(env, env.default_params())
