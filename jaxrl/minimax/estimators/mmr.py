@@ -8,7 +8,8 @@ the exact solution without the left-out rows.
 
 Source: Zhang et al. 2020 (2010.07684), released `MMR_IVs`. Differences: the released criterion
 b' K b, b = (I - C K)^-1 (c - y), keeps the products of left-out and kept residuals, ours deletes rows and
-columns (on zoo B both choose the same grid point); it descends by L-BFGS from a random start and stops on growing norms, ours searches a grid.
+columns (on zoo B both choose the same point of the grid); it descends by L-BFGS from a random start and stops
+on growing norms, ours searches a grid.
 
 Legend: x `[n, dx]`, z `[n, dz]`, y `[n]`, B `[n, r]`.
 """
