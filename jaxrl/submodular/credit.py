@@ -25,6 +25,7 @@ from jaxrl.rollout.returns import gae, reward_to_go
 
 Sum = Literal["to_go", "total", "marginal", "prefix"]
 SUMS: tuple[Sum, ...] = get_args(Sum)
+Credit = Sum | Literal["gae"]
 CREDITS = (*SUMS, "gae")
 
 
@@ -60,7 +61,7 @@ def mixture(share: Array, reward: Array, cut: Array, first: float | Array = 0.0)
 
 
 def weights(
-    credit: str,
+    credit: Credit,
     reward: Array,
     value: Array,
     mask: Array,

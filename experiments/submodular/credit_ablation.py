@@ -1,0 +1,46 @@
+"""Which credit: gain to go, total, own gain, prefix, and generalised advantages, on the same seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments.submodular import study
+from experiments.submodular.study import Config
+from jaxrl.run.cli import experiment_main
+from jaxrl.run.folder import RunFolder
+
+PRESETS = {
+    "smoke": Config(("items",), ("M", "M total", "M marginal", "M prefix"), n_envs=8, updates=3, seeds=2),
+    "quick": Config(("items", "bimodal"), ("M", "M total", "M marginal", "M prefix", "M gae")),
+    "paper": Config(
+        ("items", "bimodal", "two rooms", "gorilla", "design"),
+        ("M", "M total", "M marginal", "M prefix", "M gae", "M official"),
+        seeds=20,
+    ),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Trains every member; see `study.run` for the arrays."""
+    study.run(config, folder)
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members and environment steps."""
+    return study.estimate(config)
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Mean F of the last update by problem and learner, `float[M]`."""
+    return study.scores(result)
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Every seed's last value, and learning curves with paths."""
+    return study.spread(folder, "") + study.figure(folder)
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))

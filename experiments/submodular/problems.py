@@ -1,0 +1,150 @@
+"""Problems and learners that the experiments on SubPO choose from, with the settings of the released code.
+
+Legend: `V` cells of a map of R rows and C columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrl.envs.base import Env
+from jaxrl.envs.coverage_grid import (
+    FootprintParams,
+    ItemParams,
+    coverage_grid,
+    gp_design,
+    item_collection,
+    two_rooms,
+)
+from jaxrl.envs.coverage_maps import GORILLA_UNIT, random_items
+from jaxrl.submodular import subpo
+from jaxrl.submodular.credit import SUMS
+from jaxrl.submodular.features import with_features
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A map or a family of maps, and how the released code trains on it.
+
+    make: `(map, show_history, show_stat, modular) -> SetReward`; shape: (R, C). best: the optimum, or the
+    largest value known to us, 0 where none is. unit: of printed values. markov, history: features of the two
+    kinds of policy.
+    """
+
+    make: Callable[..., Env]
+    shape: tuple[int, int]
+    updates: int
+    lr: float
+    best: float = 0.0
+    states: int = 40
+    unit: float = 1.0
+    maps: int = 1
+    markov: str = "markov_raw"
+    history: str = "history_raw"
+
+    def env(self, features: str, modular: bool) -> Env:
+        """The environment of map 0; parameters of the others fit it."""
+        problem = partial(self.make, 0, states=self.states, modular=modular)
+        return with_features(features, problem, self.shape[0] * self.shape[1])
+
+    def data(self, count: int) -> list[Any]:
+        """Parameters of the first `count` maps."""
+        return [self.make(i, states=self.states).default_params() for i in range(count)]
+
+
+def _fixed(make: Callable[..., Env], *args: Any, **fields: Any) -> Callable[..., Env]:
+    return lambda _, **shown: make(*args, **fields, **shown)
+
+
+def _gp_map(seed: int, **shown: Any) -> Env:
+    return coverage_grid("gp", seed=seed, **shown)
+
+
+def _noisy_items(seed: int, **shown: Any) -> Env:
+    return item_collection(random_items(seed), slip=0.1, **shown)
+
+
+PROBLEMS = {
+    "bimodal": Problem(_fixed(coverage_grid, "bimodal"), (30, 30), 140, 1e-3, best=51.45),
+    "gorilla": Problem(_fixed(coverage_grid, "gorilla"), (30, 30), 140, 1e-3, best=2687.0, unit=GORILLA_UNIT),
+    "gp": Problem(_gp_map, (30, 30), 140, 1e-3, maps=10),
+    "coverage": Problem(_fixed(coverage_grid), (30, 30), 50, 1e-2, best=162.0, states=80),
+    "items": Problem(_fixed(item_collection), (7, 15), 150, 5e-3, best=21.0),
+    "noisy items": Problem(_noisy_items, (7, 15), 150, 5e-3, best=21.0, maps=10),
+    "design": Problem(_fixed(gp_design), (30, 30), 150, 1e-3),
+    "two rooms": Problem(
+        _fixed(two_rooms), (7, 14), 140, 3e-3, best=68.0, markov="markov", history="visited"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Learner:
+    """SubPO with one credit; `modular` makes it ModPO. remembers: the policy sees the past (NM)."""
+
+    credit: str = "to_go"
+    baseline: str = "batch"
+    remembers: bool = False
+    modular: bool = False
+    memory: int = 0
+    fisher: int = 0
+
+    def static(self, problem: Problem, n_envs: int) -> tuple[str, bool, subpo.Config]:
+        """`(features, modular, configuration)`: what decides the program. Sums of gains share one program."""
+        config = subpo.Config(
+            n_envs=n_envs,
+            length=problem.states - 1,
+            baseline=self.baseline,  # pyright: ignore[reportArgumentType]
+            memory=self.memory,
+            fisher=self.fisher,
+            credit="gae" if self.credit == "gae" else "mixture",
+        )
+        return problem.history if self.remembers else problem.markov, self.modular, config
+
+    def hyper(self, problem: Problem) -> subpo.Hyper:
+        """Numbers."""
+        share = tuple(float(self.credit == name) for name in SUMS)
+        # the natural direction has a length of its own, bounded by the trust region
+        return subpo.Hyper(lr=1.0 if self.fisher else problem.lr, mixture=share)
+
+
+LEARNERS = {
+    "M": Learner(),
+    "NM": Learner(remembers=True),
+    "ModPO": Learner(modular=True),
+    "M official": Learner("prefix", baseline="none"),
+    "NM official": Learner("prefix", baseline="none", remembers=True),
+    "ModPO official": Learner("prefix", baseline="none", modular=True),
+    "M total": Learner("total"),
+    "M marginal": Learner("marginal"),
+    "M prefix": Learner("prefix"),
+    "M gae": Learner("gae", baseline="critic"),
+    "M natural": Learner(fisher=10),
+    "NM GRU": Learner(memory=32),
+}
+"""`official` is what the released grid code does: prefix sums and no baseline, on raw features."""
+
+
+def picture(problem: Problem, data: Any) -> np.ndarray:
+    """float64[R, C]: weights, kinds of items (NaN for none), or zeros; NaN where nobody can walk."""
+    F, place = data.F, data.env.env
+    values = np.zeros(problem.shape)
+    if isinstance(F, FootprintParams):
+        values = np.asarray(F.weight, np.float64).reshape(problem.shape)
+    if isinstance(F, ItemParams):
+        kind = np.asarray(F.kind, np.float64).reshape(problem.shape)
+        values = np.where(kind < 0, np.nan, kind)
+    return np.where(np.asarray(place.free).reshape(problem.shape), values, np.nan)
+
+
+def stacked(data: list[Any], seeds: int, copies: int) -> Any:
+    """Leaves `[copies * maps * seeds, ...]`, each map repeated for its seeds, all of it `copies` times."""
+    return jax.tree.map(
+        lambda *x: np.tile(np.repeat(np.stack(x), seeds, 0), (copies, *(1,) * x[0].ndim)), *data
+    )

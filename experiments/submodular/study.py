@@ -1,0 +1,254 @@
+"""What the experiments on SubPO share: configuration, training, reference planner, arrays and pictures.
+
+Legend: `A` learners, `M` members of a learner (maps times seeds, maps first), `L` updates, `S` visited
+states, `E` episodes shown, R x C cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.submodular.problems import LEARNERS, PROBLEMS, Problem, picture, stacked
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream, streams
+from jaxrl.core.tree import tree_take
+from jaxrl.core.types import Algorithm
+from jaxrl.run import style
+from jaxrl.run.sweep import member_keys, stack_hypers
+from jaxrl.run.train import train
+from jaxrl.submodular import subpo
+from jaxrl.submodular.exact import successors
+from jaxrl.submodular.search import beam_search, greedy_rollout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jaxrl.run.folder import RunFolder
+
+SHOWN = 8  # episodes of the first member that are drawn
+
+
+@dataclass(frozen=True)
+class Config:
+    """Learners on problems, seeds paired between learners; one compiled program per kind of learner."""
+
+    problems: tuple[str, ...] = ("items", "bimodal")
+    """Names of `problems.PROBLEMS`."""
+    learners: tuple[str, ...] = ("M", "NM", "ModPO")
+    """Names of `problems.LEARNERS`."""
+    seeds: int = 5
+    """Members per learner and map; member i depends on the root seed and on i alone."""
+    seed: int = 0
+    """Root seed."""
+    maps: int = 1
+    """Maps per problem, at most as many as it has; a problem of one map keeps that one."""
+    n_envs: int = 500
+    """Episodes per update."""
+    updates: int | None = None
+    """Updates; None takes those of the released configurations."""
+    width: int = 300
+    """Of the beam search that finds the value to compare with on maps where none is known."""
+
+    def __post_init__(self) -> None:
+        for name, chosen, known in (
+            ("problems", self.problems, PROBLEMS),
+            ("learners", self.learners, LEARNERS),
+        ):
+            unknown = [x for x in chosen if x not in known]
+            if unknown or not chosen:
+                raise UsageError(f"{name}: must be one or more of {', '.join(known)}, got {chosen}")
+        for name in ("seeds", "maps", "n_envs", "width"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Saves, per problem p, `value_p [A, M, L]`, mean F over the episodes of each update, `peak_p [A, M, L]`
+    the best of them, `best_p [maps]` the largest value known, `greedy_p [maps]` of the myopic planner,
+    `cells_p [A, E, S]` episodes of the trained policies on the first map, and `map_p [R, C]`.
+    """
+    arrays: dict[str, Any] = {"problem": list(config.problems), "learner": list(config.learners)}
+    for index, name in enumerate(config.problems):
+        found = _solve(config, PROBLEMS[name], folder, stage=f"problem-{index}")
+        arrays |= {f"{key}_{index}": x for key, x in found.items()}
+    folder.save_result(**arrays)
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members of all learners, and environment steps."""
+    members = steps = 0
+    for name in config.problems:
+        problem = PROBLEMS[name]
+        count = len(config.learners) * config.seeds * min(config.maps, problem.maps)
+        members += count
+        steps += count * (config.updates or problem.updates) * config.n_envs * (problem.states - 1)
+    return {"members": members, "env_steps": steps}
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Mean F over the last update's episodes, `float[M]` by problem and learner; NaN where it diverged."""
+    return {
+        f"{problem}: {learner}": result[f"value_{p}"][a, :, -1] * PROBLEMS[str(problem)].unit
+        for p, problem in enumerate(result["problem"])
+        for a, learner in enumerate(result["learner"])
+    }
+
+
+def _solve(config: Config, problem: Problem, folder: RunFolder, stage: str) -> dict[str, Any]:
+    maps = problem.data(min(config.maps, problem.maps))
+    learners = [LEARNERS[name] for name in config.learners]
+    buckets: dict[Any, list[int]] = {}
+    for a, learner in enumerate(learners):
+        buckets.setdefault(learner.static(problem, config.n_envs), []).append(a)
+    members, updates = len(maps) * config.seeds, config.updates or problem.updates
+    value = np.zeros((len(learners), members, updates))
+    peak, cells = np.zeros_like(value), np.zeros((len(learners), SHOWN, problem.states), np.int32)
+    for number, ((features, modular, static), chosen) in enumerate(buckets.items()):
+        env = problem.env(features, modular)
+        algorithm = subpo.make(static, env)
+        hypers = [learners[a].hyper(problem) for a in chosen for _ in maps]
+        keys = member_keys(config.seed, config.seeds)
+        shared = len(maps) == 1
+        trained = train(
+            algorithm,
+            keys[np.tile(np.arange(config.seeds), len(hypers))],
+            stack_hypers(hypers, config.seeds),
+            maps[0] if shared else stacked(maps, config.seeds, len(chosen)),
+            updates=updates,
+            log_every=1,
+            shared_data=shared,
+            env_steps_per_update=static.n_envs * static.length,
+            labels=[f"{config.learners[a]}, {i}" for a in chosen for i in range(members)],
+            stage=f"{stage}-{number}",
+            folder=folder,
+        )
+        for position, a in enumerate(chosen):
+            own = slice(position * members, (position + 1) * members)
+            value[a], peak[a] = (trained.history[n][:, own].T for n in ("train/F", "train/F_max"))
+            state = tree_take(trained.state, position * members)
+            cells[a] = _episodes(algorithm, env, state, hypers[0], maps[0], problem.states)
+    env = problem.make(0, states=problem.states)
+    greedy, best = zip(*(_references(env, data, problem, config.width) for data in maps), strict=True)
+    return {
+        "value": value.astype(np.float32),
+        "peak": peak.astype(np.float32),
+        "cells": cells,
+        "greedy": greedy,
+        "best": best,
+        "map": picture(problem, maps[0]),
+    }
+
+
+def _episodes(algorithm: Algorithm, env: Any, state: Any, hyper: Any, data: Any, states: int) -> np.ndarray:
+    """int32[E, S], the cells of sampled episodes."""
+
+    @jax.jit
+    def run(state: Any, data: Any) -> jax.Array:
+        policy = algorithm.act(state, hyper, False)
+
+        def episode(key: jax.Array) -> jax.Array:
+            k_reset, k_steps = jax.random.split(key)
+            start, obs = env.reset(k_reset, data)
+
+            def body(carry: Any, t: jax.Array) -> Any:
+                inner, obs, memory = carry
+                k_act, k_env = jax.random.split(stream(k_steps, t))
+                action, _, memory = policy.act(k_act, obs, memory)
+                inner, out = env.step(k_env, inner, action, data)
+                return (inner, out.obs, memory), env.item(data, inner)
+
+            _, cells = jax.lax.scan(body, (start, obs, policy.memory), jnp.arange(states - 1))
+            return jnp.concatenate([env.item(data, start)[None], cells])
+
+        return jax.vmap(episode)(streams(jax.random.key(0), SHOWN))
+
+    return np.asarray(run(state, data))
+
+
+def _references(env: Any, data: Any, problem: Problem, width: int) -> tuple[float, float]:
+    """`(mean F of the myopic planner, largest value known)` on one map; a beam search where none is known."""
+    grid, place = env.env.env, data.env.env
+    successor, law = successors(np.asarray(grid.to_tabular(place).P))
+    moves = jnp.asarray(successor, jnp.int32), jnp.asarray(law, jnp.float32)
+    walk = partial(greedy_rollout, env.F, data.F, *moves, place.start, problem.states)
+    paths = jax.jit(jax.vmap(walk))(streams(jax.random.key(1), 100 if place.slip > 0 else 1))
+    greedy = float(paths.value.mean())
+    if problem.best:
+        return greedy, problem.best
+    ends = successor[np.arange(len(successor))[:, None], law.argmax(-1)]
+    return greedy, beam_search(env.F, data.F, ends, int(place.start), problem.states, width)[1]
+
+
+# --- pictures ---------------------------------------------------------------------------------------------
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Learning curves over the best known value, and episodes of the first trained member over the map."""
+    result = folder.load_result()
+    learners = result["learner"].tolist()
+    with style.paper():
+        rows, columns = len(result["problem"]), 1 + len(learners)
+        fig, axes = style.subplots(rows, columns, width=3.1, height=2.9)
+        for p, name in enumerate(result["problem"].tolist()):
+            _curves(axes[p, 0], result, p, name)
+            for a, learner in enumerate(learners):
+                _paths(axes[p, 1 + a], result[f"map_{p}"], result[f"cells_{p}"][a], f"{name}: {learner}")
+        return style.save(fig, folder.figures / "learning_curves")
+
+
+def _curves(ax: Any, result: dict[str, np.ndarray], p: int, title: str) -> None:
+    value = _normalised(result, p)
+    update = np.arange(1, value.shape[-1] + 1)
+    for a, learner in enumerate(result["learner"].tolist()):
+        style.learning_curve(ax, update, value[a], label=learner, color=style.PALETTE[a % 7], worst=0.0)
+    greedy = float(np.mean(result[f"greedy_{p}"] / result[f"best_{p}"]))
+    ax.axhline(greedy, color=_GREY, linewidth=0.8, linestyle=":")
+    ax.annotate("greedy planner", (1, greedy), (0, 2), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha="right", fontsize=7.5, color=_GREY)  # fmt: skip
+    ax.set(title=title, xlabel="update", ylabel="F / best known value", ylim=(0, 1.05))
+    ax.legend(fontsize=7)
+
+
+def _paths(ax: Any, values: np.ndarray, cells: np.ndarray, title: str) -> None:
+    """Episodes as thin lines over the map, shifted a little so that they do not hide each other."""
+    ax.imshow(values, cmap="Greys" if np.ptp(values[np.isfinite(values)]) else "Greys_r", alpha=0.55)
+    columns = values.shape[1]
+    for e, path in enumerate(cells):
+        shift = 0.06 * (e - len(cells) / 2)
+        ax.plot(path % columns + shift, path // columns + shift, color=style.PALETTE[e % 7], linewidth=0.9)
+    ax.plot(cells[0, 0] % columns, cells[0, 0] // columns, "o", color="black", markersize=4)
+    ax.set(xticks=[], yticks=[])
+    ax.set_title(title, fontsize=8.5)
+    ax.grid(False)
+
+
+def spread(folder: RunFolder, title: str) -> list[Path]:
+    """The value of every member after the last update, one column per learner, one panel per problem."""
+    result = folder.load_result()
+    learners = result["learner"].tolist()
+    with style.paper():
+        fig, axes = style.subplots(1, len(result["problem"]), width=3.6, height=3.2)
+        for p, (ax, name) in enumerate(zip(axes[0], result["problem"].tolist(), strict=True)):
+            last = _normalised(result, p)[:, :, -1]
+            for a, x in enumerate(last):
+                shift = np.linspace(-0.25, 0.25, len(x)) if len(x) > 1 else np.zeros(1)
+                ax.plot(a + shift, x, "o", markersize=3.5, alpha=0.8, color=style.PALETTE[a % 7])
+                ax.plot([a - 0.3, a + 0.3], 2 * [np.nanmean(x)], color=style.PALETTE[a % 7], linewidth=1.5)
+            ax.set_xticks(range(len(learners)), learners, rotation=35, ha="right")
+            ax.set(title=f"{name}{title}", ylabel="F / best known value, every seed", ylim=(0, 1.05))
+        return style.save(fig, folder.figures / "spread")
+
+
+def _normalised(result: dict[str, np.ndarray], p: int) -> np.ndarray:
+    """float[A, M, L], of the largest value known on each member's map."""
+    value, best = result[f"value_{p}"], np.atleast_1d(result[f"best_{p}"])
+    return value / np.repeat(best, value.shape[1] // len(best))[:, None]
+
+
+_GREY = "#5f6670"
