@@ -44,7 +44,7 @@ CLOSED: dict[str, Callable[[Sample], Predictor]] = {
 class Config:
     """Sizes, correlations and trials; trial i has data, network and batches of its own."""
 
-    sizes: tuple[int, ...] = (1000, 5000)
+    sizes: tuple[int, ...] = (1000,)
     """Observations."""
     rhos: tuple[float, ...] = (0.5,)
     """Correlations of the noises of price and sales."""

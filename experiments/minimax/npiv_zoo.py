@@ -84,6 +84,7 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
+        variants=("A",),
         functions=("step",),
         n=60,
         flow=MeanField(width=16, batch=20, updates=80, alphas=(1.0, 4.0)),
@@ -202,7 +203,7 @@ def _draw_fits(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]:
         ax.set_xlabel("treatment" if v == rows - 1 else "")
         ax.set_ylabel("outcome, standardised" if f == 0 else "")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    fig.legend(handles, labels, loc="outside lower center", ncols=columns)
     return style.save(fig, folder.figures / "npiv_zoo_fits")
 
 
@@ -231,12 +232,16 @@ def _draw_errors(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]
                     linestyle=":",
                     label=method,
                 )
-        published = PUBLISHED.get(str(result["variants"][v]), {})
-        for method, values in published.items():
+        variant = str(result["variants"][v])
+        for method, values in PUBLISHED[variant].items():
             value = values[FUNCTIONS.index(str(result["functions"][f]))]
             if value > 0:
                 ax.axhline(
-                    value, color="#000000", linewidth=0.8, linestyle="--", label=f"{method}, published"
+                    value,
+                    color="#000000",
+                    linewidth=0.8,
+                    linestyle="--",
+                    label=f"{method}, published ({variant})",
                 )
         ax.set(yscale="log")
         ax.set_title(f"{result['functions'][f]}, data {result['variants'][v]}")
@@ -247,7 +252,7 @@ def _draw_errors(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]
     handles: dict[str, Any] = {}
     for ax in axes[:, 0]:
         handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+    fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
     return style.save(fig, folder.figures / "npiv_zoo_errors")
 
 

@@ -1,0 +1,61 @@
+"""Descent-ascent on benchmark samples: one program over members is each member alone, and A8."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.minimax.regression import MeanField, fit
+from jaxrl.core.errors import UsageError
+from jaxrl.minimax import sgda
+from jaxrl.minimax.designs.demand import demand
+from jaxrl.minimax.designs.npiv_zoo import zoo
+from jaxrl.minimax.problem import minibatch, points
+from jaxrl.run.sweep import member_keys
+
+
+def test_a_member_of_the_program_is_a_run_by_itself():
+    """Other data and scales beside it change nothing; the average is over the second half."""
+    config = MeanField(width=8, batch=10, updates=80, every=20, alphas=(1.0, 3.0))
+    trains = [demand(30, rho=0.5, seed=s) for s in (0, 1)]
+    at, truth = trains[0].x[:4], trains[0].truth[:3]
+    found = fit(config, trains, at, truth, 7)
+    assert found.average.shape == found.last.shape == (2, 2, 4) and found.error.shape == (2, 2, 4)
+
+    s = trains[1]
+    x, z, y = ((a - a.mean(0)) / a.std(0) for a in s[:3])
+    data = points(x.astype(np.float32)[:, None], np.ones((30, 1)), y, z[:, None], lam=1e-3)
+    static = sgda.Config(width=8, inputs=3, dual_inputs=3)
+    algorithm, hyper = sgda.make(static, minibatch(10)), sgda.Hyper(alpha=3.0, eps=0.25)
+    state = algorithm.init(member_keys(7, 2)[1], hyper, data)
+    step = jax.jit(algorithm.step)
+    inputs = jnp.asarray((at - s.x.mean(0)) / s.x.std(0), jnp.float32)
+    seen = []
+    for i in range(80):
+        state, _ = step(state, hyper, data)
+        if (i + 1) % 20 == 0:
+            f = np.asarray(sgda.evaluate(static, state, hyper, inputs), np.float64)
+            seen.append(s.y.mean() + s.y.std() * f)
+    scale = s.y.std()
+    np.testing.assert_allclose(found.average[1, 1], np.mean(seen[2:], 0), atol=1e-5 * scale)
+    np.testing.assert_allclose(found.last[1, 1], seen[-1], atol=1e-5 * scale)
+    errors = [np.mean((f[:3] - truth) ** 2) for f in seen]
+    np.testing.assert_allclose(found.error[1, 1], errors, rtol=1e-4)
+
+
+def test_settings_that_cannot_be_run_are_refused():
+    with pytest.raises(UsageError, match="updates: must be a multiple of 2 every = 40"):
+        MeanField(updates=20)
+    with pytest.raises(UsageError, match="alphas: needs positive numbers"):
+        MeanField(alphas=())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "bound"), [("abs", 0.015), ("linear", 0.003), ("sin", 0.015), ("step", 0.018)]
+)
+def test_a8_zoo_a(name, bound):
+    """A8: settings of section 3, training split only, two seeds; mean squared error on the test split."""
+    data = zoo(name, "A")
+    found = fit(MeanField(), [data.train] * 2, data.test.x, data.test.truth, 0)
+    assert np.all(np.mean((found.average - data.test.truth) ** 2, -1) <= bound)
