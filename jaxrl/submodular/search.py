@@ -76,8 +76,8 @@ def beam_search(
     for _ in range(states - 1):
         parent = np.repeat(np.arange(len(place)), n_actions)
         to = ends[place].ravel().astype(np.int32)
-        # a power of two of rows, so that growing beams compile a few programs only
-        rows = np.resize(np.arange(len(to)), 1 << (len(to) - 1).bit_length())
+        # always as many rows as a full beam has, so that one program is compiled
+        rows = np.resize(np.arange(len(to)), width * n_actions)
         stat, scores = extend(tree_take(stat, parent[rows]), to[rows])
         scores = np.asarray(scores, np.float64)[: len(to)]
         kept = _distinct(to, jax.tree.map(lambda x, n=len(to): np.asarray(x)[:n], stat))
