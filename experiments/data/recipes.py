@@ -33,9 +33,9 @@ from jaxrl.core.errors import NumericalFailure, UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Key, Policy, PyTree, Transition
 from jaxrl.data import snapshots, suites
-from jaxrl.data.collect import collect, uniform
+from jaxrl.data.collect import collect, recorded, uniform
 from jaxrl.data.dataset import Dataset, Meta
-from jaxrl.data.episodes import concatenate
+from jaxrl.data.episodes import concatenate, drop_padding, take_episodes
 from jaxrl.data.record import from_unroll
 from jaxrl.data.scores import Reference, reference
 from jaxrl.envs.base import Env
@@ -183,10 +183,8 @@ def _members(group: str, recipe: Recipe) -> tuple[str, ...]:
 def _from_sac(recipe: FromSac, key: Key) -> dict[str, Dataset]:
     env = Pendulum()
     params = env.default_params()
-    algorithm, hyper = (
-        sac.make(recipe.algo, env),
-        sac.Hyper(lr_actor=1e-3, lr_critic=1e-3, lr_temperature=1e-3, gamma=0.98, warmup=100),
-    )
+    algorithm = sac.make(recipe.algo, env)
+    hyper = sac.Hyper(lr_actor=1e-3, lr_critic=1e-3, lr_temperature=1e-3, gamma=0.98, warmup=100)
     k_train, k_look, k_reference, k_random, k_medium, k_expert = jax.random.split(key, 6)
     looks, states = _train(recipe, env, algorithm, hyper, k_train, k_look)
     scale = _references(recipe, env, uniform(env), algorithm.act(states[-1], hyper, True), k_reference)
@@ -198,13 +196,17 @@ def _from_sac(recipe: FromSac, key: Key) -> dict[str, Dataset]:
     medium = states[int(np.argmax(good))]
     meta = _meta(env, scale)
 
-    def record(policy: Policy, key: Key) -> Dataset:
-        return collect(env, policy, key, params, episodes=recipe.episodes, meta=meta)
+    limit = int(env.time_limit(params))
+
+    @jax.jit
+    def record(state: PyTree, key: Key) -> Dataset:
+        policy = algorithm.act(state, hyper, False)
+        return recorded(env, policy, key, params, episodes=recipe.episodes, limit=limit)
 
     parts = {
-        "random": record(uniform(env), k_random),
-        "medium": record(algorithm.act(medium, hyper, False), k_medium),
-        "expert": record(algorithm.act(states[-1], hyper, False), k_expert),
+        "random": collect(env, uniform(env), k_random, params, episodes=recipe.episodes, meta=meta),
+        "medium": drop_padding(record(medium, k_medium)).replace(meta=meta),
+        "expert": drop_padding(record(states[-1], k_expert)).replace(meta=meta),
         "medium-replay": _replay(recipe, medium).replace(meta=meta),
     }
     return parts | {"medium-expert": concatenate(parts["medium"], parts["expert"], meta=meta)}
@@ -243,7 +245,7 @@ def _replay(recipe: FromSac, state: PyTree) -> Dataset:
         return x[:size].reshape(size // n, n, *x.shape[1:])
 
     transitions: Transition = jax.tree.map(rows, state.buffer.data)
-    return from_unroll(transitions)
+    return jax.jit(from_unroll)(transitions)
 
 
 def _from_snapshots(recipe: FromSnapshots, key: Key) -> dict[str, Dataset]:
@@ -252,25 +254,17 @@ def _from_snapshots(recipe: FromSnapshots, key: Key) -> dict[str, Dataset]:
     k_reference, k_collect = jax.random.split(key)
     meta = _meta(env, _references(recipe, env, uniform(env), greedy, k_reference, recipe.limit))
 
-    def record(iteration: int, index: int, episodes: int) -> Dataset:
-        policy = snapshots.policy(found[iteration])
-        return collect(
-            env,
-            policy,
-            stream(k_collect, index),
-            env.default_params(),
-            episodes=episodes,
-            limit=recipe.limit,
-            meta=meta,
-        )
+    @jax.jit
+    def record(snapshot: snapshots.Snapshot, key: Key) -> Dataset:
+        policy = snapshots.policy(snapshot)
+        return recorded(env, policy, key, env.default_params(), episodes=recipe.episodes, limit=recipe.limit)
 
-    parts = {
-        "random": record(0, 0, recipe.episodes),
-        "medium": record(recipe.medium, 1, recipe.episodes),
-        "expert": record(recipe.expert, 2, recipe.episodes),
-    }
+    def of(iteration: int, index: int) -> Dataset:
+        return drop_padding(record(found[iteration], stream(k_collect, index))).replace(meta=meta)
+
+    parts = {"random": of(0, 0), "medium": of(recipe.medium, 1), "expert": of(recipe.expert, 2)}
     each = recipe.episodes // len(recipe.replay)
-    seen = [record(iteration, 3 + i, each) for i, iteration in enumerate(recipe.replay)]
+    seen = [take_episodes(of(iteration, 3 + i), 0, each) for i, iteration in enumerate(recipe.replay)]
     return parts | {
         "medium-replay": concatenate(*seen, meta=meta),
         "medium-expert": concatenate(parts["medium"], parts["expert"], meta=meta),
@@ -303,12 +297,18 @@ def _from_goal_grid(recipe: FromGoalGrid, key: Key) -> dict[str, Dataset]:
     begin = jnp.full(2, -1.2, params.goal.dtype)
     # the key is not used: neither the expert nor the environment draws
     vec = start(env, policy, k_collect, params, 1)._replace(env_state=begin[None], obs=begin[None])
-    shown = unroll(env, policy, vec, k_collect, params, length=recipe.length, limit=recipe.length)[1]
+
+    @jax.jit
+    def demonstrate() -> Dataset:
+        return from_unroll(
+            unroll(env, policy, vec, k_collect, params, length=recipe.length, limit=recipe.length)[1]
+        )
+
     return {
         "random": collect(
             env, uniform(env), k_collect, params, episodes=recipe.episodes, limit=recipe.length, meta=meta
         ),
-        "expert": from_unroll(shown).replace(meta=meta),
+        "expert": demonstrate().replace(meta=meta),
     }
 
 

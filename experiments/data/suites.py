@@ -51,7 +51,7 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(names=("maze2d-umaze", "goalgrid-expert"), episodes=8, shared=False),
+    "smoke": Config(names=("maze2d-umaze",), episodes=8, shared=False),
     "quick": Config(),
     "paper": Config(names=tuple(recipes.names()), seeds=5),
 }

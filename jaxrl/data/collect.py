@@ -6,7 +6,7 @@ import jax
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import sample
-from jaxrl.core.types import Key, Policy, PyTree, Transition
+from jaxrl.core.types import Key, Policy, PyTree
 from jaxrl.data.dataset import Dataset, Meta
 from jaxrl.data.episodes import drop_padding
 from jaxrl.data.record import from_unroll
@@ -34,18 +34,19 @@ def collect(
         if not isinstance(env, HasTimeLimit):
             raise UsageError(f"limit: {env.name} has no time limit of its own; pass the number of steps")
         limit = int(env.time_limit(params))
+    run = jax.jit(lambda key: recorded(env, policy, key, params, episodes=episodes, limit=limit))
+    return drop_padding(run(key)).replace(meta=meta)
+
+
+def recorded(env: Env, policy: Policy, key: Key, params: PyTree, *, episodes: int, limit: int) -> Dataset:
+    """`collect` inside a program: `limit` rows for every episode, those after its end masked."""
     for name, value in (("episodes", episodes), ("limit", limit)):
         if value < 1:
             raise UsageError(f"{name}: must be >= 1, got {value}")
-
-    @jax.jit
-    def run(key: Key) -> Transition:
-        k_start, k_run = jax.random.split(key)
-        vec = start(env, policy, k_start, params, episodes)
-        return unroll(env, policy, vec, k_run, params, length=limit, limit=limit, reset=Freeze())[1]
-
-    # outside of the program, where which rows begin an episode would be constants for the compiler to fold
-    return drop_padding(from_unroll(run(key), frozen=True)).replace(meta=meta)
+    k_start, k_run = jax.random.split(key)
+    vec = start(env, policy, k_start, params, episodes)
+    rows = unroll(env, policy, vec, k_run, params, length=limit, limit=limit, reset=Freeze())[1]
+    return from_unroll(rows, frozen=True)
 
 
 def uniform(env: Env) -> Policy:

@@ -22,16 +22,12 @@ def from_unroll(
     length, n = transitions.reward.shape[:2]
     done = transitions.done  # [T, N]
     before = jnp.concatenate([jnp.zeros((1, n), bool), done[:-1]])
-    first = before.at[0].set(True)
-    mask = None
-    if frozen:
-        mask = ~(jnp.cumsum(before, axis=0) > 0)
-        first = jnp.zeros_like(first).at[0].set(True)
-    t = jnp.arange(length, dtype=jnp.int32)[:, None]
-    begin = jax.lax.cummax(jnp.where(first, t, 0), axis=0)
+    t = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32)[:, None], done.shape)
+    begin = jnp.zeros_like(t) if frozen else jax.lax.cummax(jnp.where(before, t, 0), axis=0)
     step = t - begin
     if elapsed is not None:
         step = step + jnp.where(begin == 0, elapsed[None], 0)
+    mask = ~(jnp.cumsum(before, axis=0) > 0) if frozen else None
     cut = jnp.zeros_like(done).at[-1].set(True)
 
     def rows(x: Array) -> Array:
@@ -49,4 +45,8 @@ def from_unroll(
         "mask": mask,
     }
     fields = jax.tree.map(rows, fields)
-    return Dataset(**fields, episode=jnp.cumsum(rows(first), dtype=jnp.int32) - 1, meta=meta)
+    episode = jnp.repeat(jnp.arange(n, dtype=jnp.int32), length)
+    if not frozen:
+        # episodes that begin inside an environment's rows move all later ones on
+        episode = episode + jnp.cumsum(rows(before), dtype=jnp.int32)
+    return Dataset(**fields, episode=episode, meta=meta)
