@@ -6,6 +6,7 @@ Legend: `M`, `L` points of f and g; `n = M + L`.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import jax
@@ -66,6 +67,13 @@ def stability_limit(A: Any) -> float:
     return float(np.min(2 * np.abs(m.real) / np.abs(m) ** 2))
 
 
+@partial(jax.jit, static_argnums=0)
+def _matrix(networks: Networks, players: Players, data: Data, tau: Any) -> Array:
+    primal = gram(networks.primal, players.primal, data.primal_points)
+    dual = gram(networks.dual, players.dual, data.dual_points)
+    return linear_system(data, primal, dual, tau)[0]
+
+
 def check_step(networks: Networks, players: Players, data: Data, eps: float, tau: float = 1.0) -> float:
     """The stability limit of eps at the current particles; warns, with the number, if `eps` is beyond it.
 
@@ -76,9 +84,7 @@ def check_step(networks: Networks, players: Players, data: Data, eps: float, tau
     # in float32, rounding would move eigenvalues at 0 into the right half plane
     data, players = jax.tree.map(lambda x: np.asarray(x, np.float64), (data, players))
     with jax.enable_x64(True):
-        primal = gram(networks.primal, players.primal, data.primal_points)
-        dual = gram(networks.dual, players.dual, data.dual_points)
-        limit = stability_limit(linear_system(data, primal, dual, tau)[0])
+        limit = stability_limit(_matrix(networks, players, data, tau))
     if eps > limit:
         warnings.warn(
             f"eps={eps:g} is beyond the stability limit {limit:.4g} of the lazy spectrum; descent-ascent will"

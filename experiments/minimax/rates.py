@@ -1,0 +1,172 @@
+"""Gap against time: the average decays like C / T with the constant of the sum rule, at every scale alpha.
+
+Theorems T2, T5 and T7 of theory/minimax: planted instances of the reference problem (Gaussian instruments of
+correlation 0.7, lam = 0.1), whose saddle lies at distance O(1 / alpha) from the initial particles. Beside
+them the lazy limit of cosine neurons, in which G rises before it falls. Legend: `S` seeds, `A` scales, `T`
+saved times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.minimax import fits
+from jaxrl.core.errors import UsageError
+from jaxrl.minimax.flow import flow, gap
+from jaxrl.minimax.lazy import check_step
+from jaxrl.minimax.particles import cos_kernel
+from jaxrl.run import style
+from jaxrl.run.cli import experiment_main
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import member_keys
+from theory.minimax.oracles import lazy_solution, planted, saddle
+from theory.minimax.setting import NETWORKS, coefficients, reference, start
+
+RATIO = {1.0: 0.898, 2.0: 0.968, 4.0: 0.991, 8.0: 0.9976, 16.0: 0.9992, 32.0: 0.9996, 64.0: 0.9997}
+"""T avg G / C at T = 400 by an independent implementation, one draw, N = 256."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Scales, draws and the grid of time."""
+
+    alphas: tuple[float, ...] = tuple(RATIO)
+    """Output scales."""
+    width: int = 256
+    """Particles per player, even."""
+    horizon: float = 400.0
+    """Time T."""
+    dt: float = 0.1
+    """Step of Runge-Kutta."""
+    seeds: int = 8
+    """Draws of initial particles."""
+    seed: int = 0
+    """Root seed."""
+
+    def __post_init__(self) -> None:
+        if not self.alphas or min(self.alphas) <= 0:
+            raise UsageError(f"alphas: needs positive numbers, got {self.alphas}")
+        if self.horizon < 10 or self.dt <= 0:
+            raise UsageError(f"horizon: at least 10, and dt > 0; got {self.horizon} and {self.dt}")
+
+
+PRESETS = {
+    "smoke": Config(alphas=(2.0, 16.0), width=16, horizon=20.0, seeds=2),
+    "quick": Config(),
+    "paper": Config(width=1024, seeds=32),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Saves `t [T]`, `gap`, `dissipated [S, A, T]`, `bound [S]`, and the lazy curve `lazy_t`, `lazy_gap`."""
+    folder.say(f"rates: theorems T2 and T7, seeds {config.seed} + 0 ... {config.seeds - 1}")
+    with jax.enable_x64(True):
+        made = reference()
+        every = max(1, round(config.horizon / config.dt) // 200)
+        steps = every * round(config.horizon / config.dt / every)
+        keys = member_keys(config.seed, config.seeds)
+        limit = check_step(NETWORKS, start(keys[0], config.width), made, config.dt)
+
+        def one(key: Any, alpha: Any) -> Any:
+            players = start(key, config.width)
+            plan = planted(NETWORKS, players, made, *coefficients(made), alpha)
+            trace = flow(
+                NETWORKS, players, plan.problem, alpha, plan.saddle, dt=config.dt, steps=steps, every=every
+            )
+            return trace.t, trace.gap, trace.dissipated, plan.bound
+
+        over = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
+        t, G, dissipated, bound = map(np.asarray, over(keys, jnp.array(config.alphas)))
+        lazy_t, lazy_gap = _lazy_curve()
+    folder.save_result(
+        alphas=config.alphas,
+        t=t[0, 0],
+        gap=G,
+        dissipated=dissipated,
+        bound=bound[:, 0],
+        lazy_t=lazy_t,
+        lazy_gap=lazy_gap,
+    )
+    ratio = dissipated[..., -1] / bound
+    for alpha, x in zip(config.alphas, ratio.T, strict=True):
+        known = f", known {RATIO[alpha]} at T = 400" if alpha in RATIO else ""
+        folder.say(f"rates: alpha {alpha:g}: T avg G / C = {x.mean():.4f} at T = {t[0, 0, -1]:g}{known}")
+    folder.say(f"rates: slope of avg G {_slope(folder.load_result())}, predicted -1; Euler limit {limit:.3g}")
+
+
+def _lazy_curve() -> tuple[np.ndarray, np.ndarray]:
+    """G along the linear equation of infinitely many cosine neurons, 32 nodes, to t = 10."""
+    made = reference(32)
+    kernel = np.asarray(cos_kernel(made.x[:, 0], made.x[:, 0]))
+    t = 0.05 * np.arange(201)
+    path = jnp.array([lazy_solution(made, kernel, kernel, float(now)) for now in t])
+    return t, np.asarray(gap(made, path[:, :32], path[:, 32:], saddle(made)))
+
+
+def _average(result: dict[str, np.ndarray]) -> np.ndarray:
+    """`[S, A, T - 1]`, running average of G without the start."""
+    return result["dissipated"][..., 1:] / result["t"][1:]
+
+
+def _slope(result: dict[str, np.ndarray]) -> fits.Slope:
+    """Exponent of the running average over the last seven eighths of time, largest scale."""
+    t = result["t"][1:]
+    late = t >= t[-1] / 8
+    return fits.slope(t[late], _average(result)[:, -1, late])
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members are flows."""
+    return {"members": config.seeds * len(config.alphas)}
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """T avg G / C at the end, `float[S]`, by scale; the slope of every seed; the lazy curve at t = 10."""
+    ratio = result["dissipated"][..., -1] / result["bound"][:, None]
+    found = {f"T avg G / C, alpha {a:g}": x for a, x in zip(result["alphas"], ratio.T, strict=True)}
+    late = result["t"][1:] >= result["t"][-1] / 8
+    found["slope of avg G"] = fits.slopes(result["t"][1:][late], _average(result)[:, -1, late])
+    return found | {"lazy G(10)": result["lazy_gap"][-1:]}
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Average gap with the line C / T, the ratio to it, the gap itself, and the lazy curve."""
+    result = folder.load_result()
+    t, average = result["t"][1:], _average(result)
+    bound = result["bound"][:, None, None]
+    with style.paper():
+        fig, axes = style.subplots(2, 2, width=4.8, height=3.6)
+        ax = axes[0, 0]
+        for a, y in zip(result["alphas"], np.median(average / bound, axis=0), strict=True):
+            ax.plot(t, y, label=rf"$\alpha$ = {a:g}")
+        ax.plot(t, 1 / t, color=fits.GREY, linestyle=":", label="C / T (sum rule)")
+        ax.set(xscale="log", yscale="log", xlabel="T", ylabel="average of G up to T, over C")
+        ax.set_title(f"slope {_slope(result)}, predicted -1", fontsize=9)
+        ax.legend(ncols=2, fontsize=7)
+        ax = axes[0, 1]
+        for a, y in zip(result["alphas"], np.swapaxes(average * t / bound, 0, 1), strict=True):
+            (line,) = ax.plot(t, y.mean(0), label=rf"{a:g}")
+            ax.fill_between(t, y.min(0), y.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
+        ax.axhline(1, color=fits.GREY, linestyle=":")
+        ax.set(xscale="log", xlabel="T", ylabel="T avg G / C")
+        ax.set_title(f"approaches 1 like $\\alpha^{{-2}}$ ({len(bound)} draws, range)", fontsize=9)
+        ax = axes[1, 0]
+        for a, y in zip(result["alphas"], np.median(result["gap"], axis=0), strict=True):
+            ax.plot(result["t"][1:], y[1:], label=rf"{a:g}")
+        ax.set(xscale="log", yscale="log", xlabel="t", ylabel="G(t), median")
+        ax.set_title(r"no floor of height $1 / \alpha$", fontsize=9)
+        ax = axes[1, 1]
+        ax.plot(result["lazy_t"], result["lazy_gap"], color=style.PALETTE[0])
+        ax.set(xlabel="t", ylabel="G(t)", ylim=(0, None))
+        ax.set_title("lazy limit, cosine neurons: G is not monotone", fontsize=9)
+        return style.save(fig, folder.figures / "rates")
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))
