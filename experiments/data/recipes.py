@@ -7,13 +7,15 @@ name                    who acts
 <env>-medium-expert     episodes of medium, then as many of expert
 <env>-medium-replay     all that the learner had seen when it was medium (pendulum), or equal numbers of
                         episodes of the snapshots at iterations 0, 20 and 40
+hopper-<quality>        TRPO snapshots in MuJoCo's Hopper-v5, medium at iteration 40; needs gymnasium[mujoco]
 maze2d-<map>[-noisy]    the waypoint controller on its way to random goals, rewards for the map's goal
 goalgrid-random         5 uniform steps from uniform starts
 goalgrid-expert         one demonstration of 5 steps, which stops halfway
 
-<env> is pendulum (soft actor-critic of our own), or mountaincar, cartpole, acrobot (TRPO snapshots of
-openai/imitation, see `snapshot_file`). Policies act stochastically. Metadata hold `ref_random` and
-`ref_expert`: mean returns of the uniform policy and of the last policy acting greedily; D4RL's for maze2d.
+<env> of the first lines is pendulum (soft actor-critic of our own), or mountaincar, cartpole, acrobot (TRPO
+snapshots of openai/imitation, see `snapshot_file`). Policies act stochastically. Metadata hold `ref_random`
+and `ref_expert`: mean returns of the uniform policy and of the last policy acting greedily; for maze2d and
+hopper D4RL's.
 """
 
 from __future__ import annotations
@@ -31,13 +33,15 @@ import numpy as np
 from jaxrl.baselines import sac
 from jaxrl.core.errors import NumericalFailure, UsageError
 from jaxrl.core.prng import stream
+from jaxrl.core.spaces import sample
 from jaxrl.core.types import Algorithm, Key, Policy, PyTree, Transition
 from jaxrl.data import snapshots, suites
-from jaxrl.data.collect import collect, recorded, uniform
+from jaxrl.data.collect import collect, host_collect, recorded, uniform
 from jaxrl.data.dataset import Dataset, Meta
 from jaxrl.data.episodes import concatenate, drop_padding, take_episodes
 from jaxrl.data.record import from_unroll
 from jaxrl.data.scores import Reference, reference
+from jaxrl.envs.adapters.gymnasium import maker, spaces
 from jaxrl.envs.base import Env
 from jaxrl.envs.classic import Acrobot, CartPole, MountainCar, Pendulum
 from jaxrl.envs.goal_grid import GoalGrid, expert
@@ -79,6 +83,18 @@ class FromSnapshots:
 
 
 @dataclass(frozen=True)
+class FromMujoco:
+    """Policies of a file of TRPO snapshots in an environment of gymnasium, actions clipped to its bounds."""
+
+    file: str
+    name: str
+    episodes: int = 50
+    medium: int = 40
+    expert: int = 500
+    replay: tuple[int, ...] = (0, 20, 40)
+
+
+@dataclass(frozen=True)
 class FromPlanner:
     """`lanes` balls that wander for `length` steps each."""
 
@@ -97,12 +113,13 @@ class FromGoalGrid:
     reference_episodes: int = 1000
 
 
-Recipe = FromSac | FromSnapshots | FromPlanner | FromGoalGrid
+Recipe = FromSac | FromSnapshots | FromMujoco | FromPlanner | FromGoalGrid
 RECIPES: dict[str, Recipe] = {
     "pendulum": FromSac(),
     "mountaincar": FromSnapshots("trpo_MountainCar-v0.h5"),
     "cartpole": FromSnapshots("trpo_CartPole-v0.h5"),
     "acrobot": FromSnapshots("trpo_Acrobot-v0.h5"),
+    "hopper": FromMujoco("trpo_Hopper-v1.h5", "Hopper-v5"),
     "goalgrid": FromGoalGrid(),
     **{f"maze2d-{maze}": FromPlanner(maze) for maze in MAPS},
     **{f"maze2d-{maze}-noisy": FromPlanner(maze, 0.5) for maze in MAPS},
@@ -147,8 +164,10 @@ def recipe_of(name: str) -> Recipe:
 
 
 def environment(name: str) -> Env:
-    """The environment of a suite."""
+    """The compiled environment of a suite; `UsageError` for those that live on the host."""
     recipe = recipe_of(name)
+    if isinstance(recipe, FromMujoco):
+        raise UsageError(f"name: {name} is from {recipe.name} of gymnasium; use jaxrl.rollout.host")
     if isinstance(recipe, FromSnapshots):
         return _SNAPSHOT_ENVS[recipe.file]
     if isinstance(recipe, FromPlanner):
@@ -271,6 +290,47 @@ def _from_snapshots(recipe: FromSnapshots, key: Key) -> dict[str, Dataset]:
     }
 
 
+def clipped(snapshot: snapshots.Snapshot) -> Policy:
+    """A snapshot's policy with actions in +-1, which the cost of actions is then computed from."""
+    policy = snapshots.policy(snapshot)
+
+    def act(key: Key, obs: jax.Array, memory: PyTree) -> tuple[jax.Array, PyTree, PyTree]:
+        action, aux, memory = policy.act(key, obs, memory)
+        return jnp.clip(action, -1.0, 1.0), aux, memory
+
+    return Policy(act, policy.memory)
+
+
+def _from_mujoco(recipe: FromMujoco, key: Key) -> dict[str, Dataset]:
+    make_env = maker(recipe.name)
+    found, (_, action_space) = snapshots.read(snapshot_file(recipe.file)), spaces(make_env)
+    scale = reference(recipe.name.partition("-")[0].lower())
+    meta = (("env", recipe.name), ("ref_random", scale.random), ("ref_expert", scale.expert))
+
+    def of(act: Callable[[PyTree], Policy], params: PyTree, index: int) -> Dataset:
+        return host_collect(
+            make_env,
+            act,
+            params,
+            stream(key, index),
+            episodes=recipe.episodes,
+            action_space=action_space,
+            meta=meta,
+        )
+
+    draw = Policy(lambda key, obs, memory: (sample(action_space, key), (), memory))
+    parts = {
+        "random": of(lambda _: draw, (), 0),
+        "medium": of(clipped, found[recipe.medium], 1),
+        "expert": of(clipped, found[recipe.expert], 2),
+    }
+    seen = [of(clipped, found[iteration], 3 + i) for i, iteration in enumerate(recipe.replay)]
+    return parts | {
+        "medium-replay": concatenate(*seen, meta=meta),
+        "medium-expert": concatenate(parts["medium"], parts["expert"], meta=meta),
+    }
+
+
 def _from_planner(recipe: FromPlanner, key: Key) -> dict[str, Dataset]:
     """Episodes end where the next action is towards a new goal, as time limits: the ball is where it was."""
     env = Maze2D(recipe.maze)
@@ -343,6 +403,7 @@ def _meta(env: Env, scale: Reference) -> Meta:
 _MAKERS: dict[type, Callable[..., dict[str, Dataset]]] = {
     FromSac: _from_sac,
     FromSnapshots: _from_snapshots,
+    FromMujoco: _from_mujoco,
     FromPlanner: _from_planner,
     FromGoalGrid: _from_goal_grid,
 }

@@ -1,16 +1,21 @@
-"""Datasets recorded from policies on compiled environments."""
+"""Datasets recorded from policies: on compiled environments, and on those of the host."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
+import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.spaces import sample
+from jaxrl.core.spaces import Space, sample
 from jaxrl.core.types import Key, Policy, PyTree
-from jaxrl.data.dataset import Dataset, Meta
+from jaxrl.data.dataset import Dataset, Meta, from_arrays
 from jaxrl.data.episodes import drop_padding
 from jaxrl.data.record import from_unroll
 from jaxrl.envs.base import Env, HasTimeLimit
+from jaxrl.rollout.host import host_evaluate
 from jaxrl.rollout.unroll import Freeze, start, unroll
 
 
@@ -47,6 +52,60 @@ def recorded(env: Env, policy: Policy, key: Key, params: PyTree, *, episodes: in
     vec = start(env, policy, k_start, params, episodes)
     rows = unroll(env, policy, vec, k_run, params, length=limit, limit=limit, reset=Freeze())[1]
     return from_unroll(rows, frozen=True)
+
+
+def host_collect(
+    make_env: Callable[[], Any],
+    policy: Callable[[PyTree], Policy],
+    policy_params: PyTree,
+    key: Key,
+    *,
+    episodes: int,
+    limit: int | None = None,
+    action_space: Space | None = None,
+    meta: Meta = (),
+) -> Dataset:
+    """`episodes` whole episodes of environments with gymnasium's interface; arguments as `host_evaluate`.
+
+    All environments exist at once. action_space: refuses actions outside of it.
+    """
+    made: list[_Recorder] = []
+
+    def make() -> _Recorder:
+        made.append(_Recorder(make_env()))
+        return made[-1]
+
+    host_evaluate(make, policy, policy_params, key, episodes=episodes, limit=limit)
+    rows = [row for env in made for row in env.finished()]
+    fields = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return from_arrays(fields, action_space=action_space, source="host_collect", meta=meta)
+
+
+class _Recorder:
+    """One episode of an environment, kept row by row."""
+
+    def __init__(self, env: Any) -> None:
+        self.env, self.spec, self.rows = env, getattr(env, "spec", None), []
+
+    def reset(self, seed: int | None = None) -> tuple[Any, dict]:
+        self.obs, info = self.env.reset(seed=seed)
+        return self.obs, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
+        out = self.env.step(action)
+        ends = {"terminated": bool(out[2]), "truncated": bool(out[3]) and not out[2]}
+        moved = {"obs": np.copy(self.obs), "next_obs": np.copy(out[0])}
+        self.rows.append({**moved, "action": action, "reward": np.float32(out[1]), **ends})
+        self.obs = out[0]
+        return out
+
+    def finished(self) -> list[dict[str, Any]]:
+        """The rows; an episode that was left unfinished counts as truncated."""
+        self.rows[-1]["truncated"] = not self.rows[-1]["terminated"]
+        return self.rows
+
+    def close(self) -> None:
+        self.env.close()
 
 
 def uniform(env: Env) -> Policy:

@@ -7,8 +7,10 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
-from jaxrl.data.collect import collect, uniform
+from jaxrl.data.collect import collect, host_collect, uniform
 from jaxrl.data.episodes import drop_padding, episode_returns
+from jaxrl.data.validate import validate
+from jaxrl.envs.adapters.gymnasium import maker
 from jaxrl.envs.classic import CartPole, CartPoleState, Pendulum
 from jaxrl.envs.tabular import Tabular
 
@@ -44,6 +46,26 @@ def test_uniform_actions_fill_the_space():
     assert data.size == 2000 and int(data.truncated.sum()) == 10
     counts = np.histogram(data.action, bins=10, range=(-2, 2))[0]
     assert np.abs(counts - 200).max() < 4.5 * np.sqrt(200)
+
+
+def test_host_episodes_are_those_of_the_same_environment():
+    """CartPole of gymnasium, replayed by ours; 30 steps truncate some episodes, falls end the others."""
+    env = CartPole()
+    make = maker("CartPole-v1", max_episode_steps=30)
+    act = lambda params: uniform(env)  # noqa: E731
+    data = host_collect(make, act, (), jax.random.key(0), episodes=12, action_space=env.action_space)
+    lengths = np.bincount(data.episode)
+    assert len(lengths) == 12 and lengths.max() == 30 > lengths.min()
+    assert validate(data, env.action_space).clean
+    step = jax.jit(
+        jax.vmap(lambda o, a: env.step(jax.random.key(0), CartPoleState(*o), a, env.default_params())[1])
+    )
+    out = step(data.obs, data.action)
+    np.testing.assert_allclose(out.obs, data.next_obs, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(out.terminated, data.terminated)
+    assert int(data.truncated.sum()) + int(data.terminated.sum()) == 12
+    cut = host_collect(make, act, (), jax.random.key(0), episodes=12, limit=5)
+    assert cut.size == 60 and int(cut.truncated.sum()) == 12 and not cut.terminated.any()
 
 
 @pytest.mark.parametrize(

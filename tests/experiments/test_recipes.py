@@ -141,7 +141,9 @@ def test_usage(monkeypatch, tmp_path):
     monkeypatch.setenv("JAXRL_DATA", str(tmp_path))
     with pytest.raises(UsageError, match=r"trpo_MountainCar-v0.h5: no such file; set JAXRL_DATA"):
         suite("mountaincar-medium", folder=tmp_path)
-    assert len(set(recipes.names())) == len(recipes.names()) == 28
-    assert {recipes.environment(name).name for name in recipes.names()} == {
+    assert len(set(recipes.names())) == len(recipes.names()) == 33
+    with pytest.raises(UsageError, match=r"^name: hopper-medium is from Hopper-v5 of gymnasium"):
+        recipes.environment("hopper-medium")
+    assert {recipes.environment(n).name for n in recipes.names() if not n.startswith("hopper")} == {
         "Pendulum", "MountainCar", "CartPole", "Acrobot", "GoalGrid", "Maze2D"
     }  # fmt: skip

@@ -15,7 +15,8 @@ from jaxrl.core.spaces import Box, Discrete, Space
 def maker(name: str, **options: Any) -> Callable[[], Any]:
     """A function that makes one fresh environment, e.g. `maker("Hopper-v5")`.
 
-    Raises `MissingExtra` without gymnasium, `UsageError` for a name it does not know.
+    Raises `MissingExtra` without gymnasium or a library that the environment needs, `UsageError` for a name
+    that gymnasium does not know.
     """
     try:
         import gymnasium
@@ -24,9 +25,14 @@ def maker(name: str, **options: Any) -> Callable[[], Any]:
             f"gymnasium: cannot be imported ({error}); install it with `pip install 'jaxrl[data]'`"
         ) from error
     try:
-        gymnasium.spec(name)
+        spec = gymnasium.spec(name)
     except gymnasium.error.Error as error:
         raise UsageError(f"name: gymnasium has no {name!r}: {error}") from error
+    try:
+        if isinstance(spec.entry_point, str):
+            gymnasium.envs.registration.load_env_creator(spec.entry_point)
+    except ImportError as error:
+        raise MissingExtra(f"{name}: {error}; install it with `pip install 'jaxrl[data]'`") from error
     return functools.partial(gymnasium.make, name, **options)
 
 

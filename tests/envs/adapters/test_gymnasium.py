@@ -46,6 +46,15 @@ def test_unknown_name():
         maker("CartPol-v1")
 
 
+def test_missing_library_of_an_environment(monkeypatch):
+    """MuJoCo's environments import imageio, which nothing else needs."""
+    monkeypatch.setitem(sys.modules, "imageio", None)
+    for module in [name for name in sys.modules if name.startswith("gymnasium.envs.mujoco")]:
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(MissingExtra, match=r"^Hopper-v5: .*imageio.*pip install 'jaxrl\[data\]'"):
+        maker("Hopper-v5")
+
+
 def test_missing_gymnasium(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     with pytest.raises(MissingExtra, match=r"pip install 'jaxrl\[data\]'"):
