@@ -38,7 +38,7 @@ def greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selection:
 
     Equation: nemhauser1978analysis [greedy heuristic]
     """
-    n = _check_sizes(ground, k)
+    n = _check_sizes(F, ground, k)
 
     def body(carry: tuple[PyTree, Array], _: None) -> tuple[tuple[PyTree, Array], tuple[Array, Array]]:
         stat, free = carry
@@ -59,18 +59,21 @@ def lazy_greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selec
 
     Equation: minoux1978accelerated [lazy evaluation]
     """
-    n = _check_sizes(ground, k)
+    n = _check_sizes(F, ground, k)
 
     def choose(carry: tuple[PyTree, Array, Array], _: None) -> tuple[tuple, tuple[Array, Array]]:
         stat, bound, evaluations = carry
 
         def refresh(inner: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-            bound, fresh, i, count = inner
-            bound = bound.at[i].set(F.gain(params, stat, tree_take(ground, i)))
-            return bound, fresh.at[i].set(True), _argmax(bound), count + 1
+            bound, i, _, count = inner
+            gain = F.gain(params, stat, tree_take(ground, i))
+            # a gain that is no number is taken at once, for it would never become the largest
+            bound = bound.at[i].set(jnp.where(jnp.isnan(gain), jnp.inf, gain))
+            return bound, _argmax(bound), i, count + 1
 
-        first = (bound, jnp.zeros(n, bool), _argmax(bound), evaluations)
-        bound, _, i, evaluations = jax.lax.while_loop(lambda inner: ~inner[1][inner[2]], refresh, first)
+        # an item that is still the best with its new gain is the best of all
+        first = (bound, _argmax(bound), jnp.full((), -1, jnp.int32), evaluations)
+        bound, i, _, evaluations = jax.lax.while_loop(lambda inner: inner[1] != inner[2], refresh, first)
         stat, gain = F.add(params, stat, tree_take(ground, i))
         return (stat, bound.at[i].set(-jnp.inf), evaluations), (i, gain)
 
@@ -89,7 +92,7 @@ def stochastic_greedy(
 
     Equation: mirzasoleiman2015lazier [stochastic greedy]
     """
-    n = _check_sizes(ground, k)
+    n = _check_sizes(F, ground, k)
     if not 1 <= sample <= n:
         raise UsageError(f"stochastic_greedy.sample: must lie in 1 .. n = {n}, got {sample}")
 
@@ -153,11 +156,15 @@ def sample_size(n: int, k: int, eps: float) -> int:
 
 
 def _argmax(x: Array) -> Array:
-    return jnp.argmax(x).astype(jnp.int32)
+    """int32[], the first largest entry of `x` float[n]; in two passes that vectorise, unlike jnp.argmax."""
+    n = x.shape[0]
+    return jnp.min(jnp.where(x == jnp.max(x), jnp.arange(n, dtype=jnp.int32), n - 1))
 
 
-def _check_sizes(ground: PyTree, k: int) -> int:
+def _check_sizes(F: SetFunction, ground: PyTree, k: int) -> int:
     n = jax.tree.leaves(ground)[0].shape[0]
+    if getattr(F, "capacity", k) < k:
+        raise UsageError(f"k: {k} items, but F.capacity is {F.capacity}; make F with capacity >= k")
     if not 1 <= k <= n:
         raise UsageError(f"k: must lie in 1 .. n = {n} items, got {k}")
     return n

@@ -144,6 +144,7 @@ def test_bounds_by_hand():
     [
         (lambda F, p: greedy(F, p, GROUND, 0), "k: must lie in"),
         (lambda F, p: lazy_greedy(F, p, GROUND, N + 1), "k: must lie in"),
+        (lambda F, p: greedy(LogDet(N, 4), p, GROUND, 5), "F.capacity is 4"),
         (lambda F, p: stochastic_greedy(F, p, GROUND, 3, jax.random.key(0), 0), "stochastic_greedy.sample"),
         (lambda F, p: partition_greedy(F, p, GROUND, GROUND), "partition_greedy.blocks"),
         (lambda F, p: sample_size(10, 2, 1.0), "sample_size.eps"),
