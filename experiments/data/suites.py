@@ -89,8 +89,9 @@ def figure(folder: RunFolder) -> list[Path]:
     with style.paper():
         fig, axes = style.subplots(1, 1, width=6.5, height=1.0 + 0.28 * len(result["name"]))
         ax = axes[0, 0]
-        for row in range(len(result["name"])):
-            color = style.PALETTE[row % 2]
+        groups = [name.partition("-")[0] for name in result["name"].tolist()]
+        for row, group in enumerate(groups):
+            color = style.PALETTE[sorted(set(groups)).index(group)]
             for low, mean, high in zip(
                 result["low"][row], result["score"][row], result["high"][row], strict=True
             ):
