@@ -119,8 +119,8 @@ def _flows(made: Problem, keys: Array, width: int, dt: float, steps: int, every:
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are flows."""
-    return {"members": 2 * config.seeds}
+    """Members are numbers of single flows."""
+    return {"members": 3 * config.seeds}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from experiments.minimax import fits
 from jaxrl.core.errors import UsageError
@@ -48,7 +49,7 @@ class Config:
     """Particles in the comparisons of steps."""
     seeds: int = 16
     """Draws per width and per step of Euler's method."""
-    runs: int = 32
+    runs: int = 128
     """Of descent-ascent per step."""
     seed: int = 0
     """Root seed."""
@@ -104,9 +105,8 @@ def _slope(result: dict[str, np.ndarray], name: str) -> fits.Slope:
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are runs."""
-    sizes = len(config.widths) + len(config.steps)
-    return {"members": config.seeds * sizes + config.runs * len(config.sampled)}
+    """Members are fitted slopes."""
+    return {"members": len(PREDICTED)}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -132,6 +132,7 @@ def figure(folder: RunFolder) -> list[Path]:
             fits.power_law(ax, size, 0.6 * rms, predicted, f"slope {predicted:g}")
             ax.set(xscale="log", yscale="log", xlabel=labels[name], ylabel="error at t = 4")
             ax.set_title(f"{titles[name]}: {_slope(result, name)}", fontsize=9)
+            ax.xaxis.set_minor_formatter(NullFormatter())
             ax.legend(fontsize=7)
         return style.save(fig, folder.figures / "discretisation")
 

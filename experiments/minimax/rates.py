@@ -122,8 +122,8 @@ def _slope(result: dict[str, np.ndarray]) -> fits.Slope:
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are flows."""
-    return {"members": config.seeds * len(config.alphas)}
+    """Members are flows, the slope of every draw, and the lazy curve."""
+    return {"members": config.seeds * (len(config.alphas) + 1) + 1}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -109,8 +109,8 @@ def _slope(result: dict[str, np.ndarray], name: str) -> fits.Slope:
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are flows."""
-    return {"members": 3 * config.seeds * len(config.alphas)}
+    """Members are flows and fitted slopes."""
+    return {"members": config.seeds * len(config.alphas) + len(PREDICTED)}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

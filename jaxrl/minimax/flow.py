@@ -18,6 +18,12 @@ from jaxrl.minimax.problem import Problem
 from jaxrl.minimax.velocity import Networks, Players, velocity
 
 Scheme = Literal["euler", "heun", "rk4"]
+TABLEAUX = {
+    "euler": ((0.0,), (1.0,)),
+    "heun": ((0.0, 1.0), (0.5, 0.5)),
+    "rk4": ((0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
+}
+"""How far along the slope of the stage before each stage looks, and its weight."""
 
 
 class Trace(NamedTuple):
@@ -61,22 +67,17 @@ def integrate(
     if steps < 1 or every < 1 or steps % every:
         raise UsageError(f"every: {every} must divide the number of steps {steps}")
 
-    def along(y: PyTree, k: PyTree, h: Any) -> PyTree:
-        return jax.tree.map(lambda a, b: a + h * b, y, k)
+    ahead, weights = (jnp.array(row) for row in TABLEAUX[scheme])
 
     def one(y: PyTree, _: None) -> tuple[PyTree, None]:
-        k1 = field(y)
-        if scheme == "euler":
-            return along(y, k1, dt), None
-        if scheme == "heun":
-            k2 = field(along(y, k1, dt))
-            return jax.tree.map(lambda a, b, c: a + dt / 2 * (b + c), y, k1, k2), None
-        k2 = field(along(y, k1, dt / 2))
-        k3 = field(along(y, k2, dt / 2))
-        k4 = field(along(y, k3, dt))
-        return jax.tree.map(
-            lambda a, b, c, d, e: a + dt / 6 * (b + 2 * c + 2 * d + e), y, k1, k2, k3, k4
-        ), None
+        def stage(carry: tuple[PyTree, PyTree], row: tuple[Array, Array]) -> tuple[Any, None]:
+            k, total = carry
+            k = field(jax.tree.map(lambda a, b: a + jnp.asarray(dt * row[0], a.dtype) * b, y, k))
+            return (k, jax.tree.map(lambda a, b: a + jnp.asarray(dt * row[1], a.dtype) * b, total, k)), None
+
+        # a loop over the stages compiles the field once, not once per stage
+        (_, after), _ = jax.lax.scan(stage, (jax.tree.map(jnp.zeros_like, y), y), (ahead, weights))
+        return after, None
 
     def block(y: PyTree, _: None) -> tuple[PyTree, PyTree]:
         y, _ = jax.lax.scan(one, y, length=every)

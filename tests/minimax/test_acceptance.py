@@ -1,0 +1,80 @@
+"""Long runs at the sizes of the paper's claims: slopes, policy evaluation, prices, the energy ledger."""
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.minimax import asset_pricing, discretisation, policy_evaluation, rates, representation
+from jaxrl.run import api
+from theory.minimax.setting import integral
+from theory.minimax.thm_04_energy import instance, ledger
+
+pytestmark = pytest.mark.slow
+
+
+def numbers(module, tmp_path, **overrides):
+    name = module.__name__.removeprefix("experiments.").replace(".", "/")
+    folder = api.run(name, "quick", out=tmp_path, **overrides)
+    result = folder.load_result()
+    return module.scores(result), result
+
+
+def test_slopes_of_representation_and_lazy_limit(tmp_path):
+    """A6, F2."""
+    found, result = numbers(representation, tmp_path)
+    assert found["slope of moved"] == pytest.approx(-1, abs=0.005)
+    assert found["slope of w2"] == pytest.approx(-1, abs=0.005)
+    assert found["slope of sym"] == pytest.approx(-2, abs=0.1)
+    assert found["slope of shifted"] == pytest.approx(-1, abs=0.1)
+    late = result["alphas"] >= 8
+    scaled = (result["alphas"] * result["w2"])[:, late]
+    assert np.all(scaled.max(1) / scaled.min(1) < 1.01)
+    assert np.all(result["w2"] <= result["moved"][: len(result["w2"])] * (1 + 1e-12))
+
+
+def test_slopes_of_width_and_step(tmp_path):
+    """A6, F3 and F4."""
+    found, _ = numbers(discretisation, tmp_path)
+    for name, (low, high) in discretisation.RANGE.items():
+        assert low < found[f"slope, {name}"] < high
+
+
+def test_gap_against_time(tmp_path):
+    """F1: the slope -1 and the constant of the sum rule."""
+    found, _ = numbers(rates, tmp_path, seeds=2)
+    assert np.all(np.abs(found["slope of avg G"] + 1) < 0.005)
+    assert np.all(np.abs(found["T avg G / C, alpha 32"] - 1) < 2e-3)
+    assert found["lazy G(10)"] == pytest.approx(0.0055477465, abs=1e-8)
+
+
+def test_policy_evaluation(tmp_path):
+    """A9."""
+    found, result = numbers(policy_evaluation, tmp_path, seeds=2)
+    assert np.all(found["AR(1), descent-ascent, relative error"] <= 0.003)
+    assert np.all(found["AR(1), TD(0), relative error"] <= 0.002)
+    assert found["lazy TD, largest real part"] > 0.1 and result["spectra"][1] < 1e-9
+    for alpha in (1, 4, 16):
+        name = f"off-policy, alpha {alpha}"
+        assert np.all(found[f"{name}, descent-ascent residual"] <= 0.02)
+        assert np.all(found[f"{name}, TD peak"] >= 5)
+        assert np.all((found[f"{name}, TD end"] >= 0.5) == (alpha == 1))
+    first = result["off_error"][1, :, :, :1]
+    assert np.all(result["off_error"][1] <= first * (1 + 1e-6))  # descent-ascent never exceeds its start
+
+
+def test_prices(tmp_path):
+    """A10."""
+    found, result = numbers(asset_pricing, tmp_path)
+    assert np.all(result["price_error"][:, result["t"] == 1500] <= 0.05)
+    assert np.all(found["price, error over variance"] <= 0.01)
+    assert np.all(found["discount factor, relative error"] <= 0.10)
+    assert np.all(found["discount factor, Euler residual"] <= 0.05)
+
+
+def test_energy_ledger_of_a_wide_network():
+    """A7, E4 at N = 256 with Simpson on 100 intervals."""
+    with jax.enable_x64(True):
+        for alpha, run in zip((1.0, 8.0), instance(1, (1.0, 8.0), 256), strict=True):
+            found = ledger(run, alpha)
+            right = -integral(found.gap + found.work, found.t) / alpha**2
+            assert right == pytest.approx(found.V[-1] - found.V[0], rel=2e-3)
