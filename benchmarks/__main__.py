@@ -36,6 +36,11 @@ def commands(quick: bool) -> list[tuple[bool, list[str]]]:
     rows += [(True, ["stepping", f"brax {name}", *physics, *few]) for name in ("inverted_pendulum", "hopper")]
     rows += [(True, ["learning", *short, *few])]
     rows += [(False, ["peers", what, *short, *few]) for what in ("ppo", "random")]
+    sets = ["--items", "40", "--chosen", "4", "--envs", "4", "--length", "4"] if quick else []
+    rows += [
+        (True, ["submodular_gains", "fold", *sets, *few]),
+        (False, ["submodular_gains", "peer", *sets, *few]),
+    ]
     tiny = ["--members", "1", "4", "--work", "4", "--envs", "8", "--length", "8"] if quick else []
     rows += [(False, ["sweep", *tiny, *few])]
     return rows
