@@ -132,14 +132,14 @@ LEARNERS = {
 
 
 def picture(problem: Problem, data: Any) -> np.ndarray:
-    """float64[R, C]: weights, kinds of items (NaN for none), or zeros; NaN where nobody can walk."""
+    """float64[R, C]: weights, kinds of items from 1 on with 0 for none, or zeros; NaN in blocked cells."""
     F, place = data.F, data.env.env
     values = np.zeros(problem.shape)
     if isinstance(F, FootprintParams):
         values = np.asarray(F.weight, np.float64).reshape(problem.shape)
     if isinstance(F, ItemParams):
         kind = np.asarray(F.kind, np.float64).reshape(problem.shape)
-        values = np.where(kind < 0, np.nan, kind)
+        values = kind + 1
     return np.where(np.asarray(place.free).reshape(problem.shape), values, np.nan)
 
 

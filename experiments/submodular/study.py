@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import matplotlib
 import numpy as np
 
 from experiments.submodular.problems import LEARNERS, PROBLEMS, Problem, picture, stacked
@@ -217,7 +218,9 @@ def _curves(ax: Any, result: dict[str, np.ndarray], p: int, title: str) -> None:
 
 def _paths(ax: Any, values: np.ndarray, cells: np.ndarray, title: str) -> None:
     """Episodes as thin lines over the map, shifted a little so that they do not hide each other."""
-    ax.imshow(values, cmap="Greys" if np.ptp(values[np.isfinite(values)]) else "Greys_r", alpha=0.55)
+    low, high = np.nanmin(values), np.nanmax(values)
+    palette = matplotlib.colormaps["Greys"].with_extremes(bad="#5f6670")
+    ax.imshow(values, cmap=palette, vmin=low, vmax=high if high > low else low + 1, alpha=0.55)
     columns = values.shape[1]
     for e, path in enumerate(cells):
         shift = 0.06 * (e - len(cells) / 2)

@@ -1,9 +1,12 @@
 """The benchmark runs at tiny sizes and promises nothing about them."""
 
+import pytest
+
 from benchmarks import submodular
 from jaxrl.submodular import subpo
 
 
+@pytest.mark.slow
 def test_measures_tiny_sizes():
     entries = submodular.measure(subpo.Config(n_envs=4, length=3), seeds=2, lane=1, updates=2, rounds=1)
     assert [entry.unit for entry in entries] == ["updates / s", "updates / CPU-s", "s"]
