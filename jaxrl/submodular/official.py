@@ -2,9 +2,9 @@
 
 Each action's score is weighed with F(tau_{0:h+1}), the value so far, instead of the gain to come: on average
 the action's own next gain alone, see `credit.py`. No baseline; the loss is a mean over steps and episodes of
-returns divided by 2 (states + 1), the weight that 2 x 2 footprints can cover at most; Adam, one step per batch
-of 500. Network and initial weights are those of `subpo.Config`; the features to go with it are `markov_raw` and
-`history_raw`. Slips are not written into the batch of actions, as they are in the release.
+returns divided by 2 (states + 1), the weight that 2 x 2 footprints can cover at most; Adam, one step per
+batch of 500. Network and initial weights are those of `subpo.Config`; the features to go with it are
+`markov_raw` and `history_raw`. Slips are not written into the batch of actions, as they are in the release.
 
 Source: `main.py` of `manish-pra/non-additive-RL`, at ef8ea29.
 """
