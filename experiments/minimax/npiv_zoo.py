@@ -5,7 +5,9 @@ Two variants of the data share the name zoo; errors of one say nothing about the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,15 +108,18 @@ def run(config: Config, folder: RunFolder) -> None:
     same of the last f; error `[V, F, A, S, L]`; closed `[V, F, E]`. On the grid: shape `[V, F, A, S, G]`,
     shape_closed `[V, F, E, G]`, shape_truth `[V, F, G]`.
     """
-    saved: dict[str, list] = {}
-    for variant in config.variants:
-        for name in config.functions:
-            data = zoo(name, variant, n=config.n)  # type: ignore[arg-type]
-            found = _one(config, data, structural(name, variant))  # type: ignore[arg-type]
-            for key, value in found.items():
-                saved.setdefault(key, []).append(value)
-            best = ", ".join(f"{e:.4f}" for e in found["mse"].mean(-1))
-            folder.say(f"zoo {variant} {name}: descent-ascent {best} at alpha {config.flow.alphas}")
+
+    def one(cell: tuple[str, str]) -> dict[str, np.ndarray]:
+        variant, name = cell
+        data = zoo(name, variant, n=config.n)  # type: ignore[arg-type]
+        found = _one(config, data, structural(name, variant))  # type: ignore[arg-type]
+        best = ", ".join(f"{e:.4f}" for e in found["mse"].mean(-1))
+        folder.say(f"zoo {variant} {name}: descent-ascent {best} at alpha {config.flow.alphas}")
+        return found
+
+    # one program keeps about one core busy
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(one, itertools.product(config.variants, config.functions)))
     cells = (len(config.variants), len(config.functions))
     folder.save_result(
         alphas=config.flow.alphas,
@@ -123,7 +128,7 @@ def run(config: Config, folder: RunFolder) -> None:
         methods=config.closed,
         update=config.flow.every * np.arange(1, config.flow.updates // config.flow.every + 1),
         grid=GRID,
-        **{key: np.reshape(value, cells + np.shape(value[0])) for key, value in saved.items()},
+        **{key: np.reshape([f[key] for f in found], cells + found[0][key].shape) for key in found[0]},
     )
 
 
