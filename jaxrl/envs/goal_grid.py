@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.core.spaces import Box
 from jaxrl.core.types import Array, Key, Policy, PyTree, Step
@@ -14,6 +15,9 @@ from jaxrl.envs.base import Entry, integer, real
 
 STEP = 0.25  # largest move along an axis
 SIDE = 1.5  # half of the square's
+
+_PIXELS = 120
+_COLOURS = ((235, 235, 230), (40, 160, 80), (30, 100, 220))  # floor, goal, point
 
 
 class GoalGridParams(NamedTuple):
@@ -69,6 +73,15 @@ class GoalGrid:
         """float[] of states float[2], see the class."""
         near = jnp.all(jnp.abs(next_state - params.goal) <= params.reach)
         return near.astype(params.goal.dtype)
+
+    def render(self, state: Array, params: GoalGridParams) -> Array:
+        """uint8[120, 120, 3] of a state float[2]: where it pays, the point; first axis right, second up."""
+        axis = (np.arange(_PIXELS) + 0.5) / _PIXELS * 2 * SIDE - SIDE
+        x, y = np.meshgrid(axis, axis[::-1])
+        goal = (jnp.abs(x - params.goal[0]) <= params.reach) & (jnp.abs(y - params.goal[1]) <= params.reach)
+        point = jnp.hypot(x - state[0], y - state[1]) <= 0.06
+        kind = jnp.where(point, 2, jnp.where(goal, 1, 0))
+        return jnp.asarray(_COLOURS, jnp.uint8)[kind]
 
 
 def expert(params: GoalGridParams) -> Policy:

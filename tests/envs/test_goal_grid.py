@@ -35,3 +35,12 @@ def test_step_is_a_clipped_sum():
         near = all(abs(x - 1.2) <= 0.125 for x in np.asarray(after[i]))
         assert float(out.reward[i]) == near
     assert float(out.reward.sum()) >= 1 and not out.terminated.any()
+
+
+def test_picture():
+    """The point right of the middle and low, the goal in the upper right corner."""
+    picture = np.asarray(ENV.render(jnp.asarray([0.75, -1.0]), PARAMS))
+    assert picture.shape == (120, 120, 3) and picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture[99, 90], (30, 100, 220))
+    np.testing.assert_array_equal(picture[11, 108], (40, 160, 80))
+    np.testing.assert_array_equal(picture[60, 60], (235, 235, 230))
