@@ -34,7 +34,7 @@ from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
 from jaxrl.dual_rl.batches import Data, Reader, needed, spread
 from jaxrl.dual_rl.dashboard import drift
 from jaxrl.dual_rl.methods import Method, check_parameter, method
-from jaxrl.dual_rl.networks import networks
+from jaxrl.dual_rl.networks import Networks, networks
 from jaxrl.dual_rl.updates import Batch, Core, Learner, form
 
 
@@ -138,7 +138,8 @@ def hyper(config: Config, name: str | None = None, **numbers: Any) -> Hyper:
     return made
 
 
-_HUBER = {"task": 20.0, "zero": float("inf"), "log_ratio": 20.0}
+# ReCOIL's squares have no end, but infinity has no place in a checkpoint's JSON
+_HUBER = {"task": 20.0, "zero": 1e6, "log_ratio": 20.0}
 
 
 @struct.dataclass
@@ -162,13 +163,7 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
         UsageError: actions that are neither `Discrete` nor a bounded `Box`, or an unknown activation; from
             `init`, datasets that the method lacks.
     """
-    nets = networks(
-        observation_space,
-        action_space,
-        widths=config.widths,
-        activation=config.activation,
-        squash=config.squash,
-    )
+    nets = _networks(config, observation_space, action_space)
     core = Core(config.rows, nets, optax.scale_by_adam())
     row, update = core.row, form(core.row)
     value = "v" if row.dual == "V" else "q"
@@ -223,6 +218,29 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
         return Policy(choose)
 
     return Algorithm(init, step, act)
+
+
+def value(config: Config, observation_space: Space, action_space: Space, state: State, obs: PyTree) -> Array:
+    """float32`[n]`, V of observations `[n, ...]`, for methods that have a V.
+
+    Raises:
+        UsageError: a dual-Q, whose V depends on the policy.
+    """
+    if config.rows[0].dual == "Q":
+        raise UsageError(f"value: {config.methods[0]} has no V; look at its Q")
+    nets = _networks(config, observation_space, action_space)
+    x = jax.vmap(Reader(nets.encode, nets.unit, *state.scale).features)(obs)
+    return nets.v.apply(state.learner.params["v"], x)
+
+
+def _networks(config: Config, observation_space: Space, action_space: Space) -> Networks:
+    return networks(
+        observation_space,
+        action_space,
+        widths=config.widths,
+        activation=config.activation,
+        squash=config.squash,
+    )
 
 
 def _slow(row: Method) -> tuple[str, ...]:

@@ -119,7 +119,12 @@ def _compare(what: str, old: dict[str, np.ndarray], new: dict[str, np.ndarray], 
 
 def _compare_metrics(folder: RunFolder, copy: RunFolder, hint: str) -> None:
     old, new = (
-        [{k: v for k, v in r.items() if k not in TIMES} for r in f.read_metrics()] for f in (folder, copy)
+        [
+            {k: v for k, v in r.items() if k not in TIMES}
+            # a stage that is replayed writes its last lines after those of the other stages
+            for r in sorted(f.read_metrics(), key=lambda r: (r["stage"], r["update"]))
+        ]
+        for f in (folder, copy)
     )
     for a, b in zip(old, new, strict=False):
         if a != b:

@@ -255,3 +255,13 @@ def test_extraction_replaces_the_rows():
         dataclasses.replace(METHODS["XQL"], extraction="dual")
         == Config(methods=("XQL",), extraction="dual").rows[0]
     )
+
+
+def test_values_are_those_of_the_v_network(population):
+    config, _, data, _, ((states, _), _) = population
+    state, obs = tree_take(states, 0), data.reference.obs
+    mean, deviation = np.asarray(obs).mean(0), np.asarray(obs).std(0)
+    expected = linear(state.learner.params["v"], (np.asarray(obs) - mean) / deviation)[:, 0]
+    np.testing.assert_allclose(learner.value(config, OBS, BOX, state, obs), expected, rtol=1e-3, atol=1e-4)
+    with pytest.raises(UsageError, match="IQ-Learn has no V"):
+        learner.value(Config(methods=("IQ-Learn",), **SMALL), OBS, BOX, state, obs)

@@ -1,0 +1,157 @@
+"""The square with a goal: values and policies of ReCOIL, of f-DVL and of cloning, drawn over all positions.
+
+The expert is one episode of five steps that stops half-way; the other data are random steps everywhere.
+Legend: `M` methods, `S` seeds, `G` points along an axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.data import recipes
+from experiments.dual_rl import tasks
+from jaxrl.core.errors import UsageError
+from jaxrl.data.episodes import concatenate
+from jaxrl.dual_rl import learner
+from jaxrl.dual_rl.batches import Data
+from jaxrl.envs.goal_grid import SIDE, GoalGrid
+from jaxrl.run import style
+from jaxrl.run.cli import experiment_main
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import Member, sweep
+
+ENV = GoalGrid()
+METHODS: dict[str, dict[str, float]] = {
+    "ReCOIL released": {"parameter": 1.0},
+    "f-DVL chi2": {"parameter": 0.8},
+    "BC": {"parameter": 0.8, "awr": 0.0},
+}
+"""Cloning is f-DVL whose weights do not depend on anything."""
+GRID = 31
+
+
+@dataclass(frozen=True)
+class Config:
+    """Data and training."""
+
+    episodes: int = 4000
+    """Random ones, of five steps."""
+    algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=128, widths=(64, 64)))
+    """Static choices; `methods` is replaced."""
+    seeds: int = 3
+    """Members per method."""
+    seed: int = 0
+    """Root seed of members and data."""
+    updates: int = 4000
+    """Updates per member."""
+    eval_episodes: int = 64
+    """Episodes of the last evaluation, from anywhere, greedy."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "seeds", "updates", "eval_episodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+
+
+PRESETS = {
+    "smoke": Config(
+        episodes=8, algo=learner.Config(batch_size=16, widths=()), seeds=1, updates=10, eval_episodes=4
+    ),
+    "quick": Config(),
+    "paper": Config(episodes=100_000, algo=learner.Config(), seeds=10, updates=50_000),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Saves `eval_return [M, S]`, the first seed's `value [M, G, G]` and `move [M, G, G, 2]`, the path."""
+    recipe = recipes.FromGoalGrid(config.episodes, reference_episodes=1)
+    data, shown = (
+        recipes.suite(f"goalgrid-{part}", config.seed, recipe=recipe, folder=folder.path / "suites")
+        for part in ("random", "expert")
+    )
+    given = Data(concatenate(data, shown), shown)
+    axis = np.linspace(-SIDE, SIDE, GRID)
+    points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2).astype(np.float32)
+    found: dict[str, list[Any]] = {"eval_return": [], "value": [], "move": []}
+    for stage, names in (("recoil", ("ReCOIL released",)), ("rewards", ("f-DVL chi2", "BC"))):
+        static = replace(config.algo, methods=names[:1])
+        algorithm = learner.make(static, ENV.observation_space, ENV.action_space)
+        members = sweep(
+            lambda _, algorithm=algorithm: algorithm,
+            [(static, learner.hyper(static, names[0], **_NUMBERS, **METHODS[name])) for name in names],
+            seeds=config.seeds,
+            seed=config.seed,
+            data=given,
+            updates=config.updates,
+            log_every=max(1, config.updates // 4),
+            evaluate=lambda _, algorithm=algorithm: tasks.greedy_return(algorithm, ENV, config.eval_episodes),
+            folder=folder,
+            stage=stage,
+        )
+        for i in range(len(names)):
+            own = members[i * config.seeds : (i + 1) * config.seeds]
+            found["eval_return"].append([m.history["eval/return"][-1] for m in own])
+            value, move = _look(algorithm, own[0], points)
+            found["value"].append(value.reshape(GRID, GRID))
+            found["move"].append(move.reshape(GRID, GRID, 2))
+    folder.save_result(method=list(METHODS), axis=axis, path=np.asarray(shown.obs), **found)
+
+
+_NUMBERS = {"gamma": 0.9, "tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
+
+
+def _look(algorithm: Any, member: Member, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """V and the greedy move at points `[n, 2]`."""
+    state = member.state
+    policy = algorithm.act(state, member.hyper, True)
+    move = jax.jit(jax.vmap(lambda x: policy.act(jax.random.key(0), x, ())[0]))(points)
+    value = jax.jit(learner.value, static_argnums=(0, 1, 2))(
+        member.static, ENV.observation_space, ENV.action_space, state, points
+    )
+    return np.asarray(value), np.asarray(move)
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members of all methods."""
+    return {"members": len(METHODS) * config.seeds, "compilations": 2}
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Steps of 20 that the last policy spends at the goal, from anywhere, `float[S]`."""
+    return dict(zip(result["method"].tolist(), result["eval_return"], strict=True))
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """V as colour, the greedy move as arrows, the demonstration as a line."""
+    result = folder.load_result()
+    axis, every = result["axis"], slice(1, None, 3)
+    with style.paper():
+        fig, axes = style.subplots(1, len(result["method"]), width=4.0, height=3.6)
+        panels = zip(
+            axes[0], result["method"], result["value"], result["move"], result["eval_return"], strict=True
+        )
+        for ax, name, value, move, returns in panels:
+            image = ax.pcolormesh(axis, axis, value, cmap="cividis", shading="nearest", rasterized=True)
+            ax.quiver(
+                axis[every], axis[every], *np.moveaxis(move[every, every], -1, 0), color="white", width=0.005
+            )
+            ax.plot(*result["path"].T, "o-", color=style.PALETTE[1], markersize=3)
+            ax.plot(1.2, 1.2, "*", color=style.PALETTE[1], markersize=11)
+            ax.set(
+                title=f"{name}: {np.nanmean(returns):.1f} of 20 steps at the goal",
+                aspect="equal",
+                xticks=[],
+                yticks=[],
+            )
+            ax.grid(False)
+            fig.colorbar(image, ax=ax, label="V" if name != "BC" else "V of f-DVL", shrink=0.85)
+        return style.save(fig, folder.figures / "goal_grid")
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))

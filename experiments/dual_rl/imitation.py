@@ -1,0 +1,212 @@
+"""Offline imitation of one labelled episode, with unlabelled data from useless to expert.
+
+The rewards of all data are replaced by NaN before anything is learned. Legend: `K` kinds of unlabelled data,
+`M` methods, `S` seeds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.dual_rl import tasks
+from experiments.dual_rl.tasks import TASKS, Standardised
+from jaxrl.baselines import bc
+from jaxrl.core.errors import UsageError
+from jaxrl.data.dataset import Dataset
+from jaxrl.data.episodes import concatenate, take_episodes
+from jaxrl.dual_rl import learner
+from jaxrl.dual_rl.batches import Data, initial
+from jaxrl.run import style
+from jaxrl.run.cli import experiment_main
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import sweep
+
+MIXTURES = {
+    "random": ((1.0, 100), (0.0, 0)),
+    "random + few": ((1.0, 100), (0.0, 3)),
+    "random + expert": ((1.0, 100), (0.0, 20)),
+    "medium + expert": ((0.5, 100), (0.0, 20)),
+}
+"""(share of random actions, episodes) of each part."""
+
+DUALS: dict[str, dict[str, float]] = {
+    "ReCOIL released": {"parameter": 5.0},
+    "ReCOIL-Q": {"lr_actor": 1e-4, "entropy": 0.01},
+    "SMODICE": {"penalty": 0.1},
+    "IQ-Learn": {"lr_actor": 1e-4, "entropy": 0.01},
+}
+CLONES = ("BC of the episode", "BC of the data")
+WITHOUT_DATA = ("IQ-Learn", "BC of the episode")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which data and methods, how long."""
+
+    mixtures: tuple[str, ...] = tuple(MIXTURES)
+    """Kinds of unlabelled data."""
+    methods: tuple[str, ...] = ("ReCOIL released", "SMODICE", "IQ-Learn", *CLONES)
+    """Rows of the table of methods, or clones."""
+    algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=128, widths=(64, 64)))
+    """Static choices; `methods` is replaced."""
+    share: float = 1.0
+    """Factor of the numbers of unlabelled episodes."""
+    seeds: int = 5
+    """Members per kind of data and method; the labelled episode is the same."""
+    seed: int = 0
+    """Root seed of members and data."""
+    updates: int = 6000
+    """Updates per member."""
+    eval_episodes: int = 64
+    """Episodes of the last evaluation, one per slot, greedy."""
+
+    def __post_init__(self) -> None:
+        for field_, known in (("mixtures", MIXTURES), ("methods", (*DUALS, *CLONES))):
+            for name in getattr(self, field_):
+                if name not in known:
+                    raise UsageError(f"{field_}: unknown {name!r}; known: {', '.join(known)}")
+        for name in ("seeds", "updates", "eval_episodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        if not 0 < self.share <= 1:
+            raise UsageError(f"share: must lie in (0, 1], got {self.share}")
+
+
+PRESETS = {
+    "smoke": Config(
+        mixtures=("random + expert",),
+        methods=("ReCOIL released", "BC of the episode"),
+        algo=learner.Config(batch_size=16, widths=()),
+        share=0.05,
+        seeds=2,
+        updates=20,
+        eval_episodes=4,
+    ),
+    "quick": Config(),
+    "paper": Config(
+        methods=(*DUALS, *CLONES), algo=learner.Config(), seeds=10, updates=50_000, eval_episodes=128
+    ),
+}
+
+TASK = "Pendulum"
+
+
+def labelled(config: Config) -> Dataset:
+    """One episode of the expert, which is not among the unlabelled ones."""
+    return _blind(take_episodes(_recorded(config, 0.0), 0, 1))
+
+
+def unlabelled(config: Config, mixture: str) -> Dataset:
+    """The episodes of a mixture."""
+    parts = []
+    for share, count in MIXTURES[mixture]:
+        if count:
+            rows, first = _recorded(config, share), int(share == 0)
+            parts.append(take_episodes(rows, first, first + max(1, round(config.share * count))))
+    return _blind(concatenate(*parts))
+
+
+def _recorded(config: Config, share: float) -> Dataset:
+    return tasks.record(TASK, config.seed, share, _count(config))
+
+
+def _count(config: Config) -> int:
+    """Episodes recorded of each kind."""
+    return max(8, round(256 * config.share))
+
+
+def _blind(data: Dataset) -> Dataset:
+    return data.replace(reward=jnp.full_like(data.reward, jnp.nan))
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Saves `eval_return [K, M, S]`, `drift` likewise and `reference [2]`.
+
+    Methods that see the labelled episode alone are trained once and stand in every row.
+    """
+    shape = (len(config.mixtures), len(config.methods), config.seeds)
+    returns, drift = np.full(shape, np.nan), np.full(shape, np.nan)
+    for m, method in enumerate(config.methods):
+        for k, mixture in enumerate(config.mixtures):
+            if method in WITHOUT_DATA and k > 0:
+                returns[k, m], drift[k, m] = returns[0, m], drift[0, m]
+                continue
+            returns[k, m], drift[k, m] = _train(config, folder, method, mixture)
+    folder.save_result(
+        mixture=list(config.mixtures),
+        method=list(config.methods),
+        eval_return=returns,
+        drift=drift,
+        reference=tasks.references(TASK, config.seed, _count(config)),
+    )
+
+
+def _train(config: Config, folder: RunFolder, method: str, mixture: str) -> tuple[np.ndarray, np.ndarray]:
+    """Last return and drift of every seed, `[S]` each."""
+    task, data, episode = TASKS[TASK], unlabelled(config, mixture), labelled(config)
+    spaces = task.env.observation_space, task.env.action_space
+    if method in CLONES:
+        rows = episode if method == "BC of the episode" else concatenate(data, episode)
+        view = Standardised.of(rows)
+        static: Any = bc.Config(batch_size=config.algo.batch_size, widths=config.algo.widths)
+        algorithm, hyper = view.algorithm(bc.make(static, *spaces)), bc.Hyper(lr=task.numbers["lr_actor"])
+        given: Any = view.data(rows)
+    else:
+        static = replace(config.algo, methods=(method,))
+        numbers = {**task.numbers, "reward_scale": 1.0, **DUALS[method]}
+        algorithm, hyper = learner.make(static, *spaces), learner.hyper(static, method, **numbers)
+        given = Data(data, episode, initial(concatenate(data, episode)))
+    members = sweep(
+        lambda _: algorithm,
+        [(static, hyper)],
+        seeds=config.seeds,
+        seed=config.seed,
+        data=given,
+        updates=config.updates,
+        log_every=max(1, config.updates // 6),
+        evaluate=lambda _: tasks.greedy_return(algorithm, task.env, config.eval_episodes),
+        folder=folder,
+        stage=f"{method}, {mixture}".lower().replace(", ", "-").replace(" + ", "-").replace(" ", "_"),
+    )
+    moved = [tasks.last(m.history.get("drift", np.full(1, np.nan))) for m in members]
+    return np.array([m.history["eval/return"][-1] for m in members]), np.array(moved)
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members, those that stand in several rows counted in each."""
+    return {"members": len(config.mixtures) * len(config.methods) * config.seeds}
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Score of the last policy, `float[S]`: 0 random, 100 the expert; NaN where a member diverged."""
+    return {
+        f"{method}, {mixture}": tasks.score(returns, result["reference"])
+        for mixture, rows in zip(result["mixture"], result["eval_return"], strict=True)
+        for method, returns in zip(result["method"], rows, strict=True)
+    }
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """One panel per kind of data: every seed, interquartile mean and interval."""
+    result = folder.load_result()
+    names = result["method"].tolist()
+    with style.paper():
+        fig, axes = style.subplots(1, len(result["mixture"]), width=3.6, height=0.9 + 0.36 * len(names))
+        for i, (ax, mixture, rows) in enumerate(
+            zip(axes[0], result["mixture"], result["eval_return"], strict=True)
+        ):
+            tasks.draw_scores(
+                ax, names if i == 0 else [""] * len(names), tasks.score(rows, result["reference"])
+            )
+            ax.axvline(100, color="#5f6670", linewidth=0.8)
+            ax.set(title=str(mixture), xlabel="score (0 random, 100 expert)", xlim=(-25, 110))
+        return style.save(fig, folder.figures / "imitation")
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))

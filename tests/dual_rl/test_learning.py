@@ -1,0 +1,106 @@
+"""Learning checks on the recorded Pendulum expert, numbers as in the design: three seeds each, 8000 updates.
+
+They take several CPU minutes and need the recordings, so they are slow. Everything is fixed by seeds.
+"""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrl.baselines import bc
+from jaxrl.data.collect import collect, uniform
+from jaxrl.data.episodes import concatenate, take_episodes
+from jaxrl.data.npz import imitation
+from jaxrl.dual_rl import learner
+from jaxrl.dual_rl.batches import Data
+from jaxrl.dual_rl.learner import Config, hyper
+from jaxrl.envs.classic import Pendulum
+from jaxrl.rollout.evaluate import evaluate
+from jaxrl.run.sweep import sweep
+
+pytestmark = pytest.mark.slow
+
+ENV = Pendulum()
+SPACES = ENV.observation_space, ENV.action_space
+NUMBERS = {"gamma": 0.95, "tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
+SIZES = {"batch_size": 256, "widths": (64, 64)}
+
+
+@pytest.fixture(scope="module")
+def recorded(data_folder):
+    """Labelled episode 0, unlabelled episodes 1 .. 20, 100 random episodes."""
+    expert = imitation(
+        data_folder / "hcai_pendulum_expert.npz", max_episode_steps=200, action_space=ENV.action_space
+    )
+    params = ENV.default_params()
+    random = collect(ENV, uniform(ENV), jax.random.key(0), params, episodes=100)
+    return take_episodes(expert, 0, 1), take_episodes(expert, 1, 21), random
+
+
+def returns(algorithm, hypers, data, updates=8000):
+    """Mean return of the greedy last policy and last drift, `[len(hypers), 3]` each."""
+
+    def measure(key, state, hyper, data):
+        found = evaluate(ENV, algorithm.act(state, hyper, True), key, ENV.default_params(), episodes=100)
+        return {"eval/return": found.returns.mean()}
+
+    members = sweep(
+        lambda _: algorithm,
+        [(0, h) for h in hypers],
+        seeds=3,
+        data=data,
+        updates=updates,
+        evaluate=lambda _: measure,
+        log_every=1000,
+        progress=False,
+    )
+    drift = [m.history["drift"][-1] if "drift" in m.history else np.nan for m in members]
+    last = [m.history["eval/return"][-1] for m in members]
+    return np.reshape(last, (-1, 3)), np.reshape(drift, (-1, 3))
+
+
+@pytest.fixture(scope="module")
+def recoil(recorded):
+    """Returns and drifts with 20 expert episodes: as it should be, and with slow targets at gamma 0.99."""
+    labelled, some, random = recorded
+    config = Config(methods=("ReCOIL released",), **SIZES)
+    fast = hyper(config, parameter=5.0, **NUMBERS)
+    slow = fast.replace(gamma=0.99, tau=0.005)
+    data = Data(concatenate(random, some), labelled)
+    return returns(learner.make(config, *SPACES), [fast, slow], data)
+
+
+def clone(data):
+    config = bc.Config(**SIZES)
+    return returns(bc.make(config, *SPACES), [bc.Hyper(lr=1e-3)], data)[0].mean()
+
+
+def test_check_l1_recoil_imitates_one_episode(recorded, recoil):
+    found = recoil[0][0].mean()
+    assert found > -400
+    assert found > clone(recorded[0]) + 300
+
+
+def test_check_l2_recoil_needs_no_expert_among_the_unlabelled(recorded):
+    labelled, _, random = recorded
+    config = Config(methods=("ReCOIL released",), **SIZES)
+    numbers = hyper(config, parameter=5.0, **NUMBERS)
+    found, _ = returns(learner.make(config, *SPACES), [numbers], Data(random, labelled))
+    assert found.mean() > clone(concatenate(random, labelled)) + 200
+
+
+def test_check_l3_offline_rl_learns_from_mixed_data(recorded):
+    _, some, random = recorded
+    levels = {"f-DVL chi2": 0.8, "f-DVL tv": 0.8, "XQL": 1.0, "IQL": 0.7}
+    config = Config(methods=tuple(levels), **SIZES)
+    numbers = {**NUMBERS, "reward_scale": 0.1}
+    hypers = [hyper(config, name, parameter=level, **numbers) for name, level in levels.items()]
+    found, _ = returns(learner.make(config, *SPACES), hypers, Data(concatenate(random, some)))
+    assert np.all(found.mean(1) > -450)
+
+
+def test_check_l4_a_run_that_has_not_converged_says_so(recoil):
+    """Values still move by 8 to 10 per 1000 updates; in the run that has converged by less than 2."""
+    (_, slow), (settled, moving) = recoil
+    assert slow.mean() < -600
+    assert moving.min() > 4 * settled.max()
