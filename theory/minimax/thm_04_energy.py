@@ -27,6 +27,8 @@ from theory.exact.result import Result
 from theory.minimax.oracles import Planted, planted
 from theory.minimax.setting import NETWORKS, at_most, coefficients, integral, reference, start
 
+FLOWS = (1.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""Scales of the flows that several theorems share."""
 ALPHAS = (1.0, 4.0)
 
 
@@ -39,20 +41,18 @@ class Run(NamedTuple):
 
 
 @cache
-def instance(seed: int, alphas: tuple[float, ...], width: int = 128, steps: int = 200) -> list[Run]:
-    """Flows with dt = 0.1 to t = steps / 10, 101 saved points."""
+def instance(seed: int, width: int = 128) -> dict[float, Run]:
+    """Flows by scale with dt = 0.1 to t = 20, 101 saved points."""
     made = reference()
 
     def one(alpha: Any) -> Run:
         players = start(jax.random.key(seed), width)
         plan = planted(NETWORKS, players, made, *coefficients(made), alpha)
-        trace = flow(
-            NETWORKS, players, plan.problem, alpha, plan.saddle, dt=0.1, steps=steps, every=steps // 100
-        )
+        trace = flow(NETWORKS, players, plan.problem, alpha, plan.saddle, dt=0.1, steps=200, every=2)
         return Run(players, plan, trace)
 
-    runs = jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(jnp.array(alphas)))
-    return [jax.tree.map(lambda x, i=i: x[i], runs) for i in range(len(alphas))]
+    runs = jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(jnp.array(FLOWS)))
+    return {alpha: jax.tree.map(lambda x, i=i: x[i], runs) for i, alpha in enumerate(FLOWS)}
 
 
 def coupled(theta: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
@@ -97,8 +97,8 @@ def check(work: float = 1.0) -> Result:
     """Relative error of the change of V, with `work` times the remainder."""
     errors = []
     with jax.enable_x64(True):
-        for alpha, run in zip(ALPHAS, instance(4, ALPHAS), strict=True):
-            found = ledger(run, alpha)
+        for alpha in ALPHAS:
+            found = ledger(instance(4)[alpha], alpha)
             right = -integral(found.gap + work * found.work, found.t) / alpha**2
             errors.append(right / (found.V[-1] - found.V[0]) - 1)
     return at_most(errors, 2e-3)
