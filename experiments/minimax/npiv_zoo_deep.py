@@ -53,7 +53,7 @@ PRESETS = {
         functions=("abs",),
         n=60,
         deep_gmm=deep_gmm.Config((4,), (4,), (5e-3,), epochs=40, burn_in=20),
-        agmm=agmm_net.Config(width=8, rate=1e-3, epochs=4, burn_in=2),
+        agmm=agmm_net.Config(width=8, dropout=0.0, rate=1e-3, epochs=4, burn_in=2),
         dfiv=dfiv.Config((4, 2), (4,), stage1_iter=2, epochs=4),
         seeds=2,
     ),

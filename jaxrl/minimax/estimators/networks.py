@@ -25,7 +25,7 @@ def leaky(sizes: tuple[int, ...], *, dropout: float = 0.0, rectify_last: bool = 
 
     def apply(params: PyTree, x: Array, key: Key | None = None) -> Array:
         for i, (layer, own) in enumerate(zip(layers, params, strict=True)):
-            if key is not None:
+            if key is not None and dropout > 0:
                 kept = jax.random.bernoulli(stream(key, i), 1 - dropout, x.shape)
                 x = jnp.where(kept, x / (1 - dropout), 0.0)
             x = layer.apply(own, x)
