@@ -7,6 +7,7 @@ name                    who acts
 <env>-medium-expert     episodes of medium, then as many of expert
 <env>-medium-replay     all that the learner had seen when it was medium (pendulum), or equal numbers of
                         episodes of the snapshots at iterations 0, 20 and 40
+brax-hopper-<quality>   as pendulum, by PPO on the hopper of brax with the spring back-end
 hopper-<quality>        TRPO snapshots in MuJoCo's Hopper-v5, medium at iteration 40; needs gymnasium[mujoco]
 maze2d-<map>[-noisy]    the waypoint controller on its way to random goals, rewards for the map's goal
 goalgrid-random         5 uniform steps from uniform starts
@@ -24,13 +25,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.baselines import sac
+from jaxrl.baselines import ppo, sac
 from jaxrl.core.errors import NumericalFailure, UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import sample
@@ -41,21 +42,32 @@ from jaxrl.data.dataset import Dataset, Meta
 from jaxrl.data.episodes import concatenate, drop_padding, take_episodes
 from jaxrl.data.record import from_unroll
 from jaxrl.data.scores import Reference, reference
+from jaxrl.envs.adapters.brax import Brax
 from jaxrl.envs.adapters.gymnasium import maker, spaces
 from jaxrl.envs.base import Env
 from jaxrl.envs.classic import Acrobot, CartPole, MountainCar, Pendulum
 from jaxrl.envs.goal_grid import GoalGrid, expert
 from jaxrl.envs.maze2d import MAPS, Maze2D, controller
 from jaxrl.rollout.evaluate import evaluate
-from jaxrl.rollout.unroll import start, unroll
+from jaxrl.rollout.unroll import Pool, start, unroll
 
 ROOT = Path(__file__).resolve().parents[2]
 QUALITIES = ("random", "medium", "medium-replay", "medium-expert", "expert")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Versioned:
+    """version: raised whenever the code makes other data from the same recipe, so that old files are left."""
+
+    version: int = 1
+
+
 @dataclass(frozen=True)
-class FromSac:
-    """An agent trained for `updates`, looked at every `every`; medium is the first look above a third."""
+class FromSac(_Versioned):
+    """Soft actor-critic on the pendulum, looked at every `every` updates.
+
+    Medium is the first look above a third of the way from random to the last policy.
+    """
 
     episodes: int = 100
     updates: int = 2000
@@ -70,7 +82,28 @@ class FromSac:
 
 
 @dataclass(frozen=True)
-class FromSnapshots:
+class FromPpo(_Versioned):
+    """PPO on an environment of brax, as `FromSac`.
+
+    It has no buffer, so that medium-replay is made of episodes of all looks up to medium, in equal numbers.
+    """
+
+    env: str
+    backend: str
+    episodes: int = 50
+    updates: int = 120
+    every: int = 1
+    look_episodes: int = 16
+    reference_episodes: int = 200
+    algo: ppo.Config = field(
+        default_factory=lambda: ppo.Config(
+            minibatches=8, normalise_obs=True, scale_rewards=True, reset=Pool(16)
+        )
+    )
+
+
+@dataclass(frozen=True)
+class FromSnapshots(_Versioned):
     """Policies of a file of TRPO snapshots, on episodes of at most `limit` steps."""
 
     file: str
@@ -83,7 +116,7 @@ class FromSnapshots:
 
 
 @dataclass(frozen=True)
-class FromMujoco:
+class FromMujoco(_Versioned):
     """Policies of a file of TRPO snapshots in an environment of gymnasium, actions clipped to its bounds."""
 
     file: str
@@ -95,7 +128,7 @@ class FromMujoco:
 
 
 @dataclass(frozen=True)
-class FromPlanner:
+class FromPlanner(_Versioned):
     """`lanes` balls that wander for `length` steps each."""
 
     maze: str
@@ -105,7 +138,7 @@ class FromPlanner:
 
 
 @dataclass(frozen=True)
-class FromGoalGrid:
+class FromGoalGrid(_Versioned):
     """Episodes of `length` steps; the demonstration begins at (-1.2, -1.2)."""
 
     episodes: int = 100_000
@@ -113,12 +146,13 @@ class FromGoalGrid:
     reference_episodes: int = 1000
 
 
-Recipe = FromSac | FromSnapshots | FromMujoco | FromPlanner | FromGoalGrid
+Recipe = FromSac | FromPpo | FromSnapshots | FromMujoco | FromPlanner | FromGoalGrid
 RECIPES: dict[str, Recipe] = {
     "pendulum": FromSac(),
     "mountaincar": FromSnapshots("trpo_MountainCar-v0.h5"),
     "cartpole": FromSnapshots("trpo_CartPole-v0.h5"),
     "acrobot": FromSnapshots("trpo_Acrobot-v0.h5"),
+    "brax-hopper": FromPpo("hopper", "spring"),
     "hopper": FromMujoco("trpo_Hopper-v1.h5", "Hopper-v5"),
     "goalgrid": FromGoalGrid(),
     **{f"maze2d-{maze}": FromPlanner(maze) for maze in MAPS},
@@ -172,6 +206,8 @@ def environment(name: str) -> Env:
         return _SNAPSHOT_ENVS[recipe.file]
     if isinstance(recipe, FromPlanner):
         return Maze2D(recipe.maze)
+    if isinstance(recipe, FromPpo):
+        return Brax(recipe.env, recipe.backend)
     return Pendulum() if isinstance(recipe, FromSac) else GoalGrid()
 
 
@@ -201,20 +237,45 @@ def _members(group: str, recipe: Recipe) -> tuple[str, ...]:
 
 def _from_sac(recipe: FromSac, key: Key) -> dict[str, Dataset]:
     env = Pendulum()
-    params = env.default_params()
-    algorithm = sac.make(recipe.algo, env)
     hyper = sac.Hyper(lr_actor=1e-3, lr_critic=1e-3, lr_temperature=1e-3, gamma=0.98, warmup=100)
-    k_train, k_look, k_reference, k_random, k_medium, k_expert = jax.random.split(key, 6)
-    looks, states = _train(recipe, env, algorithm, hyper, k_train, k_look)
+    agent = _Agent(env, sac.make(recipe.algo, env), hyper)
+    parts, seen, _ = _from_agent(recipe, agent, key)
+    return parts | {"medium-replay": _buffer(recipe, seen[-1]).replace(meta=parts["medium"].meta)}
+
+
+def _from_ppo(recipe: FromPpo, key: Key) -> dict[str, Dataset]:
+    env = Brax(recipe.env, recipe.backend)
+    agent = _Agent(env, ppo.make(recipe.algo, env), ppo.Hyper(entropy=0.0))
+    parts, seen, (record, k_replay) = _from_agent(recipe, agent, key)
+    meta, each = parts["medium"].meta, max(1, recipe.episodes // len(seen))
+    episodes = [drop_padding(record(state, stream(k_replay, i))) for i, state in enumerate(seen)]
+    replay = concatenate(*(take_episodes(data, 0, each) for data in episodes), meta=meta)
+    return parts | {"medium-replay": replay}
+
+
+class _Agent(NamedTuple):
+    """An algorithm on an environment."""
+
+    env: Env
+    algorithm: Algorithm
+    hyper: Any
+
+
+def _from_agent(
+    recipe: FromSac | FromPpo, agent: _Agent, key: Key
+) -> tuple[dict[str, Dataset], list[PyTree], tuple[Callable[[PyTree, Key], Dataset], Key]]:
+    """All qualities but medium-replay; the states up to medium; how to record more, and a key for it."""
+    env, algorithm, hyper = agent
+    params = env.default_params()
+    k_train, k_look, k_reference, k_random, k_medium, k_expert, k_more = jax.random.split(key, 7)
+    looks, states = _train(recipe, agent, k_train, k_look)
     scale = _references(recipe, env, uniform(env), algorithm.act(states[-1], hyper, True), k_reference)
     good = looks >= scale.random + (scale.expert - scale.random) / 3
     if not (scale.expert > scale.random and good.any()):
         raise NumericalFailure(
             f"updates: the agent returns {scale.expert:.0f}, uniform actions {scale.random:.0f}; train longer"
         )
-    medium = states[int(np.argmax(good))]
-    meta = _meta(env, scale)
-
+    medium, meta = int(np.argmax(good)), _meta(env, scale)
     limit = int(env.time_limit(params))
 
     @jax.jit
@@ -224,17 +285,18 @@ def _from_sac(recipe: FromSac, key: Key) -> dict[str, Dataset]:
 
     parts = {
         "random": collect(env, uniform(env), k_random, params, episodes=recipe.episodes, meta=meta),
-        "medium": drop_padding(record(medium, k_medium)).replace(meta=meta),
+        "medium": drop_padding(record(states[medium], k_medium)).replace(meta=meta),
         "expert": drop_padding(record(states[-1], k_expert)).replace(meta=meta),
-        "medium-replay": _replay(recipe, medium).replace(meta=meta),
     }
-    return parts | {"medium-expert": concatenate(parts["medium"], parts["expert"], meta=meta)}
+    parts["medium-expert"] = concatenate(parts["medium"], parts["expert"], meta=meta)
+    return parts, states[: medium + 1], (record, k_more)
 
 
 def _train(
-    recipe: FromSac, env: Env, algorithm: Algorithm, hyper: Any, key: Key, k_look: Key
+    recipe: FromSac | FromPpo, agent: _Agent, key: Key, k_look: Key
 ) -> tuple[np.ndarray, list[PyTree]]:
     """Mean greedy returns float64[looks] along the training, and the states that they belong to."""
+    env, algorithm, hyper = agent
     params = env.default_params()
 
     @jax.jit
@@ -256,7 +318,7 @@ def _train(
     return np.asarray(looks), states
 
 
-def _replay(recipe: FromSac, state: PyTree) -> Dataset:
+def _buffer(recipe: FromSac, state: PyTree) -> Dataset:
     """Everything in a buffer that has not wrapped around, environment after environment."""
     n, size = recipe.algo.n_envs, int(state.buffer.size)
 
@@ -373,7 +435,7 @@ def _from_goal_grid(recipe: FromGoalGrid, key: Key) -> dict[str, Dataset]:
 
 
 def _references(
-    recipe: FromSac | FromSnapshots | FromGoalGrid,
+    recipe: FromSac | FromPpo | FromSnapshots | FromGoalGrid,
     env: Env,
     random: Policy,
     best: Policy,
@@ -402,6 +464,7 @@ def _meta(env: Env, scale: Reference) -> Meta:
 
 _MAKERS: dict[type, Callable[..., dict[str, Dataset]]] = {
     FromSac: _from_sac,
+    FromPpo: _from_ppo,
     FromSnapshots: _from_snapshots,
     FromMujoco: _from_mujoco,
     FromPlanner: _from_planner,

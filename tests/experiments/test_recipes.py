@@ -9,12 +9,14 @@ import pytest
 
 from experiments.data import recipes
 from experiments.data.recipes import FromGoalGrid, FromPlanner, FromSac, FromSnapshots, suite
+from jaxrl.baselines import ppo
 from jaxrl.core.errors import CorruptInput, NumericalFailure, UsageError
 from jaxrl.core.spaces import contains
 from jaxrl.data.dataset import dataset_hash
 from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import reference_of
 from jaxrl.data.validate import validate
+from jaxrl.envs.classic import CartPole
 
 GOALS = FromGoalGrid(episodes=50, reference_episodes=20)
 WANDER = FromPlanner("umaze", lanes=4, length=300)
@@ -90,9 +92,11 @@ def test_wandering_ends_episodes_where_goals_change(tmp_path):
     )
 
 
+MUJOCO = {f"hopper-{quality}" for quality in recipes.QUALITIES}
 SMALL = FromSnapshots("trpo_MountainCar-v0.h5", episodes=30, reference_episodes=200)
 
 
+@pytest.mark.slow
 def test_snapshot_suites(data_folder, monkeypatch, tmp_path):
     """Means of 30 episodes, which deviate by 16 (medium) and 8 (expert), within four standard errors."""
     monkeypatch.setenv("JAXRL_DATA", str(data_folder))
@@ -128,6 +132,24 @@ def test_pendulum_suites_come_from_one_agent(tmp_path):
 
 
 @pytest.mark.slow
+def test_ppo_suites_come_from_one_agent(tmp_path, monkeypatch):
+    """On CartPole in place of brax: medium-replay holds as many episodes of every look up to medium."""
+    monkeypatch.setattr(recipes, "Brax", lambda name, backend: CartPole())
+    algo = ppo.Config(n_envs=16, length=64)
+    sizes = {"episodes": 6, "updates": 8, "every": 1, "look_episodes": 8, "reference_episodes": 32}
+    recipe = recipes.FromPpo("hopper", "spring", algo=algo, **sizes)
+    read = {q: suite(f"brax-hopper-{q}", 0, recipe=recipe, folder=tmp_path) for q in recipes.QUALITIES}
+    counts = {q: len(episode_returns(data)) for q, data in read.items()}
+    assert counts == {"random": 6, "medium": 6, "expert": 6, "medium-expert": 12} | {
+        "medium-replay": counts["medium-replay"]
+    }
+    looks = [n for n in range(1, 9) if n * max(1, 6 // n) == counts["medium-replay"]]
+    assert looks
+    assert episode_returns(read["random"]).mean() < episode_returns(read["expert"]).mean()
+    assert all(validate(data).clean for data in read.values())
+
+
+@pytest.mark.slow
 def test_an_agent_that_has_not_learned_makes_no_suite(tmp_path):
     recipe = FromSac(episodes=1, updates=1, every=1, look_episodes=1, reference_episodes=1)
     with pytest.raises(NumericalFailure, match=r"^updates: the agent returns .* train longer"):
@@ -141,9 +163,9 @@ def test_usage(monkeypatch, tmp_path):
     monkeypatch.setenv("JAXRL_DATA", str(tmp_path))
     with pytest.raises(UsageError, match=r"trpo_MountainCar-v0.h5: no such file; set JAXRL_DATA"):
         suite("mountaincar-medium", folder=tmp_path)
-    assert len(set(recipes.names())) == len(recipes.names()) == 33
+    assert len(set(recipes.names())) == len(recipes.names()) == 38
     with pytest.raises(UsageError, match=r"^name: hopper-medium is from Hopper-v5 of gymnasium"):
         recipes.environment("hopper-medium")
-    assert {recipes.environment(n).name for n in recipes.names() if not n.startswith("hopper")} == {
-        "Pendulum", "MountainCar", "CartPole", "Acrobot", "GoalGrid", "Maze2D"
+    assert {recipes.environment(n).name for n in recipes.names() if n not in MUJOCO} == {
+        "Pendulum", "hopper", "MountainCar", "CartPole", "Acrobot", "GoalGrid", "Maze2D"
     }  # fmt: skip
