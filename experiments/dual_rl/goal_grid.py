@@ -127,23 +127,30 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def figure(folder: RunFolder) -> list[Path]:
-    """V as colour, the greedy move as arrows, the demonstration as a line."""
+    """V as colour, greedy moves to scale, the demonstration as a line, the goal of the rewards as a star."""
     result = folder.load_result()
     axis, every = result["axis"], slice(1, None, 3)
     with style.paper():
         fig, axes = style.subplots(1, len(result["method"]), width=4.0, height=3.6)
-        panels = zip(
-            axes[0], result["method"], result["value"], result["move"], result["eval_return"], strict=True
-        )
-        for ax, name, value, move, returns in panels:
+        panels = zip(axes[0], result["method"], result["value"], result["move"], strict=True)
+        for ax, name, value, move in panels:
             image = ax.pcolormesh(axis, axis, value, cmap="cividis", shading="nearest", rasterized=True)
+            u, v = np.moveaxis(move[every, every], -1, 0)
             ax.quiver(
-                axis[every], axis[every], *np.moveaxis(move[every, every], -1, 0), color="white", width=0.005
+                axis[every],
+                axis[every],
+                u,
+                v,
+                color="white",
+                width=0.005,
+                angles="xy",
+                scale_units="xy",
+                scale=1,
             )
             ax.plot(*result["path"].T, "o-", color=style.PALETTE[1], markersize=3)
             ax.plot(1.2, 1.2, "*", color=style.PALETTE[1], markersize=11)
             ax.set(
-                title=f"{name}: {np.nanmean(returns):.1f} of 20 steps at the goal",
+                title=str(name),
                 aspect="equal",
                 xticks=[],
                 yticks=[],
