@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -187,18 +187,18 @@ def _backward(problem: Unfolded, choose: Callable[[np.ndarray, np.ndarray], np.n
 
 
 def policy_value(policy: Array | np.ndarray, problem: Unfolded) -> Array | float:
-    """float[], E[F] of a Markov policy, probabilities `[H, V, A]`; of a host array on the host.
+    """float[...], E[F] of Markov policies, probabilities `[..., H, V, A]`; of a host array on the host.
 
     Of a jax array differentiable, and the gradient is exact.
 
     Equation: prajapat2024submodular [objective]
     """
     xp = np if isinstance(policy, np.ndarray) else jnp
-    value = xp.zeros(problem.layers[-1].child.max() + 1)
+    value = xp.zeros((*policy.shape[:-3], problem.layers[-1].child.max() + 1))
     for h, layer in reversed(list(enumerate(problem.layers))):
-        far = xp.einsum("nam,nm->na", layer.law, layer.gain + value[layer.child])
-        value = xp.sum(policy[h, layer.place] * far, 1)
-    return problem.start @ (problem.first + value)
+        far = xp.einsum("nam,...nm->...na", layer.law, layer.gain + value[..., layer.child])
+        value = xp.sum(policy[..., h, layer.place, :] * far, -1)
+    return (problem.first + value) @ problem.start
 
 
 def myopic_value(policy: Array, problem: Unfolded) -> Array:
@@ -235,20 +235,13 @@ def best_markov_value(problem: Unfolded, n_places: int, most: int = 200_000) -> 
         raise UsageError(
             f"best_markov_value: {n_actions}^{len(pairs)} policies are more than {most}; take a smaller one"
         )
-    value = jax.jit(
-        jax.vmap(lambda actions: policy_value(_table(actions, pairs, problem, n_places), problem))
-    )
+    h, v = np.array(pairs).T
     best, rest = -np.inf, itertools.product(range(n_actions), repeat=len(pairs))
     while chunk := list(itertools.islice(rest, 4096)):
-        best = max(best, float(value(np.array(chunk)).max()))
+        tables = np.zeros((len(chunk), len(problem.layers), n_places, n_actions))
+        tables[:, h, v] = np.eye(n_actions)[np.array(chunk)]
+        best = max(best, float(policy_value(tables, problem).max()))
     return best
-
-
-def _table(actions: Array, pairs: Sequence[tuple[int, int]], problem: Unfolded, n_places: int) -> Array:
-    n_actions = problem.layers[0].law.shape[1]
-    h, v = np.array(pairs).T
-    rows = jax.nn.one_hot(actions, n_actions, dtype=jnp.result_type(float))
-    return jnp.zeros((len(problem.layers), n_places, n_actions), rows.dtype).at[h, v].set(rows)
 
 
 def modular_policy(mdp: TabularMDP, reward: np.ndarray, states: int) -> tuple[np.ndarray, float]:

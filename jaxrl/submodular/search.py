@@ -70,7 +70,8 @@ def beam_search(
         return after, jax.vmap(F.value, (None, 0))(params, after)
 
     stat, _ = F.add(params, F.init(params), jnp.int32(start))
-    stat, place = jax.tree.map(lambda x: x[None], stat), np.array([start], np.int32)
+    # on the host between steps: taking rows there compiles nothing
+    stat, place = jax.tree.map(lambda x: np.asarray(x)[None], stat), np.array([start], np.int32)
     trace: list[tuple[np.ndarray, np.ndarray]] = []
     value = np.zeros(1)
     for _ in range(states - 1):
@@ -79,8 +80,8 @@ def beam_search(
         # always as many rows as a full beam has, so that one program is compiled
         rows = np.resize(np.arange(len(to)), width * n_actions)
         stat, scores = extend(tree_take(stat, parent[rows]), to[rows])
-        scores = np.asarray(scores, np.float64)[: len(to)]
-        kept = _distinct(to, jax.tree.map(lambda x, n=len(to): np.asarray(x)[:n], stat))
+        stat, scores = jax.tree.map(lambda x, n=len(to): np.asarray(x)[:n], (stat, scores))
+        kept = _distinct(to, stat)
         kept = kept[np.argsort(-scores[kept], kind="stable")[:width]]
         stat, place, value = tree_take(stat, kept), to[kept], scores[kept]
         trace.append((parent[kept], place))

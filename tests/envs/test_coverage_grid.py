@@ -81,7 +81,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in ("gorilla", "constant") else ()) for n in CASES]
+)
 def test_gains_telescope_to_the_formula(name):
     """Acceptance check 10: |sum of gains - (F(tau) - F(s_0))| over 1,000 episodes, and the random policy."""
     env, published, formula = CASES[name]

@@ -182,7 +182,13 @@ def test_fold_equals_formula(name):
     orders = np.stack([rng.permutation(n) for _ in range(16)])
     lengths = rng.integers(0, n + 1, 16)
     expected = [formula(entries(ground, order[:t])) for order, t in zip(orders, lengths, strict=True)]
-    for wide, bound in ((True, 1e-10), (False, 1e-6)):
+    # single precision where it could lose digits
+    both = (
+        ((True, 1e-10), (False, 1e-6))
+        if name in ("log_det", "facility", "sqrt", "log1p")
+        else ((True, 1e-10),)
+    )
+    for wide, bound in both:
         with jax.enable_x64(wide):
             items = jax.tree.map(lambda x: jnp.asarray(x, jnp.int32)[orders], ground)
             cast = jax.tree.map(

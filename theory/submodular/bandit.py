@@ -9,6 +9,7 @@ Legend: `H` steps, `V` places, `U` elements.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -69,33 +70,40 @@ def extension(pi: Array, bandit: Bandit) -> Array:
     """float[], the extended value at `pi` float[H, V] in Q; on the simplices E[F]."""
     beta = bandit.eps / (bandit.places - 1)
     mu = (1 - bandit.eps - beta) * pi + beta
-    value = jnp.asarray(bandit.table)
+    value = bandit.table
     for law in jnp.concatenate([mu, 1 - mu.sum(1, keepdims=True)], axis=1):
         value = jnp.tensordot(law, value, 1)
     return value
 
 
+@jax.jit
+def values(policies: Array, bandit: Bandit) -> Array:
+    """float[B], `extension` of `policies` float[B, H, V]."""
+    return jax.vmap(extension, (0, None))(policies, bandit)
+
+
 def best(bandit: Bandit) -> float:
     """Largest value: of a deterministic choice per step."""
-    policies = itertools.product(range(bandit.places), repeat=bandit.steps)
-    return max(float(extension(jnp.eye(bandit.places)[np.array(p)], bandit)) for p in policies)
+    chosen = list(itertools.product(range(bandit.places), repeat=bandit.steps))
+    return float(values(np.eye(bandit.places)[np.array(chosen)], bandit).max())
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def continuous_greedy(bandit: Bandit, iterations: int) -> Array:
     """float[H, V]: from 0, each iteration moves 1 / iterations towards the steepest place of each step."""
-    gradient = jax.grad(lambda pi: extension(pi, bandit))
 
     def body(_: int, pi: Array) -> Array:
-        return pi + jax.nn.one_hot(gradient(pi).argmax(1), bandit.places, dtype=pi.dtype) / iterations
+        gradient = jax.grad(extension)(pi, bandit)
+        return pi + jax.nn.one_hot(gradient.argmax(1), bandit.places, dtype=pi.dtype) / iterations
 
-    start = jnp.zeros((bandit.steps, bandit.places))
-    return jax.jit(lambda: jax.lax.fori_loop(0, iterations, body, start))()
+    return jax.lax.fori_loop(0, iterations, body, jnp.zeros((bandit.steps, bandit.places)))
 
 
-def myopic(bandit: Bandit) -> Array:
+def myopic(bandit: Bandit) -> np.ndarray:
     """float[H, V]: step by step the place of the largest expected gain, the lowest of equals."""
-    pi = jnp.zeros((bandit.steps, bandit.places))
+    pi = np.zeros((bandit.steps, bandit.places))
     for h in range(bandit.steps):
-        scores = [float(extension(pi.at[h, v].set(1.0), bandit)) for v in range(bandit.places)]
-        pi = pi.at[h, int(np.argmax(scores))].set(1.0)
+        tried = np.repeat(pi[None], bandit.places, axis=0)
+        tried[:, h] = np.eye(bandit.places)
+        pi = tried[int(np.argmax(values(tried, bandit)))]
     return pi

@@ -31,7 +31,7 @@ def check(credit: str = "prefix") -> Result:
     with jax.enable_x64(True):
         for problem, logits in instance(3):
             unfolded, x = problem.unfold(), samples(problem, logits)
-            exact = jax.grad(lambda t, u=unfolded: myopic_value(jax.nn.softmax(t), u))(logits)
+            exact = jax.jit(jax.grad(lambda t, u=unfolded: myopic_value(jax.nn.softmax(t), u)))(logits)
             found = mean(x, weights(credit, x))
             errors += [np.abs(found - mean(x, x.gain)).max(), np.abs(found - exact).max()]
     return identity(np.array(errors))

@@ -34,10 +34,9 @@ def instance(seed: int) -> Problem:
 def check(make: Callable[[int], Problem] = instance) -> Result:
     """Best value with memory minus best Markov value."""
     gaps = []
-    with jax.enable_x64(True):
-        for seed in range(20):
-            unfolded = make(seed).unfold()
-            gaps.append(best_value(unfolded) - best_markov_value(unfolded, 3))
+    for seed in range(20):
+        unfolded = make(seed).unfold()
+        gaps.append(best_value(unfolded) - best_markov_value(unfolded, 3))
     return identity(np.array(gaps))
 
 

@@ -10,9 +10,9 @@ Check. The three-place problem and 5 random ones, eps 0, 0.1, 0.3, 2/3, at 20 ra
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.core.types import Array
 from theory.exact.result import Result, inequality
 from theory.submodular.bandit import Bandit, extension, random_bandit, three_places
 
@@ -20,6 +20,13 @@ from theory.submodular.bandit import Bandit, extension, random_bandit, three_pla
 def instance(eps: float) -> list[Bandit]:
     """V = 3."""
     return [three_places(eps), *(random_bandit(seed, eps) for seed in range(5))]
+
+
+@jax.jit
+def derivatives(points: Array, bandit: Bandit) -> tuple[Array, Array]:
+    """First `[B, H, V]` and second `[B, H, V, H, V]` ones at `points` float[B, H, V]."""
+    first, second = jax.grad(extension), jax.hessian(extension)
+    return jax.vmap(first, (0, None))(points, bandit), jax.vmap(second, (0, None))(points, bandit)
 
 
 def check(levels: tuple[float, ...] = (0.0, 0.1, 0.3, 2 / 3)) -> Result:
@@ -30,9 +37,7 @@ def check(levels: tuple[float, ...] = (0.0, 0.1, 0.3, 2 / 3)) -> Result:
             for bandit in instance(eps):
                 shape = (bandit.steps, bandit.places)
                 points = np.random.default_rng(0).dirichlet(np.ones(4), (20, bandit.steps))[..., :3]
-                f = lambda pi, b=bandit: extension(pi, b)  # noqa: E731
-                first = jax.vmap(jax.grad(f))(jnp.asarray(points))
-                second = np.asarray(jax.vmap(jax.hessian(f))(jnp.asarray(points)))
+                first, second = map(np.asarray, derivatives(points, bandit))
                 within = second[:, np.arange(shape[0]), :, np.arange(shape[0])]
                 worst += [-float(first.min()), second.max(), np.abs(within).max()]
     return inequality(np.array(worst), 0.0)
