@@ -8,25 +8,34 @@ import pytest
 from jaxrl.envs.base import HasTimeLimit
 from jaxrl.envs.car_track import CarState, CarTrack, Reach, car_track
 
+ACTIONS = np.array([(1.0, 0.0), (0.0, 0.0), (0.7, 0.2)])
 
-def drive(env, action, steps, wide):
-    """States `[steps]` and the emitted steps, from d = 0.1."""
+
+def drive(wide):
+    """States `[3, 20]` and the emitted steps from d = 0.1 under each of `ACTIONS`, held."""
     with jax.enable_x64(wide):
-        params = env.default_params()
-        start = CarState(*(jnp.asarray(x, jnp.result_type(float)) for x in (0, 0.1, 0, 0, 0, 0)))
-        controls = jnp.asarray(action, jnp.result_type(float))
+        env = CarTrack()
+        params, dtype = env.default_params(), jnp.result_type(float)
+        start = CarState(*(jnp.asarray(x, dtype) for x in (0, 0.1, 0, 0, 0, 0)))
 
-        def body(state, _):
-            after, out = env.step(jax.random.key(0), state, controls, params)
-            return after, (after, out)
+        def along(controls):
+            def body(state, _):
+                after, out = env.step(jax.random.key(0), state, controls, params)
+                return after, (after, out)
 
-        rows = jax.jit(lambda s: jax.lax.scan(body, s, None, length=steps)[1])(start)
-        return jax.tree.map(np.asarray, rows)
+            return jax.lax.scan(body, start, None, length=20)[1]
+
+        return jax.tree.map(np.asarray, jax.jit(jax.vmap(along))(jnp.asarray(ACTIONS, dtype)))
 
 
-def test_trace():
+@pytest.fixture(scope="module")
+def driven():
+    return drive(wide=True)
+
+
+def test_trace(driven):
     """Acceptance check 12: full duty, no steering; outside the bounds at step 16."""
-    states, out = drive(CarTrack(), (1.0, 0.0), 20, wide=True)
+    states, out = jax.tree.map(lambda x: x[0], driven)
     rows = np.stack(states, axis=1)
     published = {
         1: (0.003143, 0.099992, -0.005962, 0.168642, 0, 0),
@@ -41,18 +50,18 @@ def test_trace():
     assert out.obs.shape == (20, 5) and np.array_equal(out.obs[:, 3], states.v_x)
 
 
-def test_at_rest_it_stays():
+def test_at_rest_it_stays(driven):
     """The low-speed clause cancels friction."""
-    states, out = drive(CarTrack(), (0.0, 0.0), 5, wide=True)
-    np.testing.assert_array_equal(np.stack(states, 1), [[0, 0.1, 0, 0, 0, 0]] * 5)
+    states, out = jax.tree.map(lambda x: x[1], driven)
+    np.testing.assert_array_equal(np.stack(states, 1), [[0, 0.1, 0, 0, 0, 0]] * 20)
     assert not out.terminated.any()
 
 
-def test_single_precision_follows():
-    wide, _ = drive(CarTrack(), (0.7, 0.2), 12, wide=True)
-    single, _ = drive(CarTrack(), (0.7, 0.2), 12, wide=False)
-    assert np.abs(wide.r).max() > 1  # it turns
-    np.testing.assert_allclose(np.stack(single), np.stack(wide), atol=1e-3 * np.abs(wide.r).max())
+def test_single_precision_follows(driven):
+    """Twelve steps of a turn."""
+    wide, single = (np.stack(states)[:, 2, :12] for states in (driven[0], drive(wide=False)[0]))
+    assert np.abs(wide[5]).max() > 1
+    np.testing.assert_allclose(single, wide, atol=1e-3 * np.abs(wide).max())
 
 
 def test_actions_are_clipped_and_both_sides_start():
@@ -63,7 +72,8 @@ def test_actions_are_clipped_and_both_sides_start():
     far, _ = step(jax.random.key(0), state, jnp.array([5.0, -3.0]), params)
     near, _ = step(jax.random.key(0), state, jnp.array([1.0, -1.0]), params)
     np.testing.assert_array_equal(far, near)
-    starts = jax.vmap(lambda k: env.reset(k, params)[0].d)(jax.random.split(jax.random.key(1), 64))
+    many = jax.jit(jax.vmap(lambda k: env.reset(k, params)[0].d))
+    starts = np.asarray(many(jax.random.split(jax.random.key(1), 64)))
     assert {round(float(d), 6) for d in starts} == {-0.1, 0.1}
     assert isinstance(env, HasTimeLimit) and int(env.time_limit(params)) == 700
 

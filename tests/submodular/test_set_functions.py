@@ -327,7 +327,7 @@ def test_bad_input(call, sentence):
 
 def test_default_parameters_are_set_functions():
     """Each class works without parameters of its own, also under vmap over its numbers."""
-    for F in (FeatureBased(3), FeatureBased(3, "log1p"), FeatureBased(3, "cap"), Truncated(Modular(3), 2.0)):
+    for F in (FeatureBased(3, "cap"), Truncated(Modular(3), 2.0)):
         check_set_function(F, F.default_params(), jnp.arange(3))
     assert isinstance(FeatureBased(3).default_params(), FeatureParams)
     F = Truncated(Coverage(3))
