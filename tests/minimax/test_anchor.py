@@ -122,6 +122,18 @@ def test_padding_moves_like_a_particle_and_counts_for_nothing():
         assert np.all(np.abs(velocities).sum(1) > 0)
 
 
+def test_gradients_of_many_inputs_are_those_of_few():
+    """Columns that are zero change nothing, on either side of the limit between the two ways of computing."""
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(2)
+        few, x, pulls = rng.normal(size=(5, 4)), rng.normal(size=(6, 2)), rng.normal(size=6)
+        wide = np.insert(few, [3] * 20, 0.0, axis=1)
+        found = pull(features(TANH, wide, np.pad(x, ((0, 0), (0, 20)))), pulls)
+        expected = pull(features(TANH, few, x), pulls)
+        np.testing.assert_allclose(np.delete(found, slice(3, 23), axis=1), expected, atol=1e-14)
+        np.testing.assert_allclose(found[:, 3:23], 0, atol=1e-15)
+
+
 def test_initial_laws():
     key = jax.random.key(0)
     mirror = draw(key, TANH, 2, 10)

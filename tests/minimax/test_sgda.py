@@ -124,6 +124,7 @@ def test_one_program_over_seeds_scales_and_widths_gives_the_single_runs():
                     np.testing.assert_allclose(found[i, j, k], alone(keys[k], alphas[j]), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_learns_from_single_observations():
     """NPIV with a confounder: closer to the truth than the regression of y on x can be."""
     rng = np.random.default_rng(0)
@@ -183,7 +184,7 @@ def test_noise_spreads_the_particles():
     """With a temperature and no problem, positions approach N(0, I) at rate temperature / alpha^2."""
     flat = MADE._replace(T=0 * MADE.T, h=0 * MADE.h, lam=0.0)
     with jax.enable_x64(True):
-        algorithm = sgda.make(sgda.Config(width=4000, init="iid", scale=0.1, noise=True))
+        algorithm = sgda.make(sgda.Config(width=2000, init="iid", scale=0.1, noise=True))
         hyper = sgda.Hyper(alpha=2.0, eps=0.1, temperature=2.0)
         state, _ = jax.jit(lambda: sgda.run(algorithm, jax.random.key(1), hyper, flat, 40))()
         # g = 0 is the best answer to T = 0, h = 0, and f has no pull at all
@@ -192,8 +193,8 @@ def test_noise_spreads_the_particles():
         for _ in range(40):
             v = (1 - rate) ** 2 * v + 2 * rate
         rows = np.asarray(state.params.primal.theta)
-    # standard error of a variance: v sqrt(2 / 12000) = 1.3 %
-    assert rows.var() == pytest.approx(v, rel=0.06)
+    # standard error of a variance: v sqrt(2 / 6000) = 1.8 %
+    assert rows.var() == pytest.approx(v, rel=0.09)
 
 
 @pytest.mark.parametrize("method", ["da", "ag", "abr"])
@@ -215,6 +216,7 @@ def test_langevin_methods_find_the_saddle(method):
         assert 0.7 < float(rows.var()) < 1.35
 
 
+@pytest.mark.slow
 def test_langevin_descent_ascent_on_networks():
     with jax.enable_x64(True):
         algorithm = mfl.make(mfl.Config(width=200, method="da"), mfl.network_game(Networks(), alpha=2.0))
