@@ -8,7 +8,13 @@ from benchmarks import submodular_gains, submodular_instances, submodular_worker
 from benchmarks.measure import Clock
 
 
-@pytest.mark.parametrize("what", submodular_instances.WHAT)
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(w, marks=() if w == "facility-lazy" else pytest.mark.slow)
+        for w in submodular_instances.WHAT
+    ],
+)
 def test_both_precisions_choose_what_a_loop_chooses(what):
     n, k = 60, 6
     if what == "feature-naive":

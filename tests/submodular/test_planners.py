@@ -180,6 +180,7 @@ def test_simulated_estimators_have_the_exact_means():
     assert abs((1 + gain.sum(0)).mean() - 3.744) < 4 * gain.sum(0).std() / n**0.5
 
 
+@pytest.mark.slow
 def test_environment_equals_the_unfolded_problem():
     """Random actions in the simulator with slips against the exact value."""
     env, params, _, problem, _ = small(slip=0.3)
