@@ -97,8 +97,9 @@ TASK = "Pendulum"
 
 
 def labelled(config: Config) -> Dataset:
-    """One episode of the expert, which is not among the unlabelled ones."""
-    return _blind(take_episodes(_recorded(config, 0.0), 0, 1))
+    """The expert's first episode from hanging down; the unlabelled ones come after it."""
+    first = _demonstration(config)
+    return _blind(take_episodes(_recorded(config, 0.0), first, first + 1))
 
 
 def unlabelled(config: Config, mixture: str) -> Dataset:
@@ -106,13 +107,18 @@ def unlabelled(config: Config, mixture: str) -> Dataset:
     parts = []
     for share, count in MIXTURES[mixture]:
         if count:
-            rows, first = _recorded(config, share), int(share == 0)
+            rows, first = _recorded(config, share), 0 if share else _demonstration(config) + 1
             parts.append(take_episodes(rows, first, first + max(1, round(config.share * count))))
     return _blind(concatenate(*parts))
 
 
 def _recorded(config: Config, share: float) -> Dataset:
     return tasks.record(TASK, config.seed, share, _count(config))
+
+
+def _demonstration(config: Config) -> int:
+    """Index of the first episode that shows the whole task: one that begins on top tells nothing."""
+    return int(np.argmax(np.asarray(initial(_recorded(config, 0.0)).obs)[:, 0] < -0.7))
 
 
 def _count(config: Config) -> int:
