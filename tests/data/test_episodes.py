@@ -111,7 +111,7 @@ def test_scores_are_the_published_ones():
     hopper = scores.reference("hopper-medium-v2")
     assert scores.normalised_score(hopper.random, hopper) == 0
     assert scores.normalised_score(hopper.expert, hopper) == 100
-    # (3726 + 20.272305) / (3234.3 + 20.272305), the TRPO expert of the spec: 115
+    # (3726 + 20.272305) / (3234.3 + 20.272305), the TRPO expert: 115
     assert scores.normalised_score(3726.0, hopper) == pytest.approx(115.108, abs=1e-3)
     assert scores.reference("antmaze-umaze-v0") == (0, 1)
     assert scores.reference("maze2d-umaze-v1") == (23.85, 161.86)

@@ -34,7 +34,7 @@ def driven():
 
 
 def test_trace(driven):
-    """Acceptance check 12: full duty, no steering; outside the bounds at step 16."""
+    """Full duty, no steering; outside the bounds at step 16."""
     states, out = jax.tree.map(lambda x: x[0], driven)
     rows = np.stack(states, axis=1)
     published = {

@@ -148,7 +148,7 @@ def test_moves_against_a_loop():
 
 
 def test_footprints_of_two_rooms():
-    """Acceptance check 7: 68 free cells, and the rows of the published table."""
+    """68 free cells, and the rows of the published table."""
     table = footprint_table(7, 14, "quad", coverage_maps.TWO_ROOMS)
     of = {divmod(v, 14): {divmod(int(u), 14) for u in row if u < 98} for v, row in enumerate(table)}
     assert len(FREE) == 68 and set().union(*(of[x] for x in FREE)) == FREE
@@ -192,7 +192,7 @@ def test_gp_sample_is_a_draw_of_the_process():
 
 
 def test_boustrophedon_covers_the_most_that_is_possible():
-    """Acceptance check 7: 2 (states + 1) on the open grid, the most that any path covers."""
+    """2 (states + 1) on the open grid, the most that any path covers."""
     F = GridCoverage(30, 30)
     rows = [[2 * i * 30 + c for c in (range(29) if i % 2 == 0 else range(28, -1, -1))] for i in range(15)]
     path, at = [], rows[0][0]

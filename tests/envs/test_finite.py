@@ -1,4 +1,4 @@
-"""Acceptance check 11: what is sampled is what `to_tabular` says."""
+"""What is sampled is what `to_tabular` says."""
 
 import jax
 import jax.numpy as jnp

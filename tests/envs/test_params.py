@@ -1,4 +1,4 @@
-"""Acceptance checks 8 and 9: parameters survive resets, and every leaf has an effect of its own."""
+"""Parameters survive resets, and every leaf has an effect of its own."""
 
 import jax
 import jax.numpy as jnp

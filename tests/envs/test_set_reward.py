@@ -77,7 +77,7 @@ def test_fold_equals_brute_force(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_online_equals_relabelled_equals_brute_force(name):
-    """Acceptance check 10: 16 environments x 40 steps, several episodes each."""
+    """16 environments x 40 steps, several episodes each."""
     F, f_params, brute = CASES[name]
     inner = Tabular(V, 3)
     env = set_reward(finite_horizon(inner, H), F)

@@ -90,7 +90,7 @@ def test_beam_search_finds_the_optimum_of_small_problems():
     ],
 )
 def test_best_known_values(env, width, least):
-    """Acceptance check 7 and table 5.2: two rooms can be covered entirely."""
+    """Two rooms can be covered entirely."""
     params = env.default_params()
     ends = np.asarray(env.env.env.to_tabular(params.env.env).P).argmax(-1)
     path, value = beam_search(env.F, params.F, ends, 34, 40, width)
@@ -146,7 +146,7 @@ def test_occupancy_does_not_determine_the_value():
 
 
 def test_simulated_estimators_have_the_exact_means():
-    """Acceptance check 3: 200,000 episodes of the environment, gradients of uniform actions within 4 s.e."""
+    """200,000 episodes of the environment, gradients of uniform actions within 4 s.e."""
     env = coverage_grid((1.0, 2.0, 3.0, 4.0), 4, rows=2, cols=2, start=0, footprint="point")
     params = env.default_params()
     policy = Policy(lambda key, obs, memory: (spaces.sample(env.action_space, key), (), memory))

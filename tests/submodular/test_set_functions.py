@@ -166,7 +166,7 @@ def entries(ground, index):
 
 @pytest.mark.parametrize("name", CASES)
 def test_promises_on_every_subset(name):
-    """Acceptance check 1: exhaustive for at most 9 elements."""
+    """Exhaustive for at most 9 elements."""
     F, params, ground, _ = CASES[name]
     with jax.enable_x64(True):
         ground = jax.tree.map(lambda x: jnp.asarray(x, jnp.int32), ground)

@@ -76,7 +76,7 @@ def test_modular_reward_is_modpo():
 
 
 def test_modular_function_gives_the_gradient_of_reinforce():
-    """Spec 7.10, on the same samples, because both draw with the same keys."""
+    """On the same samples, because both draw with the same keys."""
     grid = finite_horizon(PlaceGrid(2, 2), H)
     ours = set_reward(grid, Modular(4))
     theirs = with_reward(grid, lambda params, state, action, after: jnp.asarray(WEIGHTS)[after.env.cell])
@@ -110,7 +110,7 @@ def test_metrics_are_values_of_trajectories_also_for_modpo():
 
 @pytest.mark.slow
 def test_population_members_are_single_runs():
-    """Spec 8.10: eight seeds under vmap and alone, three updates."""
+    """Eight seeds under vmap and alone, three updates."""
     config = subpo.Config(n_envs=8, length=H, widths=(4,), baseline="critic", credit="gae")
     env = problem()
     algorithm, data, hyper = subpo.make(config, env), env.default_params(), subpo.Hyper()

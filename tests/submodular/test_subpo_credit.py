@@ -1,4 +1,4 @@
-"""Credits against exact gradients by enumeration (spec 7.2), and what they refuse."""
+"""Credits against exact gradients by enumeration, and what they refuse."""
 
 import jax
 import jax.numpy as jnp

@@ -113,7 +113,7 @@ def _ppo_params(algorithm, env, data):
 
 
 def test_proximal_to_go_of_a_modular_function_is_ppo_on_its_weights():
-    """Spec 7.10: gains to come minus the value are generalised advantages with gamma = lambda = 1."""
+    """Gains to come minus the value are generalised advantages with gamma = lambda = 1."""
     grid = finite_horizon(PlaceGrid(2, 2), H)
     ours = set_reward(grid, Modular(4))
     theirs = with_reward(grid, lambda params, state, action, after: jnp.asarray(WEIGHTS)[after.env.cell])

@@ -1,4 +1,4 @@
-"""Learning on the paper's problems against values measured with the released settings (spec 8.8 and 8.9)."""
+"""Learning on the paper's problems against values measured with the released settings."""
 
 from functools import partial
 

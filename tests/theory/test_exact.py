@@ -31,7 +31,7 @@ def power_series(mdp, pi, steps=300):
 
 
 def paper_mdp():
-    """M1 of the dual RL specification, whose optimum is known to 10 digits."""
+    """M1, a small MDP whose optimum is known to 10 digits."""
     s, a, t = np.ogrid[:5, :3, :5]
     P = 1.0 + (3 * s + 5 * a + 7 * t) % 4
     with jax.enable_x64(True):

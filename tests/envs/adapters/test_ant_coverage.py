@@ -36,7 +36,7 @@ def test_patches_against_a_loop():
 
 @pytest.mark.slow
 def test_ant():
-    """Acceptance check 11: 64 bodies, 100 steps; 25 cells at each restart; ten times the reward is whole."""
+    """64 bodies, 100 steps; 25 cells at each restart; ten times the reward is whole."""
     env = ant_coverage()
     params = env.default_params()
     params = params._replace(env=params.env._replace(env=params.env.env.replace(time_limit=jnp.int32(40))))

@@ -61,7 +61,6 @@ COVERAGE_TABLE = {
 
 @pytest.mark.parametrize("name", COVERAGE_TABLE)
 def test_coverage_optima(name):
-    """Table 7.1, acceptance check 2."""
     problem, slippery = coverage(name), coverage(name, 0.1).unfold()
     unfolded, n = problem.unfold(), problem.mdp.n_states
     actions, modular = modular_policy(problem.mdp, problem.memory.alone(n), problem.states)
@@ -93,7 +92,6 @@ DESIGN_TABLE = {
 
 @pytest.mark.parametrize("name", DESIGN_TABLE)
 def test_information_gain(name):
-    """Table 7.4, acceptance check 5."""
     side, K, noise, start, states = DESIGN[name]
     problem, f = design(name), information(K, noise)
     unfolded = problem.unfold()
@@ -128,7 +126,7 @@ def test_items(name, numbers):
 
 
 def test_markov_gap():
-    """Table 7.6, acceptance check 6: the fractions."""
+    """The fractions."""
     with jax.enable_x64(True):
         for problem, memory, markov in (
             (fork(), Fraction(3), Fraction(5, 2)),
@@ -157,7 +155,7 @@ VARIANCE = {
 
 
 def test_exact_gradients():
-    """Table 7.2, acceptance check 3: values; gradients by differentiation, trajectories, differences."""
+    """Values; gradients by differentiation, trajectories, differences."""
     problem, zero = coverage("E"), np.zeros((3, 4, 5))
     x = samples(problem, zero)
     assert len(x.probability) == 125 and uniform(problem) == pytest.approx(3.744, abs=1e-12)
@@ -209,7 +207,7 @@ def test_trap(length, start):
     ],
 )
 def test_ascent_on_coverage(name, credit, value, decoded):
-    """Part 7.3, acceptance check 4: gains to come reach the optimum where myopic credit does not."""
+    """Gains to come reach the optimum where myopic credit does not."""
     found = climb(coverage(name), credit, 1500)
     np.testing.assert_allclose(found, (value, decoded), atol=6e-3 if name == "D2" else 6e-4)
 
