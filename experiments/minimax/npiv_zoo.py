@@ -256,6 +256,7 @@ def _draw_errors(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]
     handles: dict[str, Any] = {}
     for ax in axes[:, 0]:
         handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    handles = {name: handle for name, handle in handles.items() if not name.startswith("n = ")}
     fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
     return style.save(fig, folder.figures / "npiv_zoo_errors")
 
