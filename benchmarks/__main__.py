@@ -2,12 +2,14 @@
 
 Each row of `commands` is a process of its own, pinned to one core unless it is about several; its numbers go
 to `results.json` as soon as they are there, and `RESULTS.md` is the table of that file. The persistent
-compilation cache is off.
+compilation cache is off. A file of this folder joins by a literal `COMMANDS`, a list of
+`(pinned to one core, arguments, arguments of --quick)`.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import subprocess
@@ -20,7 +22,8 @@ from typing import Any
 from benchmarks import table
 from benchmarks.measure import describe_machine, parse, pinned
 
-ROOT = Path(__file__).parent.parent
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
 
 
 def commands(quick: bool) -> list[tuple[bool, list[str]]]:
@@ -36,14 +39,21 @@ def commands(quick: bool) -> list[tuple[bool, list[str]]]:
     rows += [(True, ["stepping", f"brax {name}", *physics, *few]) for name in ("inverted_pendulum", "hopper")]
     rows += [(True, ["learning", *short, *few])]
     rows += [(False, ["peers", what, *short, *few]) for what in ("ppo", "random")]
-    sets = ["--items", "40", "--chosen", "4", "--envs", "4", "--length", "4"] if quick else []
-    rows += [
-        (True, ["submodular_gains", "fold", *sets, *few]),
-        (False, ["submodular_gains", "peer", *sets, *few]),
-    ]
+    for name, one_core, full, tiny in registered():
+        rows += [(one_core, [name, *(tiny if quick else full), *few])]
     tiny = ["--members", "1", "4", "--work", "4", "--envs", "8", "--length", "8"] if quick else []
     rows += [(False, ["sweep", *tiny, *few])]
     return rows
+
+
+def registered() -> list[tuple[str, bool, list[str], list[str]]]:
+    """`(module, pinned, arguments, arguments of --quick)` of every row of a `COMMANDS`; imports nothing."""
+    found = []
+    for path in sorted(FOLDER.glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMMANDS":
+                found += [(path.stem, *row) for row in ast.literal_eval(node.value)]
+    return found
 
 
 def run(arguments: list[str], one_core: bool) -> list[dict[str, Any]]:

@@ -28,6 +28,13 @@ from jaxrl.run.sweep import member_keys
 
 OBS, ACTIONS, ROWS = Box(-np.inf, np.inf, (17,)), Box(-1.0, 1.0, (6,)), 10_000
 CONFIG = learner.Config()
+COMMANDS = [
+    (
+        False,
+        ["--agents", "1", "8", "--updates", "20"],
+        ["--agents", "1", "2", "--widths", "8", "--batch", "8", "--updates", "2"],
+    )
+]
 
 
 def data() -> Data:

@@ -19,6 +19,14 @@ from jaxrl.minimax import sgda
 from jaxrl.minimax.problem import Points, minibatch, points
 from jaxrl.run.sweep import member_keys
 
+COMMANDS = [
+    (
+        False,
+        ["--widths", "256", "1024", "4096", "--runs", "1", "8", "64"],
+        ["--widths", "8", "--runs", "1", "2", "--work", "4000"],
+    )
+]
+
 
 def observations(n: int = 2000) -> Points:
     """Gaussian instruments of correlation 0.7 with a confounder, from a fixed seed."""

@@ -26,6 +26,13 @@ from jaxrl.submodular.features import with_features
 
 #: updates of a whole run in the released settings, and what the design allows it in wall seconds, by seeds
 WHOLE, CEILINGS = 140, {1: 10.0, 20: 90.0}
+COMMANDS = [
+    (
+        False,
+        ["--seeds", "1", "20", "--updates", "20"],
+        ["--seeds", "1", "2", "--envs", "4", "--updates", "2"],
+    )
+]
 #: the settings those promises are about
 CONFIG = subpo.Config()
 

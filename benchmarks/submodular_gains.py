@@ -23,6 +23,10 @@ from jaxrl.envs.set_reward import SetFunction
 PEER = ROOT / ".cache" / "apricot"
 PEER_PYTHON = PEER / "bin" / "python"
 GROUP = "set functions"
+COMMANDS = [
+    (True, ["fold"], ["fold", "--items", "40", "--chosen", "4", "--envs", "4", "--length", "4"]),
+    (False, ["peer"], ["peer", "--items", "40", "--chosen", "4", "--envs", "4", "--length", "4"]),
+]
 
 
 def setup() -> None:

@@ -7,7 +7,8 @@ stands in `experiments/<family>/expected.json`:
     {"<name>": {"<label>": {"preset": "quick", "paper": 500, "tolerance": 10, "rule": "within",
                             "source": "table 1", "reason": "why ours differs, where it does"}}}
 
-`rule` is "within" (paper +- tolerance), "at least" (paper - tolerance) or "at most" (paper + tolerance).
+`rule` is "within" (paper +- tolerance), "at least" (paper - tolerance) or "at most" (paper + tolerance). Where
+nothing was published `paper` is null: our number is shown and not judged.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ def family_table(root: Path, family: str) -> str:
             if preset not in published:
                 published[preset] = module.scores(_load(file)) if file.exists() else {}
             ours, verdict = judge(published[preset].get(label), entry)
-            paper = f"{_RULE_SIGN[entry['rule']]}{entry['paper']:g} ({entry['source']})"
+            known = "-" if entry["paper"] is None else f"{_RULE_SIGN[entry['rule']]}{entry['paper']:g}"
+            paper = f"{known} ({entry['source']})"
             cells = (f"`{family}/{name} {preset}`", label, paper, ours, verdict, entry["reason"])
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -135,7 +137,7 @@ _RULE_SIGN = {"within": "", "at least": ">= ", "at most": "<= "}
 
 
 def judge(scores: np.ndarray | None, entry: Mapping[str, Any]) -> tuple[str, str]:
-    """`(ours, verdict)` of one line: within, outside (also where a seed diverged), or not run."""
+    """`(ours, verdict)` of one line: within, outside (also where a seed diverged), not run, or not judged."""
     if scores is None or not np.isfinite(scores).any():
         return "-", "not run" if scores is None else "outside"
     scores = np.asarray(scores, np.float64)
@@ -143,17 +145,20 @@ def judge(scores: np.ndarray | None, entry: Mapping[str, Any]) -> tuple[str, str
     mean = float(statistics.mean(finished))
     low, high = statistics.bootstrap(statistics.mean, finished)
     count = f"n = {finished.size}" + (f" of {scores.size}" if finished.size < scores.size else "")
+    ours = f"{mean:.4g} [{low:.4g}, {high:.4g}] ({count})"
+    if entry["paper"] is None:
+        return ours, "not judged"
     above = mean >= entry["paper"] - entry["tolerance"] or entry["rule"] == "at most"
     below = mean <= entry["paper"] + entry["tolerance"] or entry["rule"] == "at least"
     within = above and below and finished.size == scores.size
-    return f"{mean:.4g} [{low:.4g}, {high:.4g}] ({count})", "within" if within else "outside"
+    return ours, "within" if within else "outside"
 
 
 def read_expected(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
     """expected.json with every entry complete; `CorruptInput` names what is wrong in it. No file: empty."""
     if not path.exists():
         return {}
-    defaults = {"rule": "within", "reason": ""}
+    defaults = {"rule": "within", "tolerance": 0.0, "reason": ""}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         entries = {n: {k: {**defaults, **e} for k, e in labels.items()} for n, labels in content.items()}

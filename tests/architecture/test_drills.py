@@ -63,10 +63,11 @@ def add_toy(folder: Path) -> None:
 
 
 def remove(folder: Path, family: str) -> None:
-    """Deletes a family, its theory, tests, experiments, notebooks, and environments that carry its name."""
+    """Deletes a family, its theory, tests, experiments, and what carries its name in the shared folders."""
     for place in FOLDERS:
         shutil.rmtree(folder / place / family, ignore_errors=True)
-    for file in (*folder.glob(f"notebooks/{family}*"), *folder.glob(f"jaxrl/envs/{family}_*.py")):
+    named = ("notebooks/{}*", "benchmarks/{}*", "jaxrl/envs/{}_*.py")
+    for file in (path for pattern in named for path in folder.glob(pattern.format(family))):
         file.unlink()
     git(folder, "add", "-A")
 

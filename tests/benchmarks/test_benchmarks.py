@@ -181,7 +181,16 @@ def test_import_of_the_package_is_light():
 def test_commands_name_existing_benchmarks():
     for quick in (True, False):
         modules = {words[0] for _, words in command.commands(quick)}
-        assert modules == {"startup", "stepping", "learning", "peers", "sweep"}
+        assert modules >= {"startup", "stepping", "learning", "peers", "sweep"}
+        assert modules <= {path.stem for path in table.FOLDER.glob("*.py")}
+
+
+def test_a_benchmark_joins_by_a_literal(tmp_path, monkeypatch):
+    (tmp_path / "tea.py").write_text(
+        'import nothing\nCOMMANDS = [(True, ["--cups", "9"], ["--cups", "1"])]\n'
+    )
+    monkeypatch.setattr(command, "FOLDER", tmp_path)
+    assert command.registered() == [("tea", True, ["--cups", "9"], ["--cups", "1"])]
 
 
 def test_only_refuses_unknown_words(tmp_path, capsys):

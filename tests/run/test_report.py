@@ -84,6 +84,7 @@ def test_a_stopped_run_has_preempted_members_and_no_diverged_ones():
         ("at least", 11.0, 0.5, "outside"),
         ("at most", 12.0, 0.0, "within"),
         ("at most", 9.0, 0.5, "outside"),
+        ("within", None, 0.0, "not judged"),
     ],
 )
 def test_verdicts(rule, paper, tolerance, verdict):
