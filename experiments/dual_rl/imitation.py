@@ -13,12 +13,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.data.recipes import suite
 from experiments.dual_rl import tasks
 from experiments.dual_rl.tasks import TASKS, Standardised
 from jaxrl.baselines import bc
 from jaxrl.core.errors import UsageError
-from jaxrl.data.dataset import Dataset
+from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import concatenate, take_episodes
+from jaxrl.data.scores import reference_of
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data, initial
 from jaxrl.run import style
@@ -27,12 +29,14 @@ from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import sweep
 
 MIXTURES = {
-    "random": ((1.0, 100), (0.0, 0)),
-    "random + few": ((1.0, 100), (0.0, 3)),
-    "random + expert": ((1.0, 100), (0.0, 20)),
-    "medium + expert": ((0.5, 100), (0.0, 20)),
+    "random": (("random", 100), ("expert", 0)),
+    "random + few": (("random", 100), ("expert", 3)),
+    "random + expert": (("random", 100), ("expert", 20)),
+    "medium + expert": (("medium", 100), ("expert", 20)),
 }
-"""(share of random actions, episodes) of each part."""
+"""(quality, episodes) of each part."""
+SHARE = {"random": 1.0, "medium": 0.5, "expert": 0.0}
+"""Of random actions, in the scripted data."""
 
 DUALS: dict[str, dict[str, float]] = {
     "ReCOIL released": {"parameter": 5.0},
@@ -52,8 +56,10 @@ class Config:
     """Kinds of unlabelled data."""
     methods: tuple[str, ...] = ("ReCOIL released", "SMODICE", "IQ-Learn", *CLONES)
     """Rows of the table of methods, or clones."""
-    algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=128, widths=(64, 64)))
+    algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=256, widths=(64, 64)))
     """Static choices; `methods` is replaced."""
+    scripted: bool = False
+    """Data of the script of `tasks.py`, made in a second, instead of the pendulum suites of our own agent."""
     share: float = 1.0
     """Factor of the numbers of unlabelled episodes."""
     seeds: int = 5
@@ -82,6 +88,7 @@ PRESETS = {
         mixtures=("random + expert",),
         methods=("ReCOIL released", "BC of the episode"),
         algo=learner.Config(batch_size=16, widths=()),
+        scripted=True,
         share=0.05,
         seeds=2,
         updates=20,
@@ -99,30 +106,40 @@ TASK = "Pendulum"
 def labelled(config: Config) -> Dataset:
     """The expert's first episode from hanging down; the unlabelled ones come after it."""
     first = _demonstration(config)
-    return _blind(take_episodes(_recorded(config, 0.0), first, first + 1))
+    return _blind(take_episodes(_recorded(config, "expert"), first, first + 1))
 
 
 def unlabelled(config: Config, mixture: str) -> Dataset:
     """The episodes of a mixture."""
     parts = []
-    for share, count in MIXTURES[mixture]:
+    for quality, count in MIXTURES[mixture]:
         if count:
-            rows, first = _recorded(config, share), 0 if share else _demonstration(config) + 1
+            rows = _recorded(config, quality)
+            first = _demonstration(config) + 1 if quality == "expert" else 0
             parts.append(take_episodes(rows, first, first + max(1, round(config.share * count))))
     return _blind(concatenate(*parts))
 
 
-def _recorded(config: Config, share: float) -> Dataset:
-    return tasks.record(TASK, config.seed, share, _count(config))
+def _recorded(config: Config, quality: str) -> Dataset:
+    if config.scripted:
+        return tasks.record(TASK, config.seed, SHARE[quality], _count(config))
+    return suite(f"pendulum-{quality}", config.seed)
+
+
+def _reference(config: Config) -> tuple[float, float]:
+    """Mean returns of random actions and of the expert: scores 0 and 100."""
+    if config.scripted:
+        return tasks.references(TASK, config.seed, _count(config))
+    return reference_of(_recorded(config, "expert"))
 
 
 def _demonstration(config: Config) -> int:
     """Index of the first episode that shows the whole task: one that begins on top tells nothing."""
-    return int(np.argmax(np.asarray(initial(_recorded(config, 0.0)).obs)[:, 0] < -0.7))
+    return int(np.argmax(np.asarray(initial(_recorded(config, "expert")).obs)[:, 0] < -0.7))
 
 
 def _count(config: Config) -> int:
-    """Episodes recorded of each kind."""
+    """Scripted episodes of each quality."""
     return max(8, round(256 * config.share))
 
 
@@ -137,6 +154,10 @@ def run(config: Config, folder: RunFolder) -> None:
     """
     shape = (len(config.mixtures), len(config.methods), config.seeds)
     returns, drift = np.full(shape, np.nan), np.full(shape, np.nan)
+    data = {mixture: unlabelled(config, mixture) for mixture in config.mixtures}
+    folder.update_meta(
+        datasets={n: dataset_hash(d) for n, d in {**data, "labelled": labelled(config)}.items()}
+    )
     for m, method in enumerate(config.methods):
         for k, mixture in enumerate(config.mixtures):
             if method in WITHOUT_DATA and k > 0:
@@ -148,7 +169,7 @@ def run(config: Config, folder: RunFolder) -> None:
         method=list(config.methods),
         eval_return=returns,
         drift=drift,
-        reference=tasks.references(TASK, config.seed, _count(config)),
+        reference=_reference(config),
     )
 
 

@@ -37,7 +37,7 @@ def instance(seed: int):
 @functools.partial(jax.jit, static_argnums=2)
 def values(params, order: Array, weights: Callable[..., Array]) -> tuple[Array, Array]:
     """float[256] twice: F and the modular bound of every subset."""
-    masks = (jnp.arange(2**N)[:, None] >> jnp.arange(N)) % 2 == 1
+    masks = (jnp.arange(2**N)[:, None] >> jnp.arange(N)[None]) % 2 == 1
     m = weights(F, params, jnp.arange(N), order)
     return jax.vmap(lambda mask: evaluate(F, params, jnp.arange(N), mask))(masks), masks @ m
 
