@@ -60,6 +60,8 @@ class Config:
     """Static choices; `methods` is replaced."""
     scripted: bool = False
     """Data of the script of `tasks.py`, made in a second, instead of the pendulum suites of our own agent."""
+    demonstration: int = 0
+    """Index of the labelled episode among the expert's."""
     share: float = 1.0
     """Factor of the numbers of unlabelled episodes."""
     seeds: int = 5
@@ -79,6 +81,8 @@ class Config:
         for name in ("seeds", "updates", "eval_episodes"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        if self.demonstration < 0:
+            raise UsageError(f"demonstration: must be >= 0, got {self.demonstration}")
         if not 0 < self.share <= 1:
             raise UsageError(f"share: must lie in (0, 1], got {self.share}")
 
@@ -104,8 +108,8 @@ TASK = "Pendulum"
 
 
 def labelled(config: Config) -> Dataset:
-    """The expert's first episode from hanging down; the unlabelled ones come after it."""
-    first = _demonstration(config)
+    """One episode of the expert; the unlabelled ones come after it."""
+    first = config.demonstration
     return _blind(take_episodes(_recorded(config, "expert"), first, first + 1))
 
 
@@ -115,7 +119,7 @@ def unlabelled(config: Config, mixture: str) -> Dataset:
     for quality, count in MIXTURES[mixture]:
         if count:
             rows = _recorded(config, quality)
-            first = _demonstration(config) + 1 if quality == "expert" else 0
+            first = config.demonstration + 1 if quality == "expert" else 0
             parts.append(take_episodes(rows, first, first + max(1, round(config.share * count))))
     return _blind(concatenate(*parts))
 
@@ -131,11 +135,6 @@ def _reference(config: Config) -> tuple[float, float]:
     if config.scripted:
         return tasks.references(TASK, config.seed, _count(config))
     return reference_of(_recorded(config, "expert"))
-
-
-def _demonstration(config: Config) -> int:
-    """Index of the first episode that shows the whole task: one that begins on top tells nothing."""
-    return int(np.argmax(np.asarray(initial(_recorded(config, "expert")).obs)[:, 0] < -0.7))
 
 
 def _count(config: Config) -> int:
