@@ -7,8 +7,8 @@ stands in `experiments/<family>/expected.json`:
     {"<name>": {"<label>": {"preset": "quick", "paper": 500, "tolerance": 10, "rule": "within",
                             "source": "table 1", "reason": "why ours differs, where it does"}}}
 
-`rule` is "within" (paper +- tolerance), "at least" (paper - tolerance) or "at most" (paper + tolerance). Where
-nothing was published `paper` is null: our number is shown and not judged.
+`rule` is "within" (paper +- tolerance), "at least" (paper - tolerance) or "at most" (paper + tolerance).
+Where nothing was published `paper` is null: our number is shown and not judged.
 """
 
 from __future__ import annotations
