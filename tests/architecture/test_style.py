@@ -69,7 +69,7 @@ def mentions(text: str, family: str) -> bool:
 
 @pytest.mark.parametrize("family", families() or [pytest.param("", marks=pytest.mark.skip("no family yet"))])
 def test_no_file_outside_a_family_mentions_it(family):
-    # a study may compare families; READMEs, pages and records of measurements list them; the rest survives them
+    # a study may compare families; READMEs, pages and records of measurements list them; no other file
     own = re.compile(rf"(^|/){family}(/|[._-]|$)")
     free = re.compile(r"^(experiments|docs)/|^benchmarks/results\.json$|\.md$")
     hits = []
