@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from experiments.submodular import study
 from experiments.submodular.study import Config
 from jaxrl.run.cli import experiment_main
@@ -24,20 +22,7 @@ PRESETS = {
     ),
 }
 
-
-def run(config: Config, folder: RunFolder) -> None:
-    """Trains every member; see `study.run` for the arrays."""
-    study.run(config, folder)
-
-
-def estimate(config: Config) -> dict[str, int]:
-    """Members and environment steps."""
-    return study.estimate(config)
-
-
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Mean F of the last update by problem and learner, `float[M]`."""
-    return study.scores(result)
+run, estimate, scores = study.run, study.estimate, study.scores
 
 
 def figure(folder: RunFolder) -> list[Path]:

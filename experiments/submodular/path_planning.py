@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
-
 from experiments.submodular import study
 from experiments.submodular.study import Config
 from jaxrl.run.cli import experiment_main
-from jaxrl.run.folder import RunFolder
 
 PRESETS = {
     "smoke": Config(("two rooms",), ("M", "M total"), n_envs=8, updates=3, seeds=2),
@@ -22,25 +17,7 @@ PRESETS = {
     ),
 }
 
-
-def run(config: Config, folder: RunFolder) -> None:
-    """Trains every member; see `study.run` for the arrays."""
-    study.run(config, folder)
-
-
-def estimate(config: Config) -> dict[str, int]:
-    """Members and environment steps."""
-    return study.estimate(config)
-
-
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Mean F of the last update by problem and learner, `float[M]`."""
-    return study.scores(result)
-
-
-def figure(folder: RunFolder) -> list[Path]:
-    """Learning curves over the best known value, and paths over the maps."""
-    return study.figure(folder)
+run, estimate, scores, figure = study.run, study.estimate, study.scores, study.figure
 
 
 if __name__ == "__main__":
