@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrl.baselines import ppo, sac
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.envs.adapters.brax import Brax
 from jaxrl.envs.base import Env
 from jaxrl.envs.classic import Acrobot, CartPole, Pendulum
@@ -102,9 +102,7 @@ class Config:
         for name in self.tasks:
             if name not in TASKS:
                 raise UsageError(f"tasks: unknown {name!r}; known: {', '.join(TASKS)}")
-        for name in ("seeds", "episodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "seeds", "episodes")
 
 
 PRESETS = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxrl.baselines import ppo
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.envs.base import Env
 from jaxrl.rollout.evaluate import greedy_return
 from jaxrl.run import style
@@ -50,9 +50,7 @@ class Config:
     """Episodes per evaluation, one per slot, greedy."""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "updates", "evaluations", "episodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "seeds", "updates", "evaluations", "episodes")
 
 
 def run(config: Config, folder: RunFolder, env: Env) -> None:

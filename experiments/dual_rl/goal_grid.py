@@ -15,7 +15,8 @@ import numpy as np
 
 from experiments.data import recipes
 from experiments.dual_rl import tasks
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import check_sizes
+from jaxrl.data.dataset import dataset_hash
 from jaxrl.data.episodes import concatenate
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
@@ -53,9 +54,7 @@ class Config:
     """Episodes of the last evaluation, from anywhere, greedy."""
 
     def __post_init__(self) -> None:
-        for name in ("episodes", "seeds", "updates", "eval_episodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "episodes", "seeds", "updates", "eval_episodes")
 
 
 PRESETS = {
@@ -74,6 +73,7 @@ def run(config: Config, folder: RunFolder) -> None:
         recipes.suite(f"goalgrid-{part}", config.seed, recipe=recipe, folder=folder.path / "suites")
         for part in ("random", "expert")
     )
+    folder.update_meta(datasets={"random": dataset_hash(data), "expert": dataset_hash(shown)})
     given = Data(concatenate(data, shown), shown)
     axis = np.linspace(-SIDE, SIDE, GRID)
     points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2).astype(np.float32)

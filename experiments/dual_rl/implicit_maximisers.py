@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.dual_rl.divergences import check_lambda
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, conjugate
 from jaxrl.run import style
@@ -53,8 +53,7 @@ class Config:
             check_lambda("tv", level)
         if self.reported not in self.lambdas:
             raise UsageError(f"reported: must be one of lambdas {self.lambdas}, got {self.reported}")
-        if self.seeds < 1:
-            raise UsageError(f"seeds: must be >= 1, got {self.seeds}")
+        check_sizes(self, "seeds")
 
 
 PRESETS = {

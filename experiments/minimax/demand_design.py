@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.minimax.regression import MeanField, fit
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.minimax.designs.demand import demand, grid
 from jaxrl.minimax.designs.record import Sample, Scale, mse
 from jaxrl.minimax.estimators.kernel_minimax import kernel_minimax_nystrom
@@ -59,8 +59,7 @@ class Config:
         for name in self.closed:
             if name not in CLOSED:
                 raise UsageError(f"closed: {name!r} is none of {', '.join(CLOSED)}")
-        if self.seeds < 1:
-            raise UsageError(f"seeds: must be >= 1, got {self.seeds}")
+        check_sizes(self, "seeds")
 
 
 PRESETS = {

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.minimax.regression import MeanField, fit
-from jaxrl.core.errors import UsageError
+from experiments.minimax.regression import GRID, MeanField, ZooConfig, draw_truth, fit
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, Zoo, structural, zoo
 from jaxrl.minimax.designs.record import Sample, mse
 from jaxrl.minimax.estimators.kernel_minimax import (
@@ -49,17 +49,11 @@ CLOSED: dict[str, Callable[[Sample], Predictor]] = {
 BOTH_SPLITS = ("MMR-IV",)
 """Those that see the dev split as well, as in their published rows."""
 
-GRID = np.linspace(-4, 4, 161)
-
 
 @dataclass(frozen=True)
-class Config:
+class Config(ZooConfig):
     """Data, descent-ascent, and which closed forms stand beside it."""
 
-    variants: tuple[str, ...] = ("A", "B")
-    functions: tuple[str, ...] = FUNCTIONS
-    n: int = 2000
-    """Observations per split; 2000 are the published arrays."""
     flow: MeanField = field(default_factory=lambda: MeanField(alphas=(1.0, 4.0)))
     closed: tuple[str, ...] = (
         "line",
@@ -76,12 +70,11 @@ class Config:
     """Root of the keys of networks and batches."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes(self, "seeds")
         for name in self.closed:
             if name not in CLOSED:
                 raise UsageError(f"closed: {name!r} is none of {', '.join(CLOSED)}")
-        for variant in self.variants:
-            for name in self.functions:
-                structural(name, variant)  # type: ignore[arg-type]  # raises where either is unknown
 
 
 PRESETS = {
@@ -183,7 +176,8 @@ def _draw_fits(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]:
     rows, columns = result["shape_truth"].shape[:2]
     fig, axes = style.subplots(rows, columns, width=3.0, height=2.5)
     for (v, f), ax in np.ndenumerate(axes):
-        ax.plot(result["grid"], result["shape_truth"][v, f], color="#000000", linewidth=1.2, label="truth")
+        title = f"{result['functions'][f]}, data {result['variants'][v]}"
+        draw_truth(ax, title, result["shape_truth"][v, f])
         for a, alpha in enumerate(result["alphas"]):
             color = style.PALETTE[a]
             for s, curve in enumerate(result["shape"][v, f, a]):
@@ -200,10 +194,6 @@ def _draw_fits(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]:
                     linewidth=1,
                     label=method,
                 )
-        truth = result["shape_truth"][v, f]
-        margin = 0.35 * np.ptp(truth) + 0.2
-        ax.set(ylim=(truth.min() - margin, truth.max() + margin))
-        ax.set_title(f"{result['functions'][f]}, data {result['variants'][v]}")
         ax.set_xlabel("treatment" if v == rows - 1 else "")
         ax.set_ylabel("outcome, standardised" if f == 0 else "")
     handles, labels = axes[0, 0].get_legend_handles_labels()

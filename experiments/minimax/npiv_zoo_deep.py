@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.core.errors import UsageError
-from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, structural, zoo
+from experiments.minimax.regression import GRID, ZooConfig, draw_truth
+from jaxrl.core.errors import check_sizes
+from jaxrl.minimax.designs.npiv_zoo import structural, zoo
 from jaxrl.minimax.estimators import agmm_net, deep_gmm, dfiv
 from jaxrl.run import style
 from jaxrl.run.cli import experiment_main
@@ -17,17 +18,12 @@ from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 
 METHODS = ("DeepGMM", "AGMM", "DFIV")
-GRID = np.linspace(-4, 4, 161)
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(ZooConfig):
     """Data and the settings of every estimator."""
 
-    variants: tuple[str, ...] = ("A", "B")
-    functions: tuple[str, ...] = FUNCTIONS
-    n: int = 2000
-    """Observations per split; 2000 are the published arrays."""
     deep_gmm: deep_gmm.Config = field(default_factory=deep_gmm.Config)
     """Chooses its rate and its iterate on the dev split."""
     agmm: agmm_net.Config = field(default_factory=agmm_net.Config)
@@ -40,11 +36,8 @@ class Config:
     """Root of the keys."""
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
-            raise UsageError(f"seeds: must be >= 1, got {self.seeds}")
-        for variant in self.variants:
-            for name in self.functions:
-                structural(name, variant)  # type: ignore[arg-type]  # raises where either is unknown
+        super().__post_init__()
+        check_sizes(self, "seeds")
 
 
 PRESETS = {
@@ -116,8 +109,8 @@ def figure(folder: RunFolder) -> list[Path]:
         rows, columns = result["mse"].shape[:2]
         fig, axes = style.subplots(rows, columns, width=3.0, height=2.5)
         for (v, f), ax in np.ndenumerate(axes):
-            truth = result["shape_truth"][v, f]
-            ax.plot(result["grid"], truth, color="#000000", linewidth=1.2, label="truth")
+            title = f"{result['functions'][f]}, data {result['variants'][v]}"
+            draw_truth(ax, title, result["shape_truth"][v, f])
             for e, method in enumerate(METHODS):
                 for s, curve in enumerate(result["shape"][v, f, e]):
                     label = method if s == 0 else None
@@ -127,9 +120,6 @@ def figure(folder: RunFolder) -> list[Path]:
             medians = np.median(result["mse"][v, f], -1)
             text = "\n".join(f"{m} {x:.3f}" for m, x in zip(METHODS, medians, strict=True))
             ax.text(0.97, 0.03, text, ha="right", va="bottom", fontsize=7, transform=ax.transAxes)
-            margin = 0.35 * np.ptp(truth) + 0.2
-            ax.set(ylim=(truth.min() - margin, truth.max() + margin))
-            ax.set_title(f"{result['functions'][f]}, data {result['variants'][v]}")
             ax.set_xlabel("treatment" if v == rows - 1 else "")
             ax.set_ylabel("outcome, standardised" if f == 0 else "")
         handles, labels = axes[0, 0].get_legend_handles_labels()

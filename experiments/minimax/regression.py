@@ -5,18 +5,45 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.tree import tree_stack
 from jaxrl.minimax import sgda
+from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, structural
 from jaxrl.minimax.designs.record import Sample, Scale
 from jaxrl.minimax.problem import Points, minibatch, points
 from jaxrl.run.sweep import member_keys
+
+GRID = np.linspace(-4, 4, 161)
+"""Treatments at which the fits to the zoo are drawn."""
+
+
+@dataclass(frozen=True)
+class ZooConfig:
+    """Which data of the zoo."""
+
+    variants: tuple[str, ...] = ("A", "B")
+    functions: tuple[str, ...] = FUNCTIONS
+    n: int = 2000
+    """Observations per split; 2000 are the published arrays."""
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "n")
+        for variant in self.variants:
+            for name in self.functions:
+                structural(name, variant)  # type: ignore[arg-type]  # raises where either is unknown
+
+
+def draw_truth(ax: Any, title: str, truth: np.ndarray) -> None:
+    """The structural function on `GRID`, with some room around it."""
+    ax.plot(GRID, truth, color="#000000", linewidth=1.2, label="truth")
+    margin = 0.35 * np.ptp(truth) + 0.2
+    ax.set(ylim=(truth.min() - margin, truth.max() + margin), title=title)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.types import Array
 from jaxrl.envs.base import Env
 from jaxrl.nets.net import ACTIVATIONS
@@ -14,9 +14,7 @@ from jaxrl.nets.net import ACTIVATIONS
 
 def check_fields(config: Any, sizes: tuple[str, ...]) -> None:
     """Raises `UsageError` where `sizes`, `widths`, `activation` or, if it has one, `memory` make no sense."""
-    for name in sizes:
-        if getattr(config, name) < 1:
-            raise UsageError(f"Config.{name}: must be >= 1, got {getattr(config, name)}")
+    check_sizes(config, *sizes)
     if any(width < 1 for width in config.widths):
         raise UsageError(f"Config.widths: must all be >= 1, got {config.widths}")
     if config.activation not in ACTIVATIONS:

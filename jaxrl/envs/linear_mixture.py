@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.spaces import Discrete, Space
 from jaxrl.core.types import Array, Key, PyTree, Step, struct
 from jaxrl.envs.base import Entry, integer
@@ -132,10 +132,7 @@ class LinearMixture:
     reward_dim: None = None
 
     def __post_init__(self) -> None:
-        for field in ("S", "A", "d", "H"):
-            size = getattr(self, field)
-            if size is not None and size < 1:
-                raise UsageError(f"LinearMixture.{field}: must be >= 1, got {size}")
+        check_sizes(self, "S", "A", "d", "H")
 
     @classmethod
     def of(cls, mixture: LinearMixtureMDP) -> LinearMixture:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, PyTree, Step, Transition
 from jaxrl.envs.base import Env, Finite, HasItem, RewardFn, float_dtype, real
@@ -69,7 +69,7 @@ class Coverage:
     n_universe: int | None = None
 
     def __post_init__(self) -> None:
-        _check_sizes("Coverage", n_items=self.n_items, n_universe=self.n_universe)
+        check_sizes(self, "n_items", "n_universe")
 
     def default_params(self) -> CoverageParams:
         """See the class."""
@@ -100,7 +100,7 @@ class Modular:
     n_items: int
 
     def __post_init__(self) -> None:
-        _check_sizes("Modular", n_items=self.n_items)
+        check_sizes(self, "n_items")
 
     def default_params(self) -> Array:
         """Weight 1."""
@@ -134,7 +134,7 @@ class FacilityLocation:
     n_universe: int | None = None
 
     def __post_init__(self) -> None:
-        _check_sizes("FacilityLocation", n_items=self.n_items, n_universe=self.n_universe)
+        check_sizes(self, "n_items", "n_universe")
 
     def default_params(self) -> Array:
         """See the class."""
@@ -200,7 +200,7 @@ class LogDet:
     capacity: int
 
     def __post_init__(self) -> None:
-        _check_sizes("LogDet", n_items=self.n_items, capacity=self.capacity)
+        check_sizes(self, "n_items", "capacity")
 
     def default_params(self) -> LogDetParams:
         """See the class."""
@@ -443,9 +443,3 @@ def relabel(
 
     rows = (trajectory.obs, trajectory.next_obs, trajectory.done)
     return jax.vmap(column, in_axes=1, out_axes=1)(*rows)
-
-
-def _check_sizes(name: str, **sizes: int | None) -> None:
-    for field, size in sizes.items():
-        if size is not None and size < 1:
-            raise UsageError(f"{name}.{field}: must be >= 1, got {size}")

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.spaces import Box, Discrete, Space
 from jaxrl.core.types import Array, Key, PyTree, Step, struct
 from jaxrl.envs.base import Entry, integer, real
@@ -203,10 +203,7 @@ class Tabular:
     name: str = "Tabular"
 
     def __post_init__(self) -> None:
-        for field in ("S", "A", "H", "reward_dim"):
-            size = getattr(self, field)
-            if size is not None and size < 1:
-                raise UsageError(f"Tabular.{field}: must be >= 1, got {size}")
+        check_sizes(self, "S", "A", "H", "reward_dim")
 
     @classmethod
     def of(cls, mdp: TabularMDP, one_hot: bool = False) -> Tabular:

@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Algorithm, Array, Key, Policy, struct
@@ -61,9 +61,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise UsageError(f"Config.method: {self.method!r} is none of {get_args(Method)}")
-        for name in ("width", "inner"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"Config.{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "width", "inner")
 
 
 @struct.dataclass

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
 from jaxrl.minimax.optimisers import scale_by_oadam, scale_by_optimism
@@ -65,9 +65,7 @@ class Config:
     noise: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "dual_inputs"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"Config.{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "inputs", "dual_inputs")
         if self.method not in get_args(Method):
             raise UsageError(f"Config.method: {self.method!r} is none of {get_args(Method)}")
         check_init(self.init, self.width)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.prng import step_keys, streams
 from jaxrl.core.tree import tree_broadcast, tree_take, tree_where
 from jaxrl.core.types import Array, Key, Policy, PyTree, Transition
@@ -52,8 +52,7 @@ class Pool:
     size: int
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UsageError(f"Pool.size: must be >= 1, got {self.size}")
+        check_sizes(self, "size")
 
 
 @dataclass(frozen=True)
