@@ -21,6 +21,7 @@ hopper D4RL's.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -201,7 +202,7 @@ def environment(name: str) -> Env:
     """The compiled environment of a suite; `UsageError` for those that live on the host."""
     recipe = recipe_of(name)
     if isinstance(recipe, FromMujoco):
-        raise UsageError(f"name: {name} is from {recipe.name} of gymnasium; use jaxrl.rollout.host")
+        raise UsageError(f"name: {name} is from {recipe.name} of gymnasium; use host_maker")
     if isinstance(recipe, FromSnapshots):
         return _SNAPSHOT_ENVS[recipe.file]
     if isinstance(recipe, FromPlanner):
@@ -209,6 +210,21 @@ def environment(name: str) -> Env:
     if isinstance(recipe, FromPpo):
         return Brax(recipe.env, recipe.backend)
     return Pendulum() if isinstance(recipe, FromSac) else GoalGrid()
+
+
+def host_maker(name: str) -> Callable[[], Any] | None:
+    """What makes the environment of a suite of gymnasium; None where `environment` has it.
+
+    Raises `UsageError` for unknown names, and `MissingExtra` without gymnasium or MuJoCo.
+    """
+    recipe = recipe_of(name)
+    return maker(recipe.name) if isinstance(recipe, FromMujoco) else None
+
+
+def resized(recipe: Recipe, episodes: int) -> Recipe:
+    """`recipe` for another number of episodes, or of the planner's balls."""
+    size = "lanes" if isinstance(recipe, FromPlanner) else "episodes"
+    return dataclasses.replace(recipe, **{size: episodes})
 
 
 def snapshot_file(name: str) -> Path:

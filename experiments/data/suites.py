@@ -5,14 +5,12 @@ Trains the agents where it has to. Legend: `K` suites, `S` seeds.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from experiments.data import recipes
-from experiments.data.recipes import FromPlanner, Recipe
 from jaxrl.core.errors import UsageError
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import episode_returns
@@ -113,13 +111,8 @@ def figure(folder: RunFolder) -> list[Path]:
 
 
 def _suite(config: Config, folder: RunFolder, name: str, seed: int) -> Dataset:
-    recipe = None if config.episodes is None else _resized(recipes.recipe_of(name), config.episodes)
+    recipe = None if config.episodes is None else recipes.resized(recipes.recipe_of(name), config.episodes)
     return recipes.suite(name, seed, recipe=recipe, folder=None if config.shared else folder.path / "suites")
-
-
-def _resized(recipe: Recipe, episodes: int) -> Recipe:
-    field = "lanes" if isinstance(recipe, FromPlanner) else "episodes"
-    return dataclasses.replace(recipe, **{field: episodes})
 
 
 def _facts(data: Dataset) -> tuple[float, ...]:

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.data.recipes import suite
-from experiments.dual_rl import tasks
-from experiments.dual_rl.tasks import TASKS, Standardised
+from experiments.dual_rl import scripted, tasks
+from experiments.dual_rl.tasks import Standardised
 from jaxrl.baselines import bc
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import concatenate, take_episodes
-from jaxrl.data.scores import reference_of
+from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data, initial
 from jaxrl.run import style
@@ -59,7 +59,7 @@ class Config:
     algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=256, widths=(64, 64)))
     """Static choices; `methods` is replaced."""
     scripted: bool = False
-    """Data of the script of `tasks.py`, made in a second, instead of the pendulum suites of our own agent."""
+    """Data of `scripted.py`, made in a second, instead of the pendulum suites of our own agent."""
     demonstration: int = 0
     """Index of the labelled episode among the expert's."""
     share: float = 1.0
@@ -78,9 +78,7 @@ class Config:
             for name in getattr(self, field_):
                 if name not in known:
                     raise UsageError(f"{field_}: unknown {name!r}; known: {', '.join(known)}")
-        for name in ("seeds", "updates", "eval_episodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "seeds", "updates", "eval_episodes")
         if self.demonstration < 0:
             raise UsageError(f"demonstration: must be >= 0, got {self.demonstration}")
         if not 0 < self.share <= 1:
@@ -104,7 +102,8 @@ PRESETS = {
     ),
 }
 
-TASK = "Pendulum"
+TASK = tasks.task("pendulum-expert")
+ENV = scripted.ENV
 
 
 def labelled(config: Config) -> Dataset:
@@ -126,14 +125,14 @@ def unlabelled(config: Config, mixture: str) -> Dataset:
 
 def _recorded(config: Config, quality: str) -> Dataset:
     if config.scripted:
-        return tasks.record(TASK, config.seed, SHARE[quality], _count(config))
+        return scripted.record(config.seed, SHARE[quality], _count(config))
     return suite(f"pendulum-{quality}", config.seed)
 
 
-def _reference(config: Config) -> tuple[float, float]:
+def _reference(config: Config) -> Reference:
     """Mean returns of random actions and of the expert: scores 0 and 100."""
     if config.scripted:
-        return tasks.references(TASK, config.seed, _count(config))
+        return Reference(*scripted.references(config.seed, _count(config)))
     return reference_of(_recorded(config, "expert"))
 
 
@@ -174,17 +173,17 @@ def run(config: Config, folder: RunFolder) -> None:
 
 def _train(config: Config, folder: RunFolder, method: str, mixture: str) -> tuple[np.ndarray, np.ndarray]:
     """Last return and drift of every seed, `[S]` each."""
-    task, data, episode = TASKS[TASK], unlabelled(config, mixture), labelled(config)
-    spaces = task.env.observation_space, task.env.action_space
+    data, episode = unlabelled(config, mixture), labelled(config)
+    spaces = ENV.observation_space, ENV.action_space
     if method in CLONES:
         rows = episode if method == "BC of the episode" else concatenate(data, episode)
         view = Standardised.of(rows)
         static: Any = bc.Config(batch_size=config.algo.batch_size, widths=config.algo.widths)
-        algorithm, hyper = view.algorithm(bc.make(static, *spaces)), bc.Hyper(lr=task.numbers["lr_actor"])
+        algorithm, hyper = view.algorithm(bc.make(static, *spaces)), bc.Hyper(lr=TASK.numbers["lr_actor"])
         given: Any = view.data(rows)
     else:
         static = replace(config.algo, methods=(method,))
-        numbers = {**task.numbers, "reward_scale": 1.0, **DUALS[method]}
+        numbers = {**TASK.numbers, "reward_scale": 1.0, **DUALS[method]}
         algorithm, hyper = learner.make(static, *spaces), learner.hyper(static, method, **numbers)
         given = Data(data, episode, initial(concatenate(data, episode)))
     members = sweep(
@@ -195,7 +194,7 @@ def _train(config: Config, folder: RunFolder, method: str, mixture: str) -> tupl
         data=given,
         updates=config.updates,
         log_every=max(1, config.updates // 6),
-        evaluate=lambda _: tasks.greedy_return(algorithm, task.env, config.eval_episodes),
+        evaluate=lambda _: tasks.greedy_return(algorithm, ENV, config.eval_episodes),
         folder=folder,
         stage=f"{method}, {mixture}".lower().replace(", ", "-").replace(" + ", "-").replace(" ", "_"),
     )
@@ -210,8 +209,9 @@ def estimate(config: Config) -> dict[str, int]:
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Score of the last policy, `float[S]`: 0 random, 100 the expert; NaN where a member diverged."""
+    scale = Reference(*result["reference"])
     return {
-        f"{method}, {mixture}": tasks.score(returns, result["reference"])
+        f"{method}, {mixture}": normalised_score(returns, scale)
         for mixture, rows in zip(result["mixture"], result["eval_return"], strict=True)
         for method, returns in zip(result["method"], rows, strict=True)
     }
@@ -220,14 +220,16 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """One panel per kind of data: every seed, interquartile mean and interval."""
     result = folder.load_result()
-    names = result["method"].tolist()
+    names, scale = result["method"].tolist(), Reference(*result["reference"])
     with style.paper():
         fig, axes = style.subplots(1, len(result["mixture"]), width=3.6, height=0.9 + 0.36 * len(names))
         for i, (ax, mixture, rows) in enumerate(
             zip(axes[0], result["mixture"], result["eval_return"], strict=True)
         ):
             tasks.draw_scores(
-                ax, names if i == 0 else [""] * len(names), tasks.score(rows, result["reference"])
+                ax,
+                names if i == 0 else [""] * len(names),
+                normalised_score(rows, scale),
             )
             ax.axvline(100, color="#5f6670", linewidth=0.8)
             ax.set(title=str(mixture), xlabel="score (0 random, 100 expert)", xlim=(-25, 110))

@@ -1,7 +1,7 @@
 """One program over seeds, divergences and their weights: how the policy depends on lambda and b.
 
-Every member of the sweep has its own value loss, number and seed; nothing is compiled twice. Legend: `M`
-methods, `L` parameters of each, `S` seeds.
+Every member of the sweep has its own value loss, number and seed; nothing is compiled twice. Cloning of all
+data is f-DVL whose weights do not depend on anything. Legend: `M` methods, `L` parameters of each, `S` seeds.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data import recipes
 from experiments.dual_rl import tasks
-from experiments.dual_rl.tasks import TASKS
-from jaxrl.core.errors import UsageError
-from jaxrl.data.episodes import concatenate, episode_returns
+from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.data.dataset import dataset_hash
+from jaxrl.data.episodes import episode_returns
+from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
 from jaxrl.dual_rl.methods import check_parameter, method
@@ -31,8 +33,8 @@ SHOWN = ("drift", "v", "ess", "positive", "at_clip", "at_cap")
 class Config:
     """The grid and the task."""
 
-    task: str = "Pendulum"
-    """Name of a task."""
+    task: str = "mountaincar-medium-replay"
+    """Name of a suite, of an environment that is compiled."""
     parameters: tuple[tuple[float, ...], ...] = (
         (0.5, 0.6, 0.7, 0.8, 0.9),
         (0.6, 0.7, 0.8, 0.9, 0.95),
@@ -43,38 +45,34 @@ class Config:
         default_factory=lambda: learner.Config(methods=METHODS, batch_size=64, widths=(64, 64))
     )
     """Static choices."""
-    shares: tuple[float, ...] = (1.0, 0.6, 0.3)
-    """Of random actions, in equally many episodes each."""
-    episodes: int = 40
-    """Of each share."""
+    episodes: int | None = None
+    """Episodes of the suite; None takes the recipe's own number."""
     seeds: int = 5
     """Members per method and parameter."""
     seed: int = 0
     """Root seed of members and data."""
     updates: int = 2500
     """Updates per member."""
-    eval_episodes: int = 32
-    """Episodes of the last evaluation, one per slot, greedy."""
+    eval_episodes: int = 64
+    """Episodes of the last evaluations, one per slot, greedy and drawn."""
 
     def __post_init__(self) -> None:
-        if self.task not in TASKS:
-            raise UsageError(f"task: unknown {self.task!r}; known: {', '.join(TASKS)}")
+        tasks.task(self.task)
+        recipes.environment(self.task)
         if len(self.parameters) != len(self.algo.methods) or len({len(p) for p in self.parameters}) != 1:
             raise UsageError("parameters: give every method of algo.methods as many as the others")
         for name, values in zip(self.algo.methods, self.parameters, strict=True):
             for value in values:
                 check_parameter(method(name), value)
-        for name in ("episodes", "seeds", "updates", "eval_episodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "episodes", "seeds", "updates", "eval_episodes")
 
 
 PRESETS = {
     "smoke": Config(
         parameters=((0.8,), (0.8,)),
         algo=learner.Config(methods=("f-DVL chi2", "XQL"), batch_size=16, widths=()),
-        shares=(0.2,),
-        episodes=4,
+        task="maze2d-umaze",
+        episodes=1,
         seeds=1,
         updates=10,
         eval_episodes=2,
@@ -89,79 +87,94 @@ PRESETS = {
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves `eval_return [M, L, S]`, what members logged at last, likewise, and `reference [2]`."""
-    task = TASKS[config.task]
-    parts = [tasks.record(config.task, config.seed, share, config.episodes) for share in config.shares]
-    data = concatenate(*parts)
-    spaces = task.env.observation_space, task.env.action_space
+    """Saves `eval_return`, `sampled_return [M, L, S]`, what members logged at last, likewise, `clone [2, S]`
+    (returns of cloning, greedy and drawn), `reference [2]` and `data_return []`.
+    """
+    task, env = tasks.task(config.task), recipes.environment(config.task)
+    data = tasks.data_of(config.task, config.seed, config.episodes, folder)
+    folder.update_meta(datasets={config.task: dataset_hash(data)})
+    spaces = env.observation_space, env.action_space
+
+    def numbers(name: str, **others: float) -> learner.Hyper:
+        made = task.hyper_numbers(name, data, config.updates) | others
+        return learner.hyper(config.algo, name, **made)
+
+    grid = [
+        numbers(name, parameter=value)
+        for name, values in zip(config.algo.methods, config.parameters, strict=True)
+        for value in values
+    ]
     members = sweep(
         lambda static: learner.make(static, *spaces),
-        [
-            (config.algo, learner.hyper(config.algo, name, parameter=value, **task.numbers))
-            for name, values in zip(config.algo.methods, config.parameters, strict=True)
-            for value in values
-        ],
+        [(config.algo, hyper) for hyper in (*grid, numbers(config.algo.methods[0], awr=0.0))],
         seeds=config.seeds,
         seed=config.seed,
         data=Data(data),
         updates=config.updates,
         log_every=max(1, config.updates // 3),
-        evaluate=lambda static: tasks.greedy_return(
-            learner.make(static, *spaces), task.env, config.eval_episodes
-        ),
+        evaluate=lambda static: tasks.both_returns(learner.make(static, *spaces), env, config.eval_episodes),
         folder=folder,
     )
     shape = len(config.parameters), len(config.parameters[0]), config.seeds
+    clones = members[-config.seeds :]
 
     def last(name: str) -> np.ndarray:
-        return np.array([tasks.last(m.history[name]) for m in members]).reshape(shape)
+        return np.array([tasks.last(m.history[name]) for m in members[: -config.seeds]]).reshape(shape)
 
     folder.save_result(
         method=list(config.algo.methods),
         parameter=config.parameters,
         eval_return=last("eval/return"),
+        sampled_return=last("eval/sampled"),
+        clone=[[tasks.last(m.history[name]) for m in clones] for name in ("eval/return", "eval/sampled")],
         data_return=episode_returns(data).mean(),
-        reference=tasks.references(config.task, config.seed, config.episodes),
+        reference=reference_of(data),
         **{name: last(name) for name in SHOWN},
     )
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """One program for all members."""
-    members = len(config.parameters) * len(config.parameters[0]) * config.seeds
+    """One program for all members, cloning among them."""
+    members = (len(config.parameters) * len(config.parameters[0]) + 1) * config.seeds
     return {"members": members, "compilations": 1}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Score of the last policy, `float[S]`: 0 random, 100 the expert; NaN where a member diverged."""
-    return {
-        f"{name}, {parameter:g}": tasks.score(returns, result["reference"])
+    """Score of the last policy with drawn actions, `float[S]`: 0 random, 100 the expert; NaN: diverged."""
+    scale = Reference(*result["reference"])
+    found = {
+        f"{name}, {parameter:g}": normalised_score(returns, scale)
         for name, parameters, rows in zip(
-            result["method"], result["parameter"], result["eval_return"], strict=True
+            result["method"], result["parameter"], result["sampled_return"], strict=True
         )
         for parameter, returns in zip(parameters, rows, strict=True)
     }
+    return found | {"BC": normalised_score(result["clone"][1], scale)}
 
 
 def figure(folder: RunFolder) -> list[Path]:
-    """Score, level of V and effective sample size against the position in each method's grid."""
+    """Scores, level of V and effective sample size against the position in each method's grid."""
     result = folder.load_result()
-    position = np.arange(result["parameter"].shape[1])
+    position, scale = np.arange(result["parameter"].shape[1]), Reference(*result["reference"])
+    panels = {
+        "score, actions drawn": normalised_score(result["sampled_return"], scale),
+        "score, greedy": normalised_score(result["eval_return"], scale),
+        "V on the data": result["v"],
+        "effective sample size": result["ess"],
+    }
     with style.paper():
-        fig, axes = style.subplots(1, 3, width=4.2, height=3.7)
-        panels = {
-            "score of the last policy": tasks.score(result["eval_return"], result["reference"]),
-            "V on the data": result["v"],
-            "effective sample size": result["ess"],
-        }
+        fig, axes = style.subplots(1, len(panels), width=3.8, height=3.7)
         for ax, (title, values) in zip(axes[0], panels.items(), strict=True):
             for name, parameters, y in zip(result["method"], result["parameter"], values, strict=True):
                 label = f"{name}: {', '.join(f'{p:g}' for p in parameters)}"
                 style.learning_curve(ax, position, y.T, label=label)
             ax.set(title=title, xlabel="parameter, towards the maximum")
             ax.set_xticks(position)
-        of_data = tasks.score(result["data_return"], result["reference"])
-        axes[0, 0].axhline(of_data, color="#5f6670", linewidth=0.8, linestyle=":")
+        for ax, clones in zip(axes[0, :2], result["clone"][::-1], strict=True):
+            lines = (("the data", result["data_return"], ":"), ("BC of all", np.nanmean(clones), "--"))
+            for label, x, dashes in lines:
+                y = normalised_score(x, scale)
+                ax.axhline(y, color="#5f6670", linewidth=1.0, linestyle=dashes, label=label)
         axes[0, 1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), fontsize=7.5)
         return style.save(fig, folder.figures / "lambda_sweep")
 

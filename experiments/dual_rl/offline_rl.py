@@ -1,4 +1,4 @@
-"""Offline RL: f-DVL, XQL, IQL and cloning on mixed data, last policy of every seed.
+"""Offline RL on suites: f-DVL, XQL, IQL and cloning, last policy of every seed.
 
 All value losses of a task are one program, seeds and methods being its members. Legend: `K` tasks, `M`
 methods, `S` seeds.
@@ -13,170 +13,161 @@ from typing import Any
 import numpy as np
 
 from experiments.dual_rl import tasks
-from experiments.dual_rl.tasks import TASKS, Standardised, Task
+from experiments.dual_rl.tasks import PARAMETERS, Standardised, World
 from jaxrl.baselines import bc
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.data.dataset import Dataset, dataset_hash
-from jaxrl.data.episodes import concatenate, episode_returns, take_episodes
+from jaxrl.data.episodes import episode_returns
+from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
 from jaxrl.run import style
 from jaxrl.run.cli import experiment_main
 from jaxrl.run.folder import RunFolder
-from jaxrl.run.sweep import Member, sweep
+from jaxrl.run.sweep import Member
 
-PARAMETERS = {"f-DVL chi2": 0.8, "f-DVL tv": 0.8, "XQL": 1.0, "IQL": 0.7, "SQL": 1.0, "ODICE": 1.0}
 CLONES = {"BC": 1.0, "10 % BC": 0.1}
 DASHBOARD = ("drift", "v", "ess", "at_cap", "at_clip", "positive", "below_2")
+COLUMNS = 4  # of the figure
 
 
 @dataclass(frozen=True)
 class Config:
     """Which tasks and methods, how long."""
 
-    tasks: tuple[str, ...] = ("Pendulum", "MountainCar")
-    """Names of tasks."""
+    tasks: tuple[str, ...] = ("pendulum-medium-replay", "pendulum-medium-expert", "mountaincar-medium-replay")
+    """Names of suites."""
     methods: tuple[str, ...] = ("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "BC")
     """Rows of the table of methods, or clones."""
     algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=128, widths=(64, 64)))
     """Static choices; `methods` is replaced."""
-    episodes: int = 100
-    """Random episodes; Pendulum has a fifth as many of its expert, MountainCar as many of each noisy one."""
-    reference_episodes: int = 256
-    """Episodes recorded of each kind, whose mean returns are scores 0 and 100; `episodes` are the first."""
+    episodes: int | None = None
+    """Episodes of each suite; None takes the recipe's own number."""
     seeds: int = 5
-    """Members per task and method."""
+    """Members per task and method; the data are the same."""
     seed: int = 0
     """Root seed of members and data."""
     updates: int = 6000
-    """Updates per member."""
-    eval_episodes: int = 64
-    """Episodes of the last evaluation, one per slot, greedy."""
+    """Updates per member, times the task's `patience`."""
+    eval_episodes: int | None = None
+    """Episodes of the last evaluation, one per slot, greedy; None takes each task's own number."""
 
     def __post_init__(self) -> None:
         for name in self.tasks:
-            if name not in TASKS:
-                raise UsageError(f"tasks: unknown {name!r}; known: {', '.join(TASKS)}")
+            tasks.task(name)
         for name in self.methods:
             if name not in {**PARAMETERS, **CLONES}:
                 raise UsageError(f"methods: unknown {name!r}; known: {', '.join((*PARAMETERS, *CLONES))}")
-        for name in ("seeds", "updates", "eval_episodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
-        if not 5 <= self.episodes <= self.reference_episodes:
-            raise UsageError(f"episodes: must lie in 5 .. reference_episodes, got {self.episodes}")
+        check_sizes(self, "episodes", "seeds", "updates", "eval_episodes")
 
 
 PRESETS = {
     "smoke": Config(
-        tasks=("Pendulum",),
+        tasks=("maze2d-umaze",),
         methods=("f-DVL chi2",),
         algo=learner.Config(batch_size=16, widths=()),
-        episodes=5,
-        reference_episodes=5,
+        episodes=1,
         seeds=2,
         updates=20,
-        eval_episodes=4,
+        eval_episodes=2,
     ),
     "quick": Config(),
     "paper": Config(
+        tasks=(
+            *("pendulum-medium-replay", "pendulum-medium-expert", "mountaincar-medium-replay"),
+            *("maze2d-umaze", "brax-hopper-medium-replay", "brax-hopper-medium-expert"),
+            *("hopper-medium-replay", "hopper-medium-expert"),
+        ),
         methods=("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "SQL", "ODICE", "BC", "10 % BC"),
-        algo=learner.Config(),
-        seeds=10,
-        updates=50_000,
+        algo=learner.Config(widths=(64, 64)),
+        updates=20_000,
     ),
 }
 
 
-def dataset(name: str, config: Config) -> Dataset:
-    """Pendulum: random episodes, a fifth as many of the expert. MountainCar: random and two noisy experts."""
-    shares = {"Pendulum": (1.0, 0.0), "MountainCar": (1.0, 0.4, 0.2)}[name]
-    counts = (5, 1) if name == "Pendulum" else (5, 5, 5)
-    parts = [
-        take_episodes(
-            tasks.record(name, config.seed, share, config.reference_episodes), 0, config.episodes * c // 5
-        )
-        for share, c in zip(shares, counts, strict=True)
-    ]
-    return concatenate(*parts, meta=(("task", name), ("seed", config.seed)))
-
-
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves `eval_return [K, M, S]`, `reference [K, 2]`, `data_return [K]`, hashes, what members logged."""
+    """Saves `eval_return [K, M, S]`, `reference [K, 2]`, `data_return [K]`, `rows [K]`, what members logged.
+
+    All data are there before anything is trained.
+    """
     returns = np.full((len(config.tasks), len(config.methods), config.seeds), np.nan)
     logged = {name: np.full_like(returns, np.nan) for name in DASHBOARD}
-    facts: dict[str, list[Any]] = {"reference": [], "data_return": [], "data_hash": []}
+    data = {name: tasks.data_of(name, config.seed, config.episodes, folder) for name in config.tasks}
+    worlds = {name: tasks.world(name) for name in config.tasks}
+    folder.update_meta(datasets={name: dataset_hash(d) for name, d in data.items()})
     for k, name in enumerate(config.tasks):
-        task, data = TASKS[name], dataset(name, config)
-        facts["reference"].append(tasks.references(name, config.seed, config.reference_episodes))
-        facts["data_return"].append(episode_returns(data).mean())
-        facts["data_hash"].append(dataset_hash(data))
-        found = _duals(config, folder, name, task, data) + _clones(config, folder, name, task, data)
-        for method, member in found:
-            at = k, config.methods.index(method), member.seed
-            returns[at] = member.history["eval/return"][-1]
-            for key in DASHBOARD:
-                if key in member.history:
-                    logged[key][at] = tasks.last(member.history[key])
+        for train in (_duals, _clones):
+            for method, member, value in train(config, folder, name, worlds[name], data[name]):
+                at = k, config.methods.index(method), member.seed
+                returns[at] = value
+                for key in DASHBOARD:
+                    if key in member.history:
+                        logged[key][at] = tasks.last(member.history[key])
     folder.save_result(
-        task=list(config.tasks), method=list(config.methods), eval_return=returns, **facts, **logged
+        task=list(config.tasks),
+        method=list(config.methods),
+        eval_return=returns,
+        reference=[reference_of(d) for d in data.values()],
+        data_return=[episode_returns(d).mean() for d in data.values()],
+        rows=[d.size for d in data.values()],
+        **logged,
     )
 
 
-def _duals(
-    config: Config, folder: RunFolder, name: str, task: Task, data: Dataset
-) -> list[tuple[str, Member]]:
+Found = list[tuple[str, Member, float]]
+
+
+def _duals(config: Config, folder: RunFolder, name: str, world: World, data: Dataset) -> Found:
     """Methods that differ in their loss alone are one bucket of the sweep."""
     chosen = [m for m in config.methods if m in PARAMETERS]
+    if not chosen:
+        return []
     losses = tuple(m for m in chosen if m not in ("SQL", "ODICE"))
     statics = [replace(config.algo, methods=losses if m in losses else (m,)) for m in chosen]
-    members = sweep(
-        lambda static: learner.make(static, task.env.observation_space, task.env.action_space),
+    task = tasks.task(name)
+    members = tasks.trained(
+        world,
+        lambda static: learner.make(static, *world.spaces),
         [
-            (static, learner.hyper(static, m, parameter=PARAMETERS[m], **task.numbers))
+            (static, learner.hyper(static, m, **task.hyper_numbers(m, data, task.patience * config.updates)))
             for static, m in zip(statics, chosen, strict=True)
         ],
         data=Data(data),
-        evaluate=lambda static: tasks.greedy_return(
-            learner.make(static, task.env.observation_space, task.env.action_space),
-            task.env,
-            config.eval_episodes,
-        ),
-        **_options(config, folder, f"{name}-dual"),
+        **_options(config, folder, name, "dual"),
     )
-    return [(chosen[m.index], m) for m in members]
+    return [(chosen[member.index], member, value) for member, value in members]
 
 
-def _clones(
-    config: Config, folder: RunFolder, name: str, task: Task, data: Dataset
-) -> list[tuple[str, Member]]:
+def _clones(config: Config, folder: RunFolder, name: str, world: World, data: Dataset) -> Found:
     found = []
+    lr = tasks.task(name).numbers["lr_actor"]
     for method in (m for m in config.methods if m in CLONES):
         best = data if CLONES[method] == 1 else bc.best_episodes(data, CLONES[method])
         view = Standardised.of(best)
         static = bc.Config(batch_size=config.algo.batch_size, widths=config.algo.widths)
-        algorithm = view.algorithm(bc.make(static, task.env.observation_space, task.env.action_space))
-        members = sweep(
+        algorithm = view.algorithm(bc.make(static, *world.spaces))
+        members = tasks.trained(
+            world,
             lambda _, algorithm=algorithm: algorithm,
-            [(static, bc.Hyper(lr=task.numbers["lr_actor"]))],
+            [(static, bc.Hyper(lr=lr))],
             data=view.data(best),
-            evaluate=lambda _, algorithm=algorithm: tasks.greedy_return(
-                algorithm, task.env, config.eval_episodes
-            ),
-            **_options(config, folder, f"{name}-{method.replace(' ', '').replace('%', 'p')}"),
+            **_options(config, folder, name, method.replace(" ", "").replace("%", "p")),
         )
-        found += [(method, m) for m in members]
+        found += [(method, member, value) for member, value in members]
     return found
 
 
-def _options(config: Config, folder: RunFolder, stage: str) -> dict[str, Any]:
+def _options(config: Config, folder: RunFolder, name: str, stage: str) -> dict[str, Any]:
+    task = tasks.task(name)
+    updates = task.patience * config.updates
     return {
+        "episodes": config.eval_episodes or task.eval_episodes,
         "seeds": config.seeds,
         "seed": config.seed,
-        "updates": config.updates,
-        "log_every": max(1, config.updates // 6),
+        "updates": updates,
+        "log_every": max(1, updates // 6),
         "folder": folder,
-        "stage": stage,
+        "stage": f"{name}-{stage}",
     }
 
 
@@ -188,7 +179,7 @@ def estimate(config: Config) -> dict[str, int]:
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Score of the last policy, `float[S]`: 0 random, 100 the expert; NaN where a member diverged."""
     return {
-        f"{method}, {task}": tasks.score(returns, reference)
+        f"{method}, {task}": normalised_score(returns, Reference(*reference))
         for task, rows, reference in zip(
             result["task"], result["eval_return"], result["reference"], strict=True
         )
@@ -199,20 +190,25 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Every seed, the interquartile mean and its interval; one panel per task."""
     result = folder.load_result()
+    names, count = result["method"].tolist(), len(result["task"])
+    columns = min(count, COLUMNS)
     with style.paper():
-        names = result["method"].tolist()
-        fig, axes = style.subplots(1, len(result["task"]), width=4.6, height=0.9 + 0.36 * len(names))
+        fig, axes = style.subplots(-(-count // columns), columns, width=3.9, height=0.9 + 0.36 * len(names))
+        for ax in axes.flat[count:]:
+            ax.remove()
         panels = zip(
-            axes[0],
+            axes.flat[:count],
             result["task"],
             result["eval_return"],
             result["reference"],
             result["data_return"],
             strict=True,
         )
-        for ax, task, rows, reference, of_data in panels:
-            tasks.draw_scores(ax, names, [tasks.score(x, reference) for x in rows])
-            ax.axvline(tasks.score(of_data, reference), color="#5f6670", linewidth=0.8, linestyle=":")
+        for i, (ax, task, rows, reference, of_data) in enumerate(panels):
+            scale = Reference(*reference)
+            rows = [normalised_score(x, scale) for x in rows]
+            tasks.draw_scores(ax, names if i % columns == 0 else [""] * len(names), rows)
+            ax.axvline(normalised_score(of_data, scale), color="#5f6670", linewidth=0.8, linestyle=":")
             ax.axvline(100, color="#5f6670", linewidth=0.8)
             ax.set(title=str(task), xlabel="score (0 random, 100 expert; dotted: the data)")
         return style.save(fig, folder.figures / "offline_rl")

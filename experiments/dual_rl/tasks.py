@@ -1,105 +1,176 @@
-"""What the learning experiments share: tasks with scripted experts, datasets, evaluation, scores.
+"""What the learning experiments share: suites with the numbers to learn them with, evaluation, pictures.
 
-Everything follows from seeds; nothing is read from disk. Legend: `S` seeds.
+Legend: `S` seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from experiments.data import recipes
+from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
+from jaxrl.core.spaces import Space
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
-from jaxrl.data.collect import recorded
 from jaxrl.data.dataset import Dataset
-from jaxrl.data.episodes import drop_padding, episode_returns
+from jaxrl.data.episodes import episode_returns
+from jaxrl.envs.adapters import gymnasium
 from jaxrl.envs.base import Env
-from jaxrl.envs.classic import MountainCar, Pendulum
 from jaxrl.rollout.evaluate import evaluate
+from jaxrl.rollout.host import host_evaluate
 from jaxrl.run import statistics, style
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import Member, member_keys, sweep
 
-LIMIT = 200  # steps, of both tasks
+PARAMETERS = {"f-DVL chi2": 0.8, "f-DVL tv": 0.8, "XQL": 1.0, "IQL": 0.7, "SQL": 1.0, "ODICE": 1.0}
+"""Of each method, where a task has no other."""
 
 
-class Task(NamedTuple):
-    """env: with a time limit. expert: scripted. numbers: of the learner, beside the method's parameter."""
+@dataclass(frozen=True)
+class Task:
+    """How to learn from a suite.
 
-    env: Env
-    expert: Policy
+    numbers: of the learner, beside the method's parameter; without `reward_scale` rewards are multiplied by
+    1000 / (best - worst return of an episode), as is usual for D4RL's locomotion. parameters: in place of
+    `PARAMETERS`. patience: updates for each of the experiment's. decay: whether the actor's rate falls to 0
+    over the run. eval_episodes: of the last evaluation.
+    """
+
     numbers: dict[str, float]
+    parameters: dict[str, float] = field(default_factory=dict)
+    patience: int = 1
+    decay: bool = False
+    eval_episodes: int = 64
+
+    def hyper_numbers(self, method: str, data: Dataset, updates: int) -> dict[str, float]:
+        """All numbers of `method` for a run of so many updates."""
+        numbers = {"parameter": {**PARAMETERS, **self.parameters}[method], **self.numbers}
+        if "reward_scale" not in numbers:
+            returns = episode_returns(data)
+            numbers["reward_scale"] = 1000.0 / float(returns.max() - returns.min())
+        return numbers | ({"decay_updates": float(updates)} if self.decay else {})
 
 
-def _swing_up(key: Key, obs: Array, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
-    """Pumps energy until the pendulum is almost upright, then holds it by position and speed."""
-    cos, sin, speed = obs
-    energy = speed**2 / 2 + 15 * (cos - 1)
-    pump = jnp.where(speed < 0, -1.0, 1.0) * jnp.clip(-energy, -2.0, 2.0)
-    hold = -(10 * jnp.arctan2(sin, cos) + 3 * speed)
-    return jnp.clip(jnp.where(cos > 0.85, hold, pump), -2.0, 2.0)[None], (), memory
-
-
-def _rock(key: Key, obs: Array, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
-    """Pushes the car the way it moves."""
-    return jnp.where(obs[1] >= 0, 2, 0).astype(jnp.int32), (), memory
-
-
-_FAST = {"tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3, "reward_scale": 0.1}
+_FAST = {"tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
+_PENDULUM = Task({"gamma": 0.95, "reward_scale": 0.1, **_FAST})
+_CAR = Task({"gamma": 0.98, "reward_scale": 0.1, **_FAST})
+_SLOW = {"tau": 0.005, "lr_value": 3e-4, "lr_actor": 3e-4}
+_MAZE = Task({"gamma": 0.99, "reward_scale": 1.0, **_SLOW}, patience=3)
+_HOPPER = Task({"gamma": 0.99, **_SLOW}, {"XQL": 2.0}, patience=3, decay=True, eval_episodes=10)
 TASKS = {
-    "Pendulum": Task(Pendulum(), Policy(_swing_up), {"gamma": 0.95, **_FAST}),
-    "MountainCar": Task(MountainCar(), Policy(_rock), {"gamma": 0.98, **_FAST}),
+    **{f"pendulum-{q}": _PENDULUM for q in recipes.QUALITIES},
+    **{f"mountaincar-{q}": _CAR for q in recipes.QUALITIES},
+    "maze2d-umaze": _MAZE,
+    **{f"{hopper}-{q}": _HOPPER for hopper in ("brax-hopper", "hopper") for q in recipes.QUALITIES},
 }
+"""By the name of the suite."""
 
 
-@partial(jax.jit, static_argnums=(0, 3))
-def _episodes(name: str, key: Key, share: Array, count: int) -> Dataset:
-    env, expert, _ = TASKS[name]
-
-    def act(key: Key, obs: PyTree, memory: PyTree) -> tuple[PyTree, tuple[()], PyTree]:
-        k_coin, k_random, k_expert = jax.random.split(key, 3)
-        action, _, memory = expert.act(k_expert, obs, memory)
-        random = jax.random.bernoulli(k_coin, share)
-        return jnp.where(random, env.action_space.sample(k_random), action), (), memory
-
-    return recorded(env, Policy(act), key, env.default_params(), episodes=count, limit=LIMIT)
+def task(name: str) -> Task:
+    """The task of a suite; `UsageError` for names without one."""
+    if name not in TASKS:
+        raise UsageError(f"task: unknown {name!r}; known: {', '.join(TASKS)}")
+    return TASKS[name]
 
 
-def record(name: str, seed: int, share: float, count: int) -> Dataset:
-    """`count` whole episodes of the expert with a uniformly random action in a `share` of the steps."""
-    key = stream(jax.random.key(seed), round(100 * share))
-    return drop_padding(_episodes(name, key, jnp.float32(share), count))
+def data_of(name: str, seed: int, episodes: int | None, folder: RunFolder) -> Dataset:
+    """The suite called `name`; with `episodes` one of that many (or balls), in the run folder."""
+    if episodes is None:
+        return recipes.suite(name, seed)
+    recipe = recipes.resized(recipes.recipe_of(name), episodes)
+    return recipes.suite(name, seed, recipe=recipe, folder=folder.path / "suites")
 
 
-def references(name: str, seed: int, count: int) -> tuple[float, float]:
-    """Mean returns of random actions and of the expert, `count` episodes each: scores 0 and 100."""
-    random, expert = (episode_returns(record(name, seed, share, count)).mean() for share in (1.0, 0.0))
-    return float(random), float(expert)
+class World(NamedTuple):
+    """Where the policies of a task act: in `env`, compiled, or in what `make_env` makes on the host."""
+
+    env: Env | None
+    make_env: Callable[[], Any] | None
+    spaces: tuple[Space, Space]
 
 
-def score(returns: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Percent of the way from random to expert; `reference` are the two returns."""
-    return 100 * (returns - reference[0]) / (reference[1] - reference[0])
-
-
-def last(history: np.ndarray) -> float:
-    """The last finite entry of a curve `[L]`, NaN where there is none."""
-    finite = history[np.isfinite(history)]
-    return float(finite[-1]) if finite.size else float("nan")
+def world(name: str) -> World:
+    """The environment of a suite; raises `MissingExtra` for those of gymnasium where it is not installed."""
+    make_env = recipes.host_maker(name)
+    if make_env is not None:
+        return World(None, make_env, gymnasium.spaces(make_env))
+    env = recipes.environment(name)
+    return World(env, None, (env.observation_space, env.action_space))
 
 
 def greedy_return(algorithm: Algorithm, env: Env, episodes: int) -> Callable[..., dict[str, Array]]:
     """How a driver evaluates a member that learns from a dataset: mean return of the greedy policy."""
 
     def evaluation(key: Key, state: PyTree, hyper: Any, data: PyTree) -> dict[str, Array]:
-        policy = algorithm.act(state, hyper, True)
-        found = evaluate(env, policy, key, env.default_params(), episodes=episodes)
-        return {"eval/return": found.returns.mean()}
+        return {"eval/return": _mean_return(algorithm.act(state, hyper, True), env, key, episodes)}
 
     return evaluation
+
+
+def both_returns(algorithm: Algorithm, env: Env, episodes: int) -> Callable[..., dict[str, Array]]:
+    """As `greedy_return`, with that of the policy whose actions are drawn, from the same starts."""
+
+    def evaluation(key: Key, state: PyTree, hyper: Any, data: PyTree) -> dict[str, Array]:
+        return {
+            name: _mean_return(algorithm.act(state, hyper, greedy), env, key, episodes)
+            for name, greedy in (("eval/return", True), ("eval/sampled", False))
+        }
+
+    return evaluation
+
+
+def _mean_return(policy: Policy, env: Env, key: Key, episodes: int) -> Array:
+    return evaluate(env, policy, key, env.default_params(), episodes=episodes).returns.mean()
+
+
+def trained(
+    where: World,
+    make: Callable[[Any], Algorithm],
+    members: Sequence[tuple[Hashable, PyTree]],
+    *,
+    episodes: int,
+    seed: int,
+    seeds: int,
+    **options: Any,
+) -> list[tuple[Member, float]]:
+    """A sweep, and the mean return of each member's last greedy policy, NaN where it diverged.
+
+    Arguments as `sweep`. Policies of the host act there after the sweep, one member after another.
+    """
+    env, make_env = where.env, where.make_env
+    evaluation = None if env is None else lambda static: greedy_return(make(static), env, episodes)
+    found = sweep(make, members, seed=seed, seeds=seeds, evaluate=evaluation, **options)
+    if make_env is None:
+        return [(member, float(member.history["eval/return"][-1])) for member in found]
+    policies = {static: _policy(make(static)) for static, _ in members}  # each is compiled once
+    keys, updates = member_keys(seed, seeds), options["updates"]
+
+    def acted(member: Member) -> float:
+        if member.bucket.diverged[member.position]:
+            return float("nan")
+        _, k_eval = jax.random.split(keys[member.seed])  # as the driver's
+        params = member.state, member.hyper
+        result = host_evaluate(
+            make_env, policies[member.static], params, stream(k_eval, updates), episodes=episodes
+        )
+        return float(result.returns.mean())
+
+    return [(member, acted(member)) for member in found]
+
+
+def _policy(algorithm: Algorithm) -> Callable[[PyTree], Policy]:
+    return lambda params: algorithm.act(*params, True)
+
+
+def last(history: np.ndarray) -> float:
+    """The last finite entry of a curve `[L]`, NaN where there is none."""
+    finite = history[np.isfinite(history)]
+    return float(finite[-1]) if finite.size else float("nan")
 
 
 class Standardised(NamedTuple):
@@ -132,7 +203,7 @@ class Standardised(NamedTuple):
         return (obs - self.offset.reshape(shape)) / self.scale.reshape(shape)
 
 
-def draw_scores(ax: Any, names: list[str], rows: list[np.ndarray]) -> None:
+def draw_scores(ax: Any, names: list[str], rows: Sequence[np.ndarray]) -> None:
     """One line per name: seeds as dots, the interquartile mean with its 95 % interval as a bar."""
     for i, x in enumerate(rows):
         color = style.PALETTE[i % len(style.PALETTE)]

@@ -1,0 +1,110 @@
+"""Tasks of dual RL's experiments: numbers of the learner, missing data, evaluation on the host."""
+
+import numpy as np
+import pytest
+
+from experiments.data import recipes
+from experiments.dual_rl import lambda_sweep, offline_rl, scripted, tasks
+from jaxrl.baselines import bc
+from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import Box
+from jaxrl.data.dataset import dataset_hash, from_arrays
+from jaxrl.data.episodes import episode_returns
+from jaxrl.run import api
+
+
+def episodes(returns):
+    """One row per episode, with the given rewards; the action is always 0.25."""
+    n = len(returns)
+    obs = np.linspace(-1, 1, n, dtype=np.float32)[:, None]
+    ends = {"terminated": np.ones(n, bool), "truncated": np.zeros(n, bool)}
+    action = np.full((n, 1), 0.25, np.float32)
+    return from_arrays({"obs": obs, "next_obs": obs, "action": action, "reward": np.float32(returns), **ends})
+
+
+def test_numbers_of_a_task():
+    assert set(tasks.TASKS) <= set(recipes.names())
+    hopper, data = tasks.task("hopper-medium-replay"), episodes([-100.0, 0.0, 400.0])
+    numbers = hopper.hyper_numbers("XQL", data, 900)
+    assert numbers["reward_scale"] == 2.0  # 1000 / (400 - -100)
+    assert (numbers["parameter"], numbers["gamma"], numbers["decay_updates"]) == (2.0, 0.99, 900.0)
+    assert hopper.hyper_numbers("IQL", data, 900)["parameter"] == 0.7
+    numbers = tasks.task("pendulum-medium").hyper_numbers("XQL", data, 900)
+    assert (numbers["parameter"], numbers["reward_scale"]) == (1.0, 0.1) and "decay_updates" not in numbers
+    with pytest.raises(UsageError, match=r"^task: unknown 'pendulum'; known: pendulum-random, "):
+        tasks.task("pendulum")
+
+
+@pytest.mark.parametrize(
+    ("module", "values", "message"),
+    [
+        (offline_rl, {"tasks": ("pendulum",)}, r"^task: unknown 'pendulum'"),
+        (offline_rl, {"methods": ("TD3",)}, r"^methods: unknown 'TD3'; known: f-DVL chi2, "),
+        (offline_rl, {"episodes": 0}, r"episodes: must be >= 1, got 0$"),
+        (lambda_sweep, {"task": "hopper-medium"}, r"^name: hopper-medium is from Hopper-v5 of gymnasium"),
+        (lambda_sweep, {"parameters": ((0.5,),)}, r"^parameters: give every method of algo.methods"),
+    ],
+)
+def test_refused_configurations(module, values, message):
+    with pytest.raises(UsageError, match=message):
+        module.Config(**values)
+
+
+def test_missing_snapshots_stop_a_run_before_it_trains(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXRL_DATA", str(tmp_path))
+    monkeypatch.setenv("JAXRL_SUITES", str(tmp_path / "suites"))
+    names = ("maze2d-umaze", "hopper-medium-replay")
+    monkeypatch.setitem(recipes.RECIPES, "maze2d-umaze", recipes.FromPlanner("umaze", lanes=1, length=50))
+    monkeypatch.setattr(tasks, "sweep", None)
+    with pytest.raises(UsageError, match=r"set JAXRL_DATA to a folder with the policies of openai/imitation"):
+        api.run("dual_rl/offline_rl", "smoke", out=tmp_path, tasks=names, episodes=None)
+
+
+class Still:
+    """Six steps at 0, of which each pays minus the squared distance of the action from 0.25."""
+
+    class spec:
+        max_episode_steps = 6
+
+    def reset(self, seed=None):
+        self.t = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        return np.zeros(1, np.float32), -float((action[0] - 0.25) ** 2), False, self.t == 6, {}
+
+    def close(self):
+        pass
+
+
+def test_last_policies_act_on_the_host():
+    """Linear clones of a constant: learned, not learned (action 0 at 0), diverged."""
+    space = Box(-1.0, 1.0, (1,))
+    world = tasks.World(None, Still, (space, space))
+    config = bc.Config(batch_size=8, widths=())
+    members = [(config, bc.Hyper(lr=rate)) for rate in (0.05, 0.0, np.inf)]
+    found = tasks.trained(
+        world,
+        lambda static: bc.make(static, *world.spaces),
+        members,
+        episodes=3,
+        seed=0,
+        seeds=2,
+        data=episodes(range(10)),
+        updates=150,
+        progress=False,
+    )
+    learned, untrained, diverged = np.reshape([value for _, value in found], (3, 2))
+    assert np.all((learned > -6 * 0.02**2) & (learned <= 0))
+    np.testing.assert_allclose(untrained, -6 * 0.25**2, rtol=1e-6)
+    assert np.isnan(diverged).all()
+
+
+def test_scripted_expert():
+    """Twelve episodes: about -170, uniform actions about -1240; equal seeds make equal data."""
+    expert, again = scripted.record(0, 0.0, 12), scripted.record(0, 0.0, 12)
+    assert dataset_hash(expert) == dataset_hash(again) != dataset_hash(scripted.record(1, 0.0, 12))
+    random, best = scripted.references(0, 12)
+    assert best == pytest.approx(episode_returns(expert).mean())
+    assert random < -1000 < -350 < best
