@@ -1,4 +1,7 @@
-"""Where to measure a Gaussian process on a grid: information gained along a path of 40 states."""
+"""Where to measure a Gaussian process on a grid: information gained along a path of 40 states.
+
+Each map is the process after five measurements elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from experiments.submodular.study import Config
 from jaxrl.run.cli import experiment_main
 
 PRESETS = {
-    "smoke": Config(("design",), ("M", "M total"), n_envs=4, updates=2, seeds=1, width=2),
-    "quick": Config(("design",), seeds=3),
-    "paper": Config(("design",), ("M", "NM", "ModPO", "M natural"), seeds=20),
+    "smoke": Config(("designs",), ("M", "M total"), n_envs=4, updates=2, seeds=1, maps=2, width=2),
+    "quick": Config(("designs",), maps=2),
+    "paper": Config(("designs",), ("M", "NM", "ModPO", "M natural"), seeds=20, maps=10),
 }
 
 run, estimate, scores, figure = study.run, study.estimate, study.scores, study.figure

@@ -70,6 +70,10 @@ def _noisy_items(seed: int, **shown: Any) -> Env:
     return item_collection(random_items(seed), slip=0.1, **shown)
 
 
+def _design(seed: int, **shown: Any) -> Env:
+    return gp_design(seed=seed, **shown)
+
+
 PROBLEMS = {
     "bimodal": Problem(_fixed(coverage_grid, "bimodal"), (30, 30), 140, 1e-3, best=51.45),
     "gorilla": Problem(_fixed(coverage_grid, "gorilla"), (30, 30), 140, 1e-3, best=2687.0, unit=GORILLA_UNIT),
@@ -78,6 +82,7 @@ PROBLEMS = {
     "items": Problem(_fixed(item_collection), (7, 15), 150, 5e-3, best=21.0),
     "noisy items": Problem(_noisy_items, (7, 15), 150, 5e-3, best=21.0, maps=10),
     "design": Problem(_fixed(gp_design), (30, 30), 150, 1e-3),
+    "designs": Problem(_design, (30, 30), 150, 1e-3, maps=10),
     "two rooms": Problem(
         _fixed(two_rooms), (7, 14), 140, 3e-3, best=68.0, markov="markov", history="visited"
     ),

@@ -339,6 +339,7 @@ class GridDesign(LogDet):
     spacing: float = 0.1
     variance: float = 0.6931471805599453
     noise: float = 1e-2
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -350,9 +351,11 @@ class GridDesign(LogDet):
 
     def default_params(self) -> LogDetParams:
         """See the class."""
-        kernel = coverage_maps.matern_kernel(
-            self.n_items // self.cols, self.cols, self.spacing, self.variance
-        )
+        process = self.n_items // self.cols, self.cols, self.spacing, self.variance
+        if self.seed is None:
+            kernel = coverage_maps.matern_kernel(*process)
+        else:
+            kernel = coverage_maps.posterior_kernel(self.seed, *process)
         return LogDetParams(jnp.asarray(kernel, jnp.result_type(float)), real(self.noise))
 
 
@@ -419,6 +422,7 @@ def gp_design(
     start: int = 34,
     slip: float = 0.0,
     noise: float = 1e-2,
+    seed: int | None = None,
     show_history: bool = False,
     show_stat: bool = False,
     modular: bool = False,
@@ -427,7 +431,7 @@ def gp_design(
 
     Released settings: noise 1e-6, which needs float64.
     """
-    F = GridDesign(rows * cols, states, cols, noise=noise)
+    F = GridDesign(rows * cols, states, cols, noise=noise, seed=seed)
     return set_episode(
         PlaceGrid(rows, cols, start, slip), F, states,
         show_history=show_history, show_stat=show_stat, modular=modular,

@@ -88,6 +88,19 @@ def matern_kernel(rows: int, cols: int, spacing: float = 0.1, variance: float = 
     return _matern(_points(rows, cols, spacing), _points(rows, cols, spacing), variance)
 
 
+def posterior_kernel(
+    seed: int, rows: int, cols: int, spacing: float = 0.1, variance: float = np.log(2), noise: float = 1e-3
+) -> np.ndarray:
+    """float64[V, V]: `matern_kernel` after noisy measurements at 5 uniform points of [0, 10]^2.
+
+    The grid lies at 1 + spacing (row, column), so that most points of most seeds are far from it.
+    """
+    seen, grid = np.random.default_rng(seed).uniform(0, 10, (5, 2)), 1 + _points(rows, cols, spacing)
+    known = _matern(grid, seen, variance)
+    gram = _matern(seen, seen, variance) + noise * np.eye(len(seen))
+    return matern_kernel(rows, cols, spacing, variance) - known @ np.linalg.solve(gram, known.T)
+
+
 def gp_sample(seed: int, rows: int, cols: int, noise: float = 1e-3) -> np.ndarray:
     """float64[R, C] >= 0: 3 plus a draw of the process of `matern_kernel`, which knows one noisy zero.
 

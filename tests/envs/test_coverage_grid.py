@@ -181,6 +181,19 @@ def test_maps():
     assert sum(coverage_maps.DEMAND.values()) == 21
 
 
+def test_posterior_kernel_inverts_a_block_of_the_joint_precision():
+    seen = np.random.default_rng(3).uniform(0, 10, (5, 2))
+    grid = 1 + 0.1 * np.array([(r, c) for r in range(4) for c in range(5)], float)
+    both = np.concatenate([grid, seen])
+    q = np.sqrt(5) * np.linalg.norm(both[:, None] - both[None], axis=-1)
+    joint = np.log(2) * (1 + q + q**2 / 3) * np.exp(-q)
+    joint[np.arange(20, 25), np.arange(20, 25)] += 1e-3
+    expected = np.linalg.inv(np.linalg.inv(joint)[:20, :20])
+    np.testing.assert_allclose(coverage_maps.posterior_kernel(3, 4, 5), expected, atol=1e-6)
+    params = gp_design(rows=4, cols=5, start=0, states=3, seed=3).default_params()
+    np.testing.assert_allclose(params.F.kernel, expected, atol=1e-5)
+
+
 def test_gp_sample_is_a_draw_of_the_process():
     """Variance and neighbour correlation over 150 seeds of a small grid; conditioning pulls few of them."""
     draws = np.stack([coverage_maps.gp_sample(seed, 3, 4) for seed in range(150)]) - 3
