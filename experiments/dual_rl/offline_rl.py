@@ -73,14 +73,10 @@ PRESETS = {
     ),
     "quick": Config(),
     "paper": Config(
-        tasks=(
-            *("pendulum-medium-replay", "pendulum-medium-expert", "mountaincar-medium-replay"),
-            *("maze2d-umaze", "brax-hopper-medium-replay", "brax-hopper-medium-expert"),
-            *("hopper-medium-replay", "hopper-medium-expert"),
-        ),
+        tasks=(*Config.tasks, "maze2d-umaze", "brax-hopper-medium-expert", "hopper-medium-replay"),
         methods=("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "SQL", "ODICE", "BC", "10 % BC"),
         algo=learner.Config(widths=(64, 64)),
-        updates=20_000,
+        updates=5000,
     ),
 }
 

@@ -59,9 +59,14 @@ class Task:
 _FAST = {"tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
 _PENDULUM = Task({"gamma": 0.95, "reward_scale": 0.1, **_FAST})
 _CAR = Task({"gamma": 0.98, "reward_scale": 0.1, **_FAST})
-_SLOW = {"tau": 0.005, "lr_value": 3e-4, "lr_actor": 3e-4}
-_MAZE = Task({"gamma": 0.99, "reward_scale": 1.0, **_SLOW}, patience=3)
-_HOPPER = Task({"gamma": 0.99, **_SLOW}, {"XQL": 2.0}, patience=3, decay=True, eval_episodes=10)
+_MAZE = Task({"gamma": 0.99, "reward_scale": 1.0, **_FAST}, patience=3)
+_HOPPER = Task(
+    {"gamma": 0.99, **_FAST},
+    {"f-DVL chi2": 0.6, "f-DVL tv": 0.7, "XQL": 2.0},
+    patience=3,
+    decay=True,
+    eval_episodes=10,
+)
 TASKS = {
     **{f"pendulum-{q}": _PENDULUM for q in recipes.QUALITIES},
     **{f"mountaincar-{q}": _CAR for q in recipes.QUALITIES},
