@@ -91,6 +91,8 @@ class Algorithm(NamedTuple):
     step: `(state, hyper, data) -> (state, metrics)`, one update; `metrics` is a flat dict of scalars,
         `[m]` vectors, or `Mean`. Scan-able, vmap-able.
     act: `(state, hyper, greedy) -> Policy`; `greedy` is a static bool.
+    review: `(history) -> str | None`, a warning for the user at the end of a run, from one member's metrics,
+        name -> numpy float32[L, ...]; None where there is nothing to say.
 
     `hyper` is a pytree of numbers, so that every number can be vmapped; `data` is the environment's
     parameters (online) or a dataset (offline), always an argument, never a closure.
@@ -99,3 +101,4 @@ class Algorithm(NamedTuple):
     init: Callable[[Key, Any, Any], Any]
     step: Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
     act: Callable[..., Policy]
+    review: Callable[[Any], str | None] = lambda history: None

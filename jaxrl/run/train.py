@@ -143,7 +143,9 @@ def train(
         if folder is not None and not folder.in_session:
             stack.enter_context(folder.session())
             stack.callback(folder.failures.clear)  # `first_bad` tells the caller, who is right here
-        return driver.run(chunk, progress)
+        trained = driver.run(chunk, progress)
+        driver.review(algorithm, trained)
+        return trained
 
 
 class _Call(NamedTuple):
@@ -198,6 +200,18 @@ class _Driver:
         update, history = self.history.arrays()
         first_bad = self.members.fetch(window.first_bad)
         return Trained(self.members.population.drop(state), history, update, first_bad)
+
+    def review(self, algorithm: Algorithm, trained: Trained) -> None:
+        """Passes on a warning of the algorithm's, of the first member that has one."""
+        found = {}
+        for member in _members(~trained.diverged):
+            text = algorithm.review({name: x[:, member] for name, x in trained.history.items()})
+            if text is not None:
+                found[member] = text
+        if found:
+            first, more = min(found), len(found) - 1
+            others = f" and {more} more" if more else ""
+            self.reporter.line(f"warning: {self.labels[first]}{others}: {found[first]}")
 
     def loop(
         self, update: int, state: PyTree, window: guard.Window | None, stop: signals.Stop, chunk: int | None

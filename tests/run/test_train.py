@@ -179,3 +179,18 @@ def test_r32_float64_is_refused_at_the_start():
 def test_metrics_that_collide_are_refused():
     with pytest.raises(UsageError, match="'reward' is also a training metric"):
         run(evaluate=lambda key, state, hyper, data: {"reward": jnp.zeros(())})
+
+
+def test_a_review_warns_of_the_members_that_it_concerns(capfd):
+    def judge(history):
+        assert history["visits"].shape == (2, toy.STATES)
+        return f"reward {history['reward'][-1]:.2f}" if judged.pop() else None
+
+    algorithm = toy.make(toy.Config())._replace(review=judge)
+    judged = [True, True, False]  # from the last member to the first
+    trained = run(algorithm=algorithm, updates=4, log_every=2, poison=None)
+    said = capfd.readouterr().err
+    assert f"warning: seed 1 and 1 more: reward {trained.history['reward'][-1, 1]:.2f}" in said
+    judged = [False, False, False]
+    run(algorithm=algorithm, updates=4, log_every=2)
+    assert "warning: seed" not in capfd.readouterr().err
