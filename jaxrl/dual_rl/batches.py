@@ -97,6 +97,32 @@ def spread(encode: Callable[[PyTree], Array], data: Dataset) -> tuple[Array, Arr
     return mean, jnp.where(deviation > 1e-6, deviation, 1.0)
 
 
+NOISE_CUT = 0.5
+"""Largest noise in an action, in units of half its range."""
+
+
+def smoothed(rows: Rows, key: Key, copies: int, deviation: Array | None) -> Rows:
+    """`rows` with noise in their actions, followed by `copies` of them with uniform ones, `[n (1 + copies)]`.
+
+    Actions `[n, d]` in [-1, 1]. deviation: of normal noise, cut at `NOISE_CUT` and the range; None for none.
+    A value loss over these rows looks at Q beside the actions of the data too.
+    """
+    k_noise, k_uniform = jax.random.split(key)
+    actions = rows.a
+    if deviation is not None:
+        noise = deviation * jax.random.normal(k_noise, actions.shape)
+        actions = jnp.clip(actions + jnp.clip(noise, -NOISE_CUT, NOISE_CUT), -1, 1)
+    uniform = jax.random.uniform(k_uniform, (copies, *actions.shape), minval=-1.0, maxval=1.0)
+    repeated = jax.tree.map(lambda x: jnp.tile(x, (1 + copies,) + (1,) * (x.ndim - 1)), rows)
+    actions = jnp.concatenate([actions[None], uniform]).reshape(-1, *actions.shape[1:])
+    return repeated._replace(a=actions, mass=repeated.mass / (1 + copies))
+
+
+def ending(data: Dataset) -> Array:
+    """float32[], the share of rows that terminate, weighted by the mask."""
+    return jnp.average(data.terminated.astype(jnp.float32), weights=data.mask)
+
+
 def joined(first: Rows, second: Rows) -> tuple[Rows, Array, Array]:
     """Both batches as one, with the law of each over all rows: `(rows, [n + m], [n + m])`, mass 1 each."""
     rows = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, second)

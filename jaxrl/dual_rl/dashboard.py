@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.core.types import Array, Mean, PyTree
 
 WINDOW = 1000
 """Updates between two measurements of how far the value function has moved."""
+
+SETTLED = 0.07
+"""Of the spread of the values: what a run may still move whose values have come to rest."""
 
 
 def dashboard(
@@ -39,18 +43,58 @@ def dashboard(
 
 
 def drift(
-    value: Callable[[PyTree], Array], mass: Array, params: PyTree, past: PyTree, updates: Array
-) -> tuple[PyTree, Mean]:
+    value: Callable[[PyTree], Array],
+    mass: Array,
+    params: PyTree,
+    past: PyTree,
+    updates: Array,
+    rate: Array | float = jnp.inf,
+) -> tuple[PyTree, dict[str, Mean]]:
     """How far the value function `value(params) -> [n]` moved in the last `WINDOW` updates.
 
-    Mean over rows of `mass` `[n]`. Counted once per window, after which `past` is `params`; `updates`,
-    int32[], is the number done before. As long as this is not small beside the spread of the values, the
-    run has not converged.
+    Counted once per window, after which `past` is `params`; `updates`, int32[], is the number done before.
+    drift: mean distance over rows of `mass` `[n]`. unsettled: of the spread of the values, the larger of what
+    they have moved and of what they may still have to, see `remaining`. rate: at which targets lose their
+    error per update, tau (1 - gamma), or infinite without targets.
     """
 
-    def look() -> tuple[PyTree, Array]:
-        return params, (mass * jnp.abs(value(params) - value(past))).sum()
+    def look() -> tuple[PyTree, Array, Array]:
+        here = value(params)
+        moved = (mass * jnp.abs(here - value(past))).sum()
+        mean = (mass * here).sum()
+        spread = jnp.sqrt((mass * (here - mean) ** 2).sum())
+        share = moved / jnp.maximum(spread, 1e-6)
+        return params, moved, jnp.maximum(share, remaining(share, updates + 1, rate))
 
     due = updates % WINDOW == WINDOW - 1
-    past, moved = jax.lax.cond(due, look, lambda: (past, jnp.zeros(())))
-    return past, Mean(moved, due.astype(jnp.float32))
+    past, moved, left = jax.lax.cond(due, look, lambda: (past, jnp.zeros(()), jnp.zeros(())))
+    count = due.astype(jnp.float32)
+    return past, {"drift": Mean(moved, count), "unsettled": Mean(left, count)}
+
+
+def remaining(share: Array, updates: Array, rate: Array | float) -> Array:
+    """float[], what values that moved by `share` in the last window may have left to go, in the same unit.
+
+    At worst all of it decays like e^(-rate t), gamma being the slowest contraction of a backup, and tau the
+    step of the targets: `share` / (e^(rate WINDOW) - 1). But no more than e^(-rate updates) is left of the
+    error at the start, so that noise in a long run is not taken for movement.
+    """
+    decay = jnp.maximum(jnp.expm1(rate * WINDOW), 1e-12)
+    return jnp.minimum(share / decay, jnp.exp(-rate * updates))
+
+
+def review(history: Mapping[str, np.ndarray]) -> str | None:
+    """A sentence for the user of a run whose values have not come to rest, else None.
+
+    history: of one member, name -> float32[L]. Says nothing of runs shorter than a window.
+    """
+    left = np.asarray(history.get("unsettled", np.zeros(0)))
+    left = left[np.isfinite(left)]
+    if left.size == 0 or left[-1] <= SETTLED:
+        return None
+    moved = np.asarray(history["drift"])
+    return (
+        f"not converged: values moved by {moved[np.isfinite(moved)][-1]:.3g} in the last {WINDOW} updates and"
+        f" may have {100 * left[-1]:.0f} % of their spread to go; train longer, or with larger tau or smaller"
+        " gamma"
+    )

@@ -29,13 +29,17 @@ import optax
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
-from jaxrl.core.spaces import Space
+from jaxrl.core.spaces import Discrete, Space
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
-from jaxrl.dual_rl.batches import Data, Reader, needed, spread
-from jaxrl.dual_rl.dashboard import drift
+from jaxrl.dual_rl.batches import Data, Reader, ending, needed, spread
+from jaxrl.dual_rl.dashboard import drift, review
 from jaxrl.dual_rl.methods import Method, check_parameter, method
 from jaxrl.dual_rl.networks import Networks, networks
+from jaxrl.dual_rl.objectives import recoil_end
 from jaxrl.dual_rl.updates import Batch, Core, Learner, form
+
+TERMINALS = ("target", "masked", "absorbing")
+"""What follows a termination in ReCOIL as released."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,12 @@ class Config:
     squash: tanh-squashed normals, else normals with tanh means and one log deviation for all states.
     extraction: "awr" or "dual" instead of the row's; None leaves it.
     normalise_obs: standardise features by the reference data.
+    layer_norm: in the hidden layers of V, never of Q.
+    copies: of the rows in the batch of the value loss, with uniform actions; noisy: its recorded actions have
+    noise of deviation `Hyper.noise`. Both for semi-gradient methods with continuous actions.
+    terminals: what ReCOIL as released takes for V where an episode terminated. "target", -G, as released: as
+    if g were lost for ever after; "masked", 0; "absorbing", a state in which the expert and the data stay,
+    each as often as they end, see `recoil_end`.
     """
 
     methods: tuple[str, ...] = ("f-DVL chi2",)
@@ -56,6 +66,10 @@ class Config:
     squash: bool = False
     extraction: str | None = None
     normalise_obs: bool = True
+    layer_norm: bool = False
+    copies: int = 0
+    noisy: bool = False
+    terminals: str = "target"
 
     def __post_init__(self) -> None:
         if not self.methods:
@@ -82,6 +96,25 @@ class Config:
             raise UsageError(f"Config.extraction: {rows[0].name} maximises over its policy; leave it None")
         if self.extraction == "dual" and any(r.divergence is None for r in rows):
             raise UsageError("Config.extraction: dual weights need a divergence, IQL has none; use awr")
+        self._check_options(rows[0])
+
+    def _check_options(self, row: Method) -> None:
+        if self.layer_norm and (row.dual == "Q" or not self.widths):
+            what = f"{row.name} has no V" if row.dual == "Q" else "V has no hidden layer"
+            raise UsageError(f"Config.layer_norm: {what}; leave it False")
+        if self.copies < 0:
+            raise UsageError(f"Config.copies: must be >= 0, got {self.copies}")
+        for name in ("copies", "noisy"):
+            if getattr(self, name) and row.gradient != "semi":
+                raise UsageError(f"Config.{name}: {row.name} has no value loss over actions; leave it out")
+        if self.terminals not in TERMINALS:
+            raise UsageError(
+                f"Config.terminals: must be one of {', '.join(TERMINALS)}, got {self.terminals!r}"
+            )
+        if self.terminals != "target" and (row.gradient, row.reference) != ("semi", "mixture"):
+            raise UsageError(
+                f"Config.terminals: {row.name} has no target G at terminations; only ReCOIL released has"
+            )
 
     @property
     def rows(self) -> tuple[Method, ...]:
@@ -99,7 +132,7 @@ class Hyper:
     along a cosine, 0 for never. awr: inverse temperature of the policy weights; cap: of the weights.
     clip: of z in exponential value losses. huber: where the Q loss becomes linear. reward_scale: factor of
     rewards. gap: g of ReCOIL as released. penalty: on the discriminator's gradient. entropy: temperature of
-    the policy in dual-Q. eta: share of the projected gradient.
+    the policy in dual-Q. eta: share of the projected gradient. noise: of actions in the value loss.
     """
 
     parameter: Any
@@ -118,6 +151,7 @@ class Hyper:
     penalty: Any = 1.0
     entropy: Any = 0.01
     eta: Any = 1.0
+    noise: Any = 0.1
 
 
 def hyper(config: Config, name: str | None = None, **numbers: Any) -> Hyper:
@@ -144,14 +178,16 @@ _HUBER = {"task": 20.0, "zero": 1e6, "log_ratio": 20.0}
 
 @struct.dataclass
 class State:
-    """Everything that an update changes, and `key` and `scale`, which it does not.
+    """Everything that an update changes, and `key`, `scale` and `end`, which it does not.
 
-    past: the value network, up to a window ago; scale: mean and deviation of the features.
+    past: the value network, up to a window ago; scale: mean and deviation of the features; end: float32[], V
+    after a termination, see `Config.terminals`.
     """
 
     learner: Learner
     past: PyTree
     scale: tuple[Array, Array]
+    end: Array
     key: Key
     updates: Array
 
@@ -160,11 +196,13 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
     """The method of `config`; `data` of the algorithm is a `Data`.
 
     Raises:
-        UsageError: actions that are neither `Discrete` nor a bounded `Box`, or an unknown activation; from
-            `init`, datasets that the method lacks.
+        UsageError: actions that are neither `Discrete` nor a bounded `Box`, or `Discrete` with `copies` or
+            `noisy`; an unknown activation; from `init`, datasets that the method lacks.
     """
+    if (config.copies or config.noisy) and isinstance(action_space, Discrete):
+        raise UsageError("Config.copies, Config.noisy: need actions of a Box; leave them out for Discrete")
     nets = _networks(config, observation_space, action_space)
-    core = Core(config.rows, nets, optax.scale_by_adam())
+    core = Core(config.rows, nets, optax.scale_by_adam(), config.copies, config.noisy)
     row, update = core.row, form(core.row)
     value = "v" if row.dual == "V" else "q"
 
@@ -179,7 +217,7 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
         if row.reward == "log_ratio":
             makers["ratio"] = (nets.ratio.init, k_ratio)
         params = {name: build(k) for name, (build, k) in makers.items()}
-        target = {name: params[name] for name in _slow(row)}
+        target = {name: params[name] for name in core.slow}
         opt_states = {name: core.optimiser.init(p) for name, p in params.items()}
         reference = _reference(row, data)
         features = nets.encode(jax.tree.map(lambda x: x[0], reference.obs)).shape
@@ -188,14 +226,13 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
             if config.normalise_obs
             else (jnp.zeros(features), jnp.ones(features))
         )
-        return State(
-            Learner(params, target, opt_states), params[value], scale, k_run, jnp.zeros((), jnp.int32)
-        )
+        learner, end = Learner(params, target, opt_states), _end(config, hyper, data)
+        return State(learner, params[value], scale, end, k_run, jnp.zeros((), jnp.int32))
 
     def step(state: State, hyper: Hyper, data: Data) -> tuple[State, dict[str, Any]]:
         k_batch, k_policy = jax.random.split(stream(state.key, state.updates))
         reader = Reader(nets.encode, nets.unit, *state.scale)
-        batch = _draw(row, reader, config.batch_size, data, k_batch)
+        batch = _draw(row, reader, config.batch_size, data, state.end, k_batch)
         fraction = state.updates / jnp.where(hyper.decay_updates > 0, hyper.decay_updates, jnp.inf)
         lr_actor = hyper.lr_actor * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(fraction, 1.0)))
         learner, metrics = update(core, state.learner, batch, hyper, lr_actor, k_policy)
@@ -205,8 +242,10 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
             learner.params[value],
             state.past,
             state.updates,
+            hyper.tau * (1 - hyper.gamma) if core.slow else jnp.inf,
         )
-        return State(learner, past, state.scale, state.key, state.updates + 1), metrics | {"drift": moved}
+        state = state.replace(learner=learner, past=past, updates=state.updates + 1)
+        return state, metrics | moved
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         def choose(key: Key, obs: PyTree, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
@@ -217,7 +256,7 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
 
         return Policy(choose)
 
-    return Algorithm(init, step, act)
+    return Algorithm(init, step, act, review)
 
 
 def value(config: Config, observation_space: Space, action_space: Space, state: State, obs: PyTree) -> Array:
@@ -240,21 +279,28 @@ def _networks(config: Config, observation_space: Space, action_space: Space) -> 
         widths=config.widths,
         activation=config.activation,
         squash=config.squash,
+        layer_norm=config.layer_norm,
     )
 
 
-def _slow(row: Method) -> tuple[str, ...]:
-    """Networks that have a target."""
-    if row.gradient == "orthogonal":
-        return ("v",)
-    return ("q",) if row.gradient == "semi" else ()
+def _end(config: Config, hyper: Hyper, data: Data) -> Array:
+    """float32[], V after a termination; not used by other methods than ReCOIL as released."""
+    row = config.rows[0]
+    if (row.gradient, row.reference) != ("semi", "mixture") or config.terminals == "masked":
+        return jnp.zeros(())
+    released = jnp.asarray(-hyper.gap / (1 - hyper.gamma), jnp.float32)
+    if config.terminals == "target":
+        return released
+    d_e, d_mix = ending(needed(data.expert, "expert", row.name)), ending(data.reference)
+    # where nobody ends it is never looked at, but has to be finite
+    return jnp.where(d_e + d_mix > 0, recoil_end(d_e, d_mix, hyper.gap, hyper.gamma), released)
 
 
 def _reference(row: Method, data: Data) -> Any:
     return needed(data.expert, "expert", row.name) if row.reference == "expert" else data.reference
 
 
-def _draw(row: Method, reader: Reader, size: int | None, data: Data, key: Key) -> Batch:
+def _draw(row: Method, reader: Reader, size: int | None, data: Data, end: Array, key: Key) -> Batch:
     k_reference, k_expert, k_start = jax.random.split(key, 3)
     expert = start = None
     if row.reference == "mixture" or row.reward == "log_ratio":
@@ -262,4 +308,4 @@ def _draw(row: Method, reader: Reader, size: int | None, data: Data, key: Key) -
     if row.gradient == "full":
         start = reader.read(k_start, needed(data.start, "start", row.name), size, rewards=False)
     reference = reader.read(k_reference, _reference(row, data), size, rewards=row.reward == "task")
-    return Batch(reference, expert, start)
+    return Batch(reference, expert, start, end)

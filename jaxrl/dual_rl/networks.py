@@ -52,8 +52,11 @@ def networks(
     widths: tuple[int, ...],
     activation: str,
     squash: bool,
+    layer_norm: bool = False,
 ) -> Networks:
     """Networks of `widths`; `squash` makes normals tanh-squashed, otherwise means alone are.
+
+    layer_norm: in V alone.
 
     Raises:
         UsageError: actions that are neither `Discrete` nor a bounded `Box`, or an unknown activation.
@@ -62,7 +65,7 @@ def networks(
         raise UsageError(f"action_space: must be Discrete or a bounded Box, got {action_space}")
     try:
         size, encode = net.features(observation_space)
-        v = heads.value(size, None, widths, activation)
+        v = heads.value(size, None, widths, activation, layer_norm=layer_norm)
         ratio = heads.value(size, None, widths, "tanh")
         if isinstance(action_space, Discrete):
             return Networks(

@@ -136,15 +136,29 @@ def huber(error: Array, delta: Array | float) -> Array:
     return size * (jnp.abs(error) - size / 2)
 
 
-def recoil_target(next_v: Array, going: Array, gap: Array | float, gamma: Array | float) -> Array:
-    """`[...]`, -g + gamma V(s'), and -g - gamma G where the episode terminated; G = g / (1 - gamma).
+def recoil_target(
+    next_v: Array, going: Array, end: Array | float, gap: Array | float, gamma: Array | float
+) -> Array:
+    """`[...]`, -g + gamma V(s'), where V(s') is `end` if the episode terminated.
 
-    next_v, going: `[...]`, V(s') and 1 - terminated. Expert pairs have the target G instead, and no reward
-    enters: g is the distance per step between expert and the rest.
+    next_v, going: `[...]`, V(s') and 1 - terminated. end: see `recoil_end`; released: -G = -g / (1 - gamma).
+    Expert pairs have the target G instead, and no reward enters: g is the distance per step between expert
+    and the rest.
 
     Equation: sikchi2024dual [ReCOIL target, released]
     """
-    return -gap + gamma * (going * next_v - (1 - going) * gap / (1 - gamma))
+    return -gap + gamma * (going * next_v + (1 - going) * end)
+
+
+def recoil_end(d_e: Array | float, d_mix: Array | float, gap: Array | float, gamma: Array | float) -> Array:
+    """float[], the value of an absorbing state in ReCOIL as released: the fixed point of its own two squares.
+
+        V = (dE G + dmix (-g + gamma V)) / (dE + dmix),  G = g / (1 - gamma)
+
+    d_e, d_mix: float[], how often the expert and the unlabelled data end, each time to stay for another step.
+    G where only the expert ends; -G, the released value, where it never does; NaN where nobody does.
+    """
+    return (d_e * gap / (1 - gamma) - d_mix * gap) / (d_e + d_mix * (1 - gamma))
 
 
 def without_reversal(forward: PyTree, backward: PyTree) -> PyTree:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.dual_rl.batches import Rows, joined
+from jaxrl.dual_rl.batches import Rows, joined, smoothed
 from jaxrl.dual_rl.dashboard import dashboard
 from jaxrl.dual_rl.methods import Method
 from jaxrl.dual_rl.networks import Networks
@@ -42,24 +42,41 @@ class Learner(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows of each dataset; expert and start are None where the method does not read them."""
+    """Rows of each dataset; expert and start are None where the method does not read them.
+
+    end: float32[], what ReCOIL as released takes for V where an episode terminated.
+    """
 
     reference: Rows
     expert: Any
     start: Any
+    end: Array
 
 
 class Core(NamedTuple):
-    """What the three forms share. rows: of the table, alike but for their maximiser."""
+    """What the three forms share.
+
+    rows: of the table, alike but for their maximiser; copies, noisy: the batch of the value loss, see
+    `batches.smoothed`.
+    """
 
     rows: tuple[Method, ...]
     nets: Networks
     optimiser: optax.GradientTransformation
+    copies: int
+    noisy: bool
 
     @property
     def row(self) -> Method:
         """What the rows have in common is read from the first."""
         return self.rows[0]
+
+    @property
+    def slow(self) -> tuple[str, ...]:
+        """Networks that have a target."""
+        if self.row.gradient == "orthogonal":
+            return ("v",)
+        return ("q",) if self.row.gradient == "semi" else ()
 
     def value(self, params: PyTree, rows: Rows) -> Array:
         """float32`[n]`, V(s), or the lesser Q(s, a) where there is no V."""
@@ -115,10 +132,14 @@ def _maximiser_update(
     maximisers = [r.maximiser for r in core.rows if r.maximiser is not None]
     losses = [m.on_batch for m in maximisers]
     q = nets.q(learner.target["q"], rows.x, rows.a).min(0)
+    near, near_q = rows, q
+    if core.copies or core.noisy:
+        near = smoothed(rows, key, core.copies, hyper.noise if core.noisy else None)
+        near_q = nets.q(learner.target["q"], near.x, near.a).min(0)
 
     def v_loss(v: PyTree) -> Array:
-        y = q - nets.v.apply(v, rows.x)
-        return (rows.mass * _choose(losses, hyper.which, y, hyper.parameter, hyper.clip)).sum()
+        y = near_q - nets.v.apply(v, near.x)
+        return (near.mass * _choose(losses, hyper.which, y, hyper.parameter, hyper.clip)).sum()
 
     loss_v, grad = jax.value_and_grad(v_loss)(learner.params["v"])
     learner = core.descend(learner, "v", hyper.lr_value, grad)
@@ -130,7 +151,7 @@ def _maximiser_update(
 
     def q_loss(params: PyTree) -> Array:
         if core.row.reference == "mixture":
-            goal = recoil_target(next_v, rows.going, hyper.gap, hyper.gamma)
+            goal = recoil_target(next_v, rows.going, batch.end, hyper.gap, hyper.gamma)
             of_expert = nets.q(params, batch.expert.x, batch.expert.a) - hyper.gap / (1 - hyper.gamma)
             expert_loss = (batch.expert.mass[None] * huber(of_expert, hyper.huber)).sum()
         else:

@@ -241,9 +241,14 @@ def value(
     activation_name: str = "tanh",
     *,
     initial: str = "orthogonal",
+    layer_norm: bool = False,
 ) -> Net:
-    """Network from features [..., k] to values: `float32[...]`, or `[..., m]` for `reward_dim = m`."""
-    net = mlp((n_inputs, *widths, reward_dim or 1), activation_name, initial=initial)
+    """Network from features [..., k] to values: `float32[...]`, or `[..., m]` for `reward_dim = m`.
+
+    initial, layer_norm: of `mlp`.
+    """
+    sizes = (n_inputs, *widths, reward_dim or 1)
+    net = mlp(sizes, activation_name, initial=initial, layer_norm=layer_norm)
     if reward_dim is not None:
         return net
     return Net(net.init, lambda params, x: net.apply(params, x)[..., 0])

@@ -88,6 +88,7 @@ class _MLP(nn.Module):
     scale: float
     last_scale: float
     initial: str
+    layer_norm: bool
     dtype: Any
 
     @nn.compact
@@ -99,7 +100,7 @@ class _MLP(nn.Module):
                 kernel = bias = symmetric_uniform(x.shape[-1] ** -0.5)
             x = nn.Dense(width, kernel_init=kernel, bias_init=bias, dtype=self.dtype)(x)
             if i < last:
-                x = self.activation(x)
+                x = self.activation(nn.LayerNorm(dtype=self.dtype)(x) if self.layer_norm else x)
         return x.astype(jnp.float32)
 
 
@@ -110,12 +111,15 @@ def mlp(
     scale: float = 2**0.5,
     last_scale: float = 1.0,
     initial: str = "orthogonal",
+    layer_norm: bool = False,
     dtype: Any = jnp.float32,
 ) -> Net:
     """Fully connected network `apply(params, x [..., sizes[0]]) -> float32[..., sizes[-1]]`, linear output.
 
     initial: "orthogonal", kernels with gain `scale` (`last_scale` in the last layer), biases zero; or
         "uniform", kernels and biases uniform on +-1 / sqrt(width of the input), as torch's Linear has them.
+    layer_norm: standardises each hidden layer over its units, with a learned scale and bias, before the
+        activation.
     `dtype` is the compute type; parameters and output are float32. `sizes` of length 2 is a linear map.
 
     Raises:
@@ -125,7 +129,9 @@ def mlp(
         raise ValueError(f"initial: {initial!r} is none of {', '.join(INITIAL)}")
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes: needs an input and an output width, all >= 1, got {sizes}")
-    module = _MLP(tuple(sizes[1:]), activation(activation_name), scale, last_scale, initial, dtype)
+    module = _MLP(
+        tuple(sizes[1:]), activation(activation_name), scale, last_scale, initial, layer_norm, dtype
+    )
     return Net(
         init=lambda key: module.init(key, jnp.zeros(sizes[0], jnp.float32))["params"],
         apply=lambda params, x: module.apply({"params": params}, x),

@@ -52,12 +52,14 @@ def start_of(mdp):
     return from_occupancy(np.repeat(np.asarray(mdp.mu0)[:, None], 3, 1) / 3, mdp)
 
 
-def train(config, hypers, data, phases):
+def train(config, hypers, data, phases, init=None):
     """A population of `hypers` through `(lr_value, lr_actor, updates)`, as one program.
 
+    init: `(keys, hypers, data) -> states` instead of the algorithm's own.
     `(networks' parameters [B, ...], metrics of the last update)`.
     """
     algorithm = learner.make(config, Discrete(5), Discrete(3))
+    init = init or jax.jit(jax.vmap(algorithm.init, (0, 0, None)))
     keys = jax.random.split(jax.random.key(0), len(hypers))
     hypers = tree_stack([jax.tree.map(jnp.float32, h).replace(which=jnp.int32(h.which)) for h in hypers])
 
@@ -70,7 +72,7 @@ def train(config, hypers, data, phases):
 
         return jax.vmap(one)(states, hypers)
 
-    states = jax.jit(jax.vmap(algorithm.init, (0, 0, None)))(keys, hypers, data)
+    states = init(keys, hypers, data)
     for lr_value, lr_actor, updates in phases:
         rates = {"lr_value": lr_value, "lr_actor": lr_actor}
         full = {name: jnp.full_like(hypers.gamma, rate) for name, rate in rates.items()}

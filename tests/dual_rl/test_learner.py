@@ -9,11 +9,12 @@ import pytest
 from dual_tables import BOX, KEYS, OBS, dataset
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.tree import tree_stack, tree_take
 from jaxrl.dual_rl import learner
-from jaxrl.dual_rl.batches import Data, Reader, initial
-from jaxrl.dual_rl.dashboard import WINDOW, dashboard, drift
+from jaxrl.dual_rl.batches import NOISE_CUT, Data, Reader, Rows, initial, smoothed
+from jaxrl.dual_rl.dashboard import WINDOW, dashboard, drift, remaining, review
 from jaxrl.dual_rl.learner import Config, hyper
 from jaxrl.dual_rl.methods import METHODS
 
@@ -173,13 +174,111 @@ def test_dashboard_counts_branches_and_the_effective_sample():
 
 
 def test_drift_is_measured_once_per_window():
-    move = jax.jit(
-        lambda past, updates: drift(lambda p: p * jnp.ones(2), jnp.full(2, 0.5), 3.0, past, updates)
-    )
+    values, mass = jnp.array([1.0, 3.0]), jnp.full(2, 0.5)
+    move = jax.jit(lambda past, updates: drift(lambda p: p * values, mass, 3.0, past, updates))
     past, early = move(jnp.float32(1.0), jnp.int32(WINDOW - 2))
-    assert float(past) == 1 and float(early.count) == 0 == float(early.total)
+    assert float(past) == 1 and all(float(m.count) == 0 == float(m.total) for m in early.values())
     past, due = move(jnp.float32(1.0), jnp.int32(WINDOW - 1))
-    assert float(past) == 3 and float(due.total / due.count) == 2
+    found = {name: float(m.total / m.count) for name, m in due.items()}
+    # from 1, 3 to 3, 9, which have a standard deviation of 3
+    assert float(past) == 3 and found == {"drift": 4.0, "unsettled": pytest.approx(4 / 3)}
+
+
+@pytest.mark.parametrize("rate", [5e-5, 1e-3])
+def test_what_remains_of_an_exponential_decay_is_known_from_one_window(rate):
+    """An error of 1 that falls like e^(-rate t); halved, what is left is known from its fall."""
+    t = 4 * WINDOW
+    fall = np.exp(-rate * (t - WINDOW)) - np.exp(-rate * t)
+    assert float(remaining(0.5 * fall, t, rate)) == pytest.approx(0.5 * np.exp(-rate * t), rel=1e-4)
+    # noise looks like movement, but after many time constants no error of the start is left
+    assert float(remaining(0.1, 20 / rate, rate)) < 1e-8
+    # nor where there is nothing to wait for
+    assert float(remaining(0.1, t, jnp.inf)) == 0 == float(remaining(0.0, t, 0.0))
+
+
+def test_review_warns_where_values_have_not_settled():
+    moving = {"drift": np.array([np.nan, 9.0, np.nan]), "unsettled": np.array([np.nan, 0.5, np.nan])}
+    assert review(moving).startswith("not converged: values moved by 9 in the last 1000 updates")
+    assert "50 % of their spread" in review(moving)
+    assert review(moving | {"unsettled": np.array([0.5, 0.01])}) is None
+    assert review({"drift": np.full(2, np.nan), "unsettled": np.full(2, np.nan)}) is None
+    assert learner.make(Config(**SMALL), OBS, BOX).review(moving) == review(moving)
+
+
+# --- options ---------------------------------------------------------------------------------------------
+
+
+def batch_of_rows(n=400, d=2):
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(n, 3)), rng.uniform(-1, 1, (n, d)), *rng.normal(size=(2, n)), np.ones(n)]
+    x, a, reward, level, going = (jnp.asarray(v, jnp.float32) for v in arrays)
+    return Rows(x, a, reward, x, going, jax.nn.softmax(level))
+
+
+def test_copies_keep_the_rows_and_draw_uniform_actions():
+    rows = batch_of_rows()
+    found = smoothed(rows, jax.random.key(0), 3, None)
+    for i in range(4):
+        part = jax.tree.map(lambda v: v[400 * i : 400 * (i + 1)], found)  # noqa: B023
+        np.testing.assert_array_equal(part.x, rows.x)
+        np.testing.assert_allclose(part.mass, rows.mass / 4)
+    np.testing.assert_array_equal(found.a[:400], rows.a)
+    fresh = np.sort(np.asarray(found.a[400:]).ravel())
+    # Kolmogorov-Smirnov, false alarms once in 1e6 seeds
+    assert np.abs(fresh - np.linspace(-1, 1, 2400)).max() / 2 < np.sqrt(np.log(2e6) / 4800)
+    assert len(np.unique(fresh)) > 2300
+
+
+def test_noise_is_cut_and_stays_in_the_range():
+    rows = batch_of_rows()
+    found = smoothed(rows, jax.random.key(1), 0, jnp.float32(0.1))
+    moved = np.asarray(found.a - rows.a)
+    inside = np.abs(np.asarray(rows.a)) < 0.5
+    assert moved[inside].std() == pytest.approx(0.1, rel=0.2) and abs(moved[inside].mean()) < 0.03
+    wild = smoothed(rows, jax.random.key(1), 1, jnp.float32(50.0)).a
+    assert np.abs(wild).max() <= 1 and np.abs(wild[:400] - rows.a).max() == pytest.approx(NOISE_CUT, rel=1e-5)
+    assert np.abs(wild[400:]).max() <= 1
+
+
+def test_the_value_loss_sees_noise_and_copies_and_nothing_else_does():
+    """Against numpy on the rows that the key gives; policy weights and Q are of the data alone."""
+    sizes = {"batch_size": None, "widths": ()}
+    plain, around = (Config(methods=("IQL",), **sizes, **o) for o in ({}, {"copies": 2, "noisy": True}))
+    data, numbers = Data(dataset(BOX)), hyper(plain, gamma=0.9, lr_value=0.0, lr_actor=0.0, noise=0.3)
+    make = [learner.make(config, OBS, BOX) for config in (plain, around)]
+    state = jax.jit(make[0].init)(jax.random.key(0), numbers, data)
+    (_, expected), (_, found) = (jax.jit(a.step)(state, numbers, data) for a in make)
+    nets = learner.networks(OBS, BOX, widths=(), activation="relu", squash=False)
+    rows = Reader(nets.encode, nets.unit, *state.scale).read(
+        jax.random.key(0), data.reference, None, rewards=True
+    )
+    key = jax.random.split(stream(state.key, state.updates))[1]
+    near = smoothed(rows, key, 2, 0.3)
+    x, pair = np.asarray(near.x), np.concatenate([near.x, near.a], -1)
+    q = linear(state.learner.target["q"], pair)[..., 0].min(0)
+    y = q - linear(state.learner.params["v"], x)[:, 0]
+    assert float(found["v_loss"]) == pytest.approx((np.where(y < 0, 0.1, 0.9) * y**2).mean(), rel=1e-4)
+    assert abs(float(found["v_loss"]) - float(expected["v_loss"])) > 1e-3
+    for name in ("q_loss", "log_prob", "ess", "residual", "v"):
+        assert float(found[name]) == pytest.approx(float(expected[name]), rel=1e-5), name
+
+
+def test_layer_norm_is_in_v_alone_and_does_what_it_says():
+    config = Config(methods=("IQL",), batch_size=8, widths=(6, 5), layer_norm=True)
+    data, algorithm = Data(dataset(BOX)), learner.make(config, OBS, BOX)
+    state = jax.jit(algorithm.init)(jax.random.key(0), hyper(config), data)
+    norms = [p for p in state.learner.params if "LayerNorm_0" in state.learner.params[p]]
+    assert norms == ["v"]
+    v = jax.tree.map(lambda x: np.asarray(x, np.float64), state.learner.params["v"])
+    x = (np.asarray(data.reference.obs) - np.asarray(state.scale[0])) / np.asarray(state.scale[1])
+    for i in range(2):
+        x = x @ v[f"Dense_{i}"]["kernel"] + v[f"Dense_{i}"]["bias"]
+        x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-6)
+        x = np.maximum(x * v[f"LayerNorm_{i}"]["scale"] + v[f"LayerNorm_{i}"]["bias"], 0)
+    wanted = (x @ v["Dense_2"]["kernel"] + v["Dense_2"]["bias"])[:, 0]
+    np.testing.assert_allclose(
+        learner.value(config, OBS, BOX, state, data.reference.obs), wanted, rtol=1e-3, atol=1e-5
+    )
 
 
 # --- data ------------------------------------------------------------------------------------------------
@@ -217,6 +316,14 @@ def test_initial_rows_and_features():
         (lambda: Config(batch_size=0), "Config.batch_size"),
         (lambda: Config(widths=(0,)), "Config.widths"),
         (lambda: Config(extraction="softmax"), "Config.extraction"),
+        (lambda: Config(methods=("IQ-Learn",), layer_norm=True), "IQ-Learn has no V"),
+        (lambda: Config(widths=(), layer_norm=True), "no hidden layer"),
+        (lambda: Config(copies=-1), "Config.copies: must be >= 0"),
+        (lambda: Config(methods=("OptiDICE",), copies=1), "Config.copies: OptiDICE has no value loss"),
+        (lambda: Config(methods=("AlgaeDICE",), noisy=True), "Config.noisy: AlgaeDICE has no value loss"),
+        (lambda: learner.make(Config(copies=1), OBS, KEYS), "leave them out for Discrete"),
+        (lambda: Config(methods=("ReCOIL released",), terminals="mask"), "one of target, masked, absorbing"),
+        (lambda: Config(methods=("XQL",), terminals="masked"), "only ReCOIL released has"),
         (lambda: Config(methods=("IQL",), extraction="dual"), "needs? a divergence"),
         (lambda: Config(methods=("IQ-Learn",), extraction="awr"), "maximises over its policy"),
         (lambda: hyper(Config(), "XQL"), "none of Config.methods"),

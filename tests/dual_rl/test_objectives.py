@@ -19,6 +19,7 @@ from jaxrl.dual_rl.objectives import (
     huber,
     kl_objective,
     mixture,
+    recoil_end,
     recoil_floor,
     recoil_objective,
     recoil_target,
@@ -196,8 +197,18 @@ def test_huber_is_square_then_linear_and_may_have_no_end():
 
 def test_recoil_target_by_hand():
     """g = 2, gamma = 0.9, so G = 20: -2 + 0.9 * 5, and -2 - 0.9 * 20 where the episode terminated."""
-    found = recoil_target(jnp.array([5.0, 5.0]), jnp.array([1.0, 0.0]), 2.0, 0.9)
+    found = recoil_target(jnp.array([5.0, 5.0]), jnp.array([1.0, 0.0]), -20.0, 2.0, 0.9)
     np.testing.assert_allclose(found, [2.5, -20.0], rtol=1e-12)
+
+
+def test_recoil_end_is_where_an_absorbing_state_comes_to_rest():
+    for d_e, d_mix in ((0.3, 0.1), (0.0, 0.2), (0.2, 0.0)):
+        v = 0.0
+        for _ in range(600):
+            v = (d_e * 20 + d_mix * (0.9 * v - 2)) / (d_e + d_mix)
+        assert recoil_end(d_e, d_mix, 2.0, 0.9) == pytest.approx(v, abs=1e-9)
+    assert recoil_end(0.0, 0.2, 2.0, 0.9) == pytest.approx(-20)  # what is released
+    assert recoil_end(0.2, 0.0, 2.0, 0.9) == pytest.approx(20)
 
 
 def test_without_reversal_leaves_nothing_along_the_forward_gradient():
