@@ -21,7 +21,8 @@ FAMILIES = sorted({e.name.split("/")[0] for e in EXPERIMENTS})
 
 def with_marks(experiments):
     """Simulators of bodies compile for half a minute."""
-    slow = {e.name for e in experiments if "envs.adapters" in e.path.read_text()}
+    bodies = ("envs.adapters", "envs.ant_coverage")
+    slow = {e.name for e in experiments if any(b in e.path.read_text() for b in bodies)}
     return [pytest.param(e.name, marks=pytest.mark.slow if e.name in slow else ()) for e in experiments]
 
 

@@ -1,0 +1,187 @@
+"""What the studies of moving bodies share: SubPO beside ModPO by PPO, how far each gets, and paths.
+
+Legend: `A` learners (SubPO, ModPO), `M` seeds, `L` evaluations, `E` episodes of the first member shown, `S`
+visited states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
+from jaxrl.core.tree import tree_take
+from jaxrl.core.types import Array, Key, Policy, PyTree, Step
+from jaxrl.envs.base import Env, RewardFn, real
+from jaxrl.envs.set_reward import SetParams, SetReward
+from jaxrl.envs.wrappers import Wrapper
+from jaxrl.rollout.unroll import Freeze, start, unroll
+from jaxrl.run import style
+from jaxrl.run.sweep import member_keys, stack_hypers
+from jaxrl.run.train import train
+from jaxrl.submodular import proximal
+
+if TYPE_CHECKING:
+    from jaxrl.run.folder import RunFolder
+
+SHOWN = 8
+LEARNERS = ("SubPO", "ModPO")
+Measure = Callable[[Array, Array], dict[str, Array]]
+"""`(F float[E] of whole episodes, their lengths int32[E]) -> {name: float[]}`."""
+
+
+class EitherParams(NamedTuple):
+    """modular: float[], 0 pays marginal gains (SubPO) and 1 the item's own value (ModPO)."""
+
+    env: SetParams
+    modular: Array
+
+
+@dataclass(frozen=True)
+class Either(Wrapper):
+    """A set reward whose switch `modular` is a number, so that one program trains both learners."""
+
+    env: SetReward
+    hidden: ClassVar[tuple[type, ...]] = (RewardFn,)
+
+    def extend(self, inner: SetParams) -> EitherParams:
+        """Pays gains."""
+        return EitherParams(inner, real(0.0))
+
+    def inner_params(self, params: EitherParams) -> SetParams:
+        """Without the switch."""
+        return params.env
+
+    def advance(self, state: PyTree, inner: PyTree, out: Step, params: EitherParams) -> tuple[PyTree, Step]:
+        """With the gain replaced."""
+        F = self.env.F
+        own = F.gain(params.env.F, F.init(params.env.F), self.env.item(params.env, inner))
+        return inner, out._replace(reward=out.reward + params.modular * (own - out.info["gain"]))
+
+
+@dataclass(frozen=True)
+class Config:
+    """SubPO and ModPO with the same numbers and paired seeds, all in one compiled program."""
+
+    algo: proximal.Config = field(default_factory=proximal.Config)
+    """Static choices of PPO."""
+    hyper: ppo.Hyper = field(default_factory=ppo.Hyper)
+    """Numbers of PPO; `updates_total` is set to `updates`."""
+    seeds: int = 3
+    """Members per learner; member i depends on the root seed and on i alone."""
+    seed: int = 0
+    """Root seed."""
+    updates: int = 100
+    """Updates per member."""
+    evaluations: int = 10
+    """Points of the learning curve after the untrained policy."""
+    episodes: int = 32
+    """Episodes per evaluation, by the policy as it is trained, not by its mode."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "updates", "evaluations", "episodes"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+
+
+def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) -> None:
+    """Saves `learner [A]`, `update [L]`, `env_steps [L]`, per name n of `measure` `n [A, M, L]` and, before
+    training, `untrained_n [M]`; of the last policies of the first seed `path [A, E, S, 2]` and `seen [A, E,
+    ...]`, the statistic at the end.
+
+    body: paid gains; its observations begin with two coordinates.
+    """
+    env, count = Either(body), len(LEARNERS)
+    data, hyper = env.default_params(), config.hyper.replace(updates_total=float(config.updates))
+    algorithm = proximal.make(config.algo, env)
+    keys = member_keys(config.seed, config.seeds)
+
+    @jax.jit
+    def look(key: Key, state: PyTree, data: EitherParams) -> tuple[dict[str, Array], PyTree, Array]:
+        policy = algorithm.act(state, hyper, False)
+        stat, length, path = episodes(env, policy, key, data, config.episodes, steps)
+        return measure(jax.vmap(partial(body.F.value, data.env.F))(stat), length), stat, path
+
+    def evaluate(key: Key, state: PyTree, hyper: Any, data: EitherParams) -> dict[str, Array]:
+        return {f"eval/{name}": x for name, x in look(key, state, data)[0].items()}
+
+    steps = int(env.time_limit(data))
+    trained = train(
+        algorithm,
+        keys[np.tile(np.arange(config.seeds), count)],
+        stack_hypers([hyper] * count, config.seeds),
+        _members(data, config.seeds),
+        updates=config.updates,
+        evaluate=evaluate,
+        eval_every=max(1, config.updates // config.evaluations),
+        shared_data=False,
+        env_steps_per_update=config.algo.n_envs * config.algo.length,
+        labels=[f"{learner}, seed {i}" for learner in LEARNERS for i in range(config.seeds)],
+        folder=folder,
+    )
+    names = [name for name in trained.history if name.startswith("eval/")]
+    shown = np.isfinite(trained.history[names[0]]).any(1)
+    update = trained.update[shown]
+    arrays: dict[str, Any] = {"learner": LEARNERS, "update": update}
+    arrays["env_steps"] = update * config.algo.n_envs * config.algo.length
+    init = jax.jit(lambda key: algorithm.init(key, hyper, data))
+    # both kinds of state on the same device, otherwise `look` is compiled for each
+    here = partial(jax.device_put, device=jax.devices()[0])
+    before = [look(key, here(init(key)), data)[0] for key in keys]
+    for name in names:
+        short = name.removeprefix("eval/")
+        arrays[short] = trained.history[name][shown].T.reshape(count, config.seeds, -1)
+        arrays[f"untrained_{short}"] = np.stack([x[short] for x in before])
+    states = [here(tree_take(trained.state, a * config.seeds)) for a in range(count)]
+    _, seen, path = zip(*(look(jax.random.key(config.seed), s, data) for s in states), strict=True)
+    folder.save_result(
+        **arrays, seen=np.stack(seen)[:, :SHOWN], path=np.stack(path)[:, :SHOWN].astype(np.float32)
+    )
+
+
+def _members(data: EitherParams, seeds: int) -> EitherParams:
+    """Leaves `[A * M, ...]`: gains for the seeds of the first learner, own values for those of the second."""
+    both = [data._replace(modular=jnp.full_like(data.modular, a)) for a in range(len(LEARNERS))]
+    return jax.tree.map(lambda *x: np.repeat(np.stack(x), seeds, axis=0), *both)
+
+
+def episodes(
+    env: Env, policy: Policy, key: Key, data: PyTree, count: int, steps: int
+) -> tuple[PyTree, Array, Array]:
+    """`(statistic [E, ...], length int32[E], path float[E, S, 2])` of `count` episodes.
+
+    steps: S - 1, at least the time limit; a path stays where its episode ended.
+    """
+    k_start, k_steps = jax.random.split(key)
+    vec = start(env, policy, k_start, data, count)
+    after, batch, _ = unroll(env, policy, vec, k_steps, data, length=steps, reset=Freeze())
+    path = jnp.concatenate([vec.obs[None, :, :2], batch.next_obs[..., :2]])
+    return after.env_state.stat, after.elapsed, jnp.swapaxes(path, 0, 1)
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members of both learners, and environment steps without evaluations."""
+    members = len(LEARNERS) * config.seeds
+    return {
+        "members": members,
+        "env_steps": members * config.updates * config.algo.n_envs * config.algo.length,
+    }
+
+
+def curve(ax: Any, result: dict[str, np.ndarray], name: str, worst: float = 0.0) -> None:
+    """One measure over environment steps, with the untrained policy as a dotted line."""
+    for a, learner in enumerate(result["learner"].tolist()):
+        style.learning_curve(
+            ax, result["env_steps"], result[name][a], label=learner, color=style.PALETTE[a], worst=worst
+        )
+    level = float(np.mean(result[f"untrained_{name}"]))
+    ax.axhline(level, color="#5f6670", linewidth=0.8, linestyle=":", label="untrained policy")
+    ax.set(xlabel="environment steps per member")
+    ax.legend(fontsize=7.5)

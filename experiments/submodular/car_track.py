@@ -1,0 +1,122 @@
+"""A race car that is paid for newly seen track (SubPO) or for its position (ModPO): who finishes the lap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.submodular import bodies
+from experiments.submodular.bodies import Config
+from jaxrl.baselines import ppo
+from jaxrl.core.types import Array
+from jaxrl.envs.car_track import CarParams, CarTrack, car_track
+from jaxrl.run import style
+from jaxrl.run.cli import experiment_main
+from jaxrl.run.folder import RunFolder
+from jaxrl.submodular import proximal
+
+TRACK: CarParams = CarTrack().default_params()
+_HYPER = ppo.Hyper(lr=3e-4, entropy=0.0)
+# positions are paid up to 16 m at each of 700 steps: without a scale of its own the critic of ModPO saturates
+_SCALED = {"normalise_obs": True, "scale_rewards": True}
+
+PRESETS = {
+    "smoke": Config(
+        algo=proximal.Config(n_envs=4, length=16, epochs=1, minibatches=1, widths=(8,), normalise_obs=True),
+        seeds=2,
+        updates=2,
+        evaluations=1,
+        episodes=2,
+    ),
+    "quick": Config(
+        algo=proximal.Config(n_envs=128, length=128, minibatches=8, widths=(64, 64), **_SCALED),
+        hyper=_HYPER,
+        seeds=5,
+        updates=160,
+        evaluations=20,
+    ),
+    "paper": Config(
+        algo=proximal.Config(n_envs=1024, length=128, minibatches=32, widths=(128, 128), **_SCALED),
+        hyper=_HYPER,
+        seeds=20,
+        updates=400,
+        evaluations=40,
+        episodes=128,
+    ),
+}
+
+
+def measure(value: Array, length: Array) -> dict[str, Array]:
+    """Track seen in m, share of episodes that finish the lap, and length in s."""
+    return {
+        "track": value.mean(),
+        "lap": (value >= TRACK.finish).mean(),
+        "seconds": length.mean() * TRACK.dt,
+    }
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """See `bodies.run`; measures are those of `measure`."""
+    bodies.run(config, folder, car_track(), measure)
+
+
+estimate = bodies.estimate
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Share of episodes of the last policy that finish the lap, `float[M]` per learner."""
+    return {
+        f"{learner}: laps finished": result["lap"][a, :, -1] for a, learner in enumerate(result["learner"])
+    }
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Track seen, laps finished, their time, and episodes of the last policies on the track."""
+    result = folder.load_result()
+    with style.paper():
+        fig, axes = style.subplots(1, 5, width=3.3, height=3.1)
+        labels = {"track": "track seen (m)", "lap": "share of laps finished", "seconds": "episode (s)"}
+        for ax, (name, label) in zip(axes[0], labels.items(), strict=False):
+            bodies.curve(ax, result, name)
+            ax.set(title=label, ylim=(0, None))
+        for a, learner in enumerate(result["learner"].tolist()):
+            _drive(axes[0, 3 + a], result["path"][a], f"{learner}, last policy of seed 0")
+        return style.save(fig, folder.figures / "learning_curves")
+
+
+def _drive(ax: Any, path: np.ndarray, title: str) -> None:
+    """Episodes in the plane; a cross where one ended before the finish."""
+    s = np.linspace(0, float(TRACK.length), 500)
+    for bound in (TRACK.upper, TRACK.lower):
+        ax.plot(*plane(s, _around(bound, s)), color="#5f6670", linewidth=0.7)
+    for e, episode in enumerate(path):
+        x, y = plane(episode[:, 0], episode[:, 1])
+        ax.plot(x, y, color=style.PALETTE[e % 7], linewidth=0.7)
+        if episode[-1, 0] < float(TRACK.finish):
+            ax.plot(x[-1], y[-1], "x", color=style.PALETTE[e % 7], markersize=6)
+    ax.plot(*plane(np.zeros(1), np.zeros(1)), "o", color="black", markersize=4)
+    ax.set(title=title, xticks=[], yticks=[], aspect="equal")
+    ax.grid(False)
+
+
+def plane(s: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in m, `(x [n], y [n])`, of progress `s [n]` and offsets `d [n]` to the left of the line.
+
+    The line is the curvature integrated twice from heading 0; rounded tables leave it open by a little.
+    """
+    fine = np.linspace(0, float(TRACK.length) * 1.02, 4000)
+    step = fine[1] - fine[0]
+    heading = np.cumsum(_around(TRACK.kappa, fine)) * step
+    x, y = np.cumsum(np.cos(heading)) * step, np.cumsum(np.sin(heading)) * step
+    at = np.interp(s, fine, heading)
+    return np.interp(s, fine, x) - d * np.sin(at), np.interp(s, fine, y) + d * np.cos(at)
+
+
+def _around(table: Array, s: np.ndarray) -> np.ndarray:
+    return np.interp(s, TRACK.knots, table, period=float(TRACK.length))
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))
