@@ -80,7 +80,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def figure(folder: RunFolder) -> list[Path]:
-    """Covered cells, lengths of episodes, and episodes of the last policies over the floor of the first."""
+    """Covered cells, lengths of episodes, and an episode of each last policy over the floor of the first."""
     result = folder.load_result()
     with style.paper():
         fig, axes = style.subplots(1, 4, width=3.5, height=3.2)
@@ -90,7 +90,7 @@ def figure(folder: RunFolder) -> list[Path]:
         reach = max(4.0, 1.1 * float(np.abs(result["path"]).max()))
         for a, learner in enumerate(result["learner"].tolist()):
             _floor(axes[0, 2 + a], result["seen"][a, 0], result["path"][a], min(reach, HALF))
-            axes[0, 2 + a].set(title=f"{learner}, last policy of seed 0")
+            axes[0, 2 + a].set(title=f"{learner}, an episode of each seed")
         return style.save(fig, folder.figures / "learning_curves")
 
 

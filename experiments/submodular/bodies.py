@@ -1,7 +1,6 @@
 """What the studies of moving bodies share: SubPO beside ModPO by PPO, how far each gets, and paths.
 
-Legend: `A` learners (SubPO, ModPO), `M` seeds, `L` evaluations, `E` episodes of the first member shown, `S`
-visited states.
+Legend: `A` learners (SubPO, ModPO), `M` seeds, `L` evaluations, `E` episodes, `S` visited states.
 """
 
 from __future__ import annotations
@@ -31,7 +30,6 @@ from jaxrl.submodular import proximal
 if TYPE_CHECKING:
     from jaxrl.run.folder import RunFolder
 
-SHOWN = 8
 LEARNERS = ("SubPO", "ModPO")
 Measure = Callable[[Array, Array], dict[str, Array]]
 """`(F float[E] of whole episodes, their lengths int32[E]) -> {name: float[]}`."""
@@ -93,15 +91,17 @@ class Config:
 
 def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) -> None:
     """Saves `learner [A]`, `update [L]`, `env_steps [L]`, per name n of `measure` `n [A, M, L]` and, before
-    training, `untrained_n [M]`; of the last policies of the first seed `path [A, E, S, 2]` and `seen [A, E,
-    ...]`, the statistic at the end.
+    training, `untrained_n [M]`; of one episode of each last policy `path [A, M, S, 2]` and `seen
+    [A, M, ...]`, the statistic at its end.
 
     body: paid gains; its observations begin with two coordinates.
     """
     env, count = Either(body), len(LEARNERS)
     data, hyper = env.default_params(), config.hyper.replace(updates_total=float(config.updates))
     algorithm = proximal.make(config.algo, env)
-    keys = member_keys(config.seed, config.seeds)
+    # those of the members, and after them as many for looking at policies
+    keys = member_keys(config.seed, 2 * config.seeds)
+    looks, paired = keys[config.seeds :], np.tile(np.arange(config.seeds), count)
 
     @jax.jit
     def look(key: Key, state: PyTree, data: EitherParams) -> tuple[dict[str, Array], PyTree, Array]:
@@ -115,7 +115,7 @@ def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) ->
     steps = int(env.time_limit(data))
     trained = train(
         algorithm,
-        keys[np.tile(np.arange(config.seeds), count)],
+        keys[paired],
         stack_hypers([hyper] * count, config.seeds),
         _members(data, config.seeds),
         updates=config.updates,
@@ -134,15 +134,18 @@ def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) ->
     init = jax.jit(lambda key: algorithm.init(key, hyper, data))
     # both kinds of state on the same device, otherwise `look` is compiled for each
     here = partial(jax.device_put, device=jax.devices()[0])
-    before = [look(key, here(init(key)), data)[0] for key in keys]
+    before = [look(looks[i], here(init(keys[i])), data)[0] for i in range(config.seeds)]
     for name in names:
         short = name.removeprefix("eval/")
         arrays[short] = trained.history[name][shown].T.reshape(count, config.seeds, -1)
         arrays[f"untrained_{short}"] = np.stack([x[short] for x in before])
-    states = [here(tree_take(trained.state, a * config.seeds)) for a in range(count)]
-    _, seen, path = zip(*(look(jax.random.key(config.seed), s, data) for s in states), strict=True)
+    last = [look(looks[p], here(tree_take(trained.state, i)), data) for i, p in enumerate(paired)]
+    seen, path = (np.stack([x[n][0] for x in last]) for n in (1, 2))
+    shape = count, config.seeds
     folder.save_result(
-        **arrays, seen=np.stack(seen)[:, :SHOWN], path=np.stack(path)[:, :SHOWN].astype(np.float32)
+        **arrays,
+        seen=seen.reshape(*shape, *seen.shape[1:]),
+        path=path.reshape(*shape, *path.shape[1:]).astype(np.float32),
     )
 
 

@@ -17,7 +17,6 @@ from jaxrl.run.cli import experiment_main
 from jaxrl.run.folder import RunFolder
 from jaxrl.submodular import proximal
 
-TRACK: CarParams = CarTrack().default_params()
 _HYPER = ppo.Hyper(lr=3e-4, entropy=0.0)
 # positions are paid up to 16 m at each of 700 steps: without a scale of its own the critic of ModPO saturates
 _SCALED = {"normalise_obs": True, "scale_rewards": True}
@@ -50,10 +49,11 @@ PRESETS = {
 
 def measure(value: Array, length: Array) -> dict[str, Array]:
     """Track seen in m, share of episodes that finish the lap, and length in s."""
+    track = CarTrack().default_params()
     return {
         "track": value.mean(),
-        "lap": (value >= TRACK.finish).mean(),
-        "seconds": length.mean() * TRACK.dt,
+        "lap": (value >= track.finish).mean(),
+        "seconds": length.mean() * track.dt,
     }
 
 
@@ -73,7 +73,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def figure(folder: RunFolder) -> list[Path]:
-    """Track seen, laps finished, their time, and episodes of the last policies on the track."""
+    """Track seen, laps finished, their time, and an episode of each last policy on the track."""
     result = folder.load_result()
     with style.paper():
         fig, axes = style.subplots(1, 5, width=3.3, height=3.1)
@@ -82,22 +82,24 @@ def figure(folder: RunFolder) -> list[Path]:
             bodies.curve(ax, result, name)
             ax.set(title=label, ylim=(0, None))
         for a, learner in enumerate(result["learner"].tolist()):
-            _drive(axes[0, 3 + a], result["path"][a], f"{learner}, last policy of seed 0")
+            _drive(axes[0, 3 + a], result["path"][a], f"{learner}, an episode of each seed")
         return style.save(fig, folder.figures / "learning_curves")
 
 
 def _drive(ax: Any, path: np.ndarray, title: str) -> None:
     """Episodes in the plane; a cross where one ended before the finish."""
-    s = np.linspace(0, float(TRACK.length), 500)
-    for bound in (TRACK.upper, TRACK.lower):
-        ax.plot(*plane(s, _around(bound, s)), color="#5f6670", linewidth=0.7)
+    track = CarTrack().default_params()
+    s = np.linspace(0, float(track.length), 500)
+    for bound in (track.upper, track.lower):
+        ax.plot(*plane(s, _around(track, bound, s)), color="#5f6670", linewidth=0.7)
     for e, episode in enumerate(path):
         x, y = plane(episode[:, 0], episode[:, 1])
         ax.plot(x, y, color=style.PALETTE[e % 7], linewidth=0.7)
-        if episode[-1, 0] < float(TRACK.finish):
-            ax.plot(x[-1], y[-1], "x", color=style.PALETTE[e % 7], markersize=6)
+        if episode[-1, 0] < float(track.finish):
+            ax.plot(x[-1], y[-1], "x", color=style.PALETTE[e % 7], markersize=7, markeredgewidth=2)
     ax.plot(*plane(np.zeros(1), np.zeros(1)), "o", color="black", markersize=4)
     ax.set(title=title, xticks=[], yticks=[], aspect="equal")
+    ax.spines[:].set_visible(False)
     ax.grid(False)
 
 
@@ -106,16 +108,17 @@ def plane(s: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The line is the curvature integrated twice from heading 0; rounded tables leave it open by a little.
     """
-    fine = np.linspace(0, float(TRACK.length) * 1.02, 4000)
+    track = CarTrack().default_params()
+    fine = np.linspace(0, float(track.length) * 1.02, 4000)
     step = fine[1] - fine[0]
-    heading = np.cumsum(_around(TRACK.kappa, fine)) * step
+    heading = np.cumsum(_around(track, track.kappa, fine)) * step
     x, y = np.cumsum(np.cos(heading)) * step, np.cumsum(np.sin(heading)) * step
     at = np.interp(s, fine, heading)
     return np.interp(s, fine, x) - d * np.sin(at), np.interp(s, fine, y) + d * np.cos(at)
 
 
-def _around(table: Array, s: np.ndarray) -> np.ndarray:
-    return np.interp(s, TRACK.knots, table, period=float(TRACK.length))
+def _around(track: CarParams, table: Array, s: np.ndarray) -> np.ndarray:
+    return np.interp(s, track.knots, table, period=float(track.length))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ PRESETS = {
     "table": Config(
         ("items", "bimodal", "two rooms", "gorilla", "design"), ("M", "NM", "ModPO", "M official")
     ),
+    "learners": Config(("items", "bimodal"), ("M", "M natural", "M PPO", "NM", "NM GRU"), seeds=3),
     "paper": Config(
         ("items", "bimodal", "two rooms", "gorilla", "design"),
         ("M", "NM", "ModPO", "M official", "NM official", "ModPO official"),

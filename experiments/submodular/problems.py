@@ -13,6 +13,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Algorithm
 from jaxrl.envs.base import Env
 from jaxrl.envs.coverage_grid import (
     FootprintParams,
@@ -23,7 +26,7 @@ from jaxrl.envs.coverage_grid import (
     two_rooms,
 )
 from jaxrl.envs.coverage_maps import GORILLA_UNIT, random_items
-from jaxrl.submodular import subpo
+from jaxrl.submodular import proximal, subpo
 from jaxrl.submodular.credit import SUMS
 from jaxrl.submodular.features import with_features
 
@@ -91,7 +94,11 @@ PROBLEMS = {
 
 @dataclass(frozen=True)
 class Learner:
-    """SubPO with one credit; `modular` makes it ModPO. remembers: the policy sees the past (NM)."""
+    """SubPO with one credit; `modular` makes it ModPO. remembers: the policy sees the past (NM).
+
+    memory: width of a GRU over one-hot cells and steps; fisher: iterations of the natural gradient; epochs:
+    passes of PPO over each batch. Without the last two an update is one step of Adam.
+    """
 
     credit: str = "to_go"
     baseline: str = "batch"
@@ -99,10 +106,15 @@ class Learner:
     modular: bool = False
     memory: int = 0
     fisher: int = 0
+    epochs: int = 0
 
-    def static(self, problem: Problem, n_envs: int) -> tuple[str, bool, subpo.Config]:
+    def __post_init__(self) -> None:
+        if self.epochs and self.modular:
+            raise UsageError("Learner.modular: PPO reports returns, which are values of F for gains alone")
+
+    def static(self, problem: Problem, n_envs: int) -> tuple[str, bool, subpo.Config | proximal.Config]:
         """`(features, modular, configuration)`: what decides the program. Sums of gains share one program."""
-        config = subpo.Config(
+        config: subpo.Config | proximal.Config = subpo.Config(
             n_envs=n_envs,
             length=problem.states - 1,
             baseline=self.baseline,  # pyright: ignore[reportArgumentType]
@@ -110,10 +122,16 @@ class Learner:
             fisher=self.fisher,
             credit="gae" if self.credit == "gae" else "mixture",
         )
-        return problem.history if self.remembers else problem.markov, self.modular, config
+        if self.epochs:
+            # raw features are up to 899, which orthogonal weights and tanh do not bear
+            config = proximal.Config(n_envs, problem.states - 1, epochs=self.epochs, normalise_obs=True)
+        features = problem.history if self.remembers else problem.markov
+        return "markov" if self.memory else features, self.modular, config
 
-    def hyper(self, problem: Problem) -> subpo.Hyper:
+    def hyper(self, problem: Problem) -> subpo.Hyper | ppo.Hyper:
         """Numbers."""
+        if self.epochs:
+            return ppo.Hyper(lr=1e-3, gamma=1.0, entropy=0.0)
         share = tuple(float(self.credit == name) for name in SUMS)
         # the natural direction has a length of its own, bounded by the trust region
         return subpo.Hyper(lr=1.0 if self.fisher else problem.lr, mixture=share)
@@ -131,9 +149,15 @@ LEARNERS = {
     "M prefix": Learner("prefix"),
     "M gae": Learner("gae", baseline="critic"),
     "M natural": Learner(fisher=10),
+    "M PPO": Learner("gae", baseline="critic", epochs=4),
     "NM GRU": Learner(memory=32),
 }
 """`official` is what the released grid code does: prefix sums and no baseline, on raw features."""
+
+
+def make(config: subpo.Config | proximal.Config, env: Env) -> Algorithm:
+    """The algorithm of a learner's static part."""
+    return proximal.make(config, env) if isinstance(config, proximal.Config) else subpo.make(config, env)
 
 
 def picture(problem: Problem, data: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 
-from experiments.submodular.problems import LEARNERS, PROBLEMS, Problem, picture, stacked
+from experiments.submodular.problems import LEARNERS, PROBLEMS, Problem, make, picture, stacked
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_take
@@ -23,7 +23,6 @@ from jaxrl.core.types import Algorithm
 from jaxrl.run import style
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import train
-from jaxrl.submodular import subpo
 from jaxrl.submodular.exact import successors
 from jaxrl.submodular.search import beam_search, greedy_rollout
 
@@ -70,9 +69,9 @@ class Config:
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves, per problem p, `value_p [A, M, L]`, mean F over the episodes of each update, `peak_p [A, M, L]`
-    the best of them, `best_p [maps]` the largest value known, `greedy_p [maps]` of the myopic planner,
-    `cells_p [A, E, S]` episodes of the trained policies on the first map, and `map_p [R, C]`.
+    """Saves, per problem p, `value_p [A, M, L]`, mean F over the episodes of each update, `best_p [maps]` the
+    largest value known, `greedy_p [maps]` of the myopic planner, `cells_p [A, E, S]` episodes of the trained
+    policies on the first map, and `map_p [R, C]`.
     """
     arrays: dict[str, Any] = {"problem": list(config.problems), "learner": list(config.learners)}
     for index, name in enumerate(config.problems):
@@ -109,10 +108,10 @@ def _solve(config: Config, problem: Problem, folder: RunFolder, stage: str) -> d
         buckets.setdefault(learner.static(problem, config.n_envs), []).append(a)
     members, updates = len(maps) * config.seeds, config.updates or problem.updates
     value = np.zeros((len(learners), members, updates))
-    peak, cells = np.zeros_like(value), np.zeros((len(learners), SHOWN, problem.states), np.int32)
+    cells = np.zeros((len(learners), SHOWN, problem.states), np.int32)
     for number, ((features, modular, static), chosen) in enumerate(buckets.items()):
         env = problem.env(features, modular)
-        algorithm = subpo.make(static, env)
+        algorithm = make(static, env)
         hypers = [learners[a].hyper(problem) for a in chosen for _ in maps]
         keys = member_keys(config.seed, config.seeds)
         shared = len(maps) == 1
@@ -129,21 +128,35 @@ def _solve(config: Config, problem: Problem, folder: RunFolder, stage: str) -> d
             stage=f"{stage}-{number}",
             folder=folder,
         )
+        found = _values(trained.history, problem, maps, config.seeds, len(chosen))
         for position, a in enumerate(chosen):
-            own = slice(position * members, (position + 1) * members)
-            value[a], peak[a] = (trained.history[n][:, own].T for n in ("train/F", "train/F_max"))
+            value[a] = found[:, position * members : (position + 1) * members].T
             state = tree_take(trained.state, position * members)
             cells[a] = _episodes(algorithm, env, state, hypers[0], maps[0], problem.states)
     env = problem.make(0, states=problem.states)
     greedy, best = zip(*(_references(env, data, problem, config.width) for data in maps), strict=True)
     return {
         "value": value.astype(np.float32),
-        "peak": peak.astype(np.float32),
         "cells": cells,
         "greedy": greedy,
         "best": best,
         "map": picture(problem, maps[0]),
     }
+
+
+def _values(
+    history: dict[str, np.ndarray], problem: Problem, maps: list[Any], seeds: int, copies: int
+) -> np.ndarray:
+    """float[L, members], mean F of the episodes of each update; returns lack the value of the first state."""
+    if "train/F" in history:
+        return history["train/F"]
+    env = problem.make(0, states=problem.states)
+
+    @jax.jit
+    def first(data: Any) -> jax.Array:
+        return env.F.value(data.F, env.reset(jax.random.key(0), data)[0].stat)
+
+    return history["train/return"] + np.tile(np.repeat([float(first(x)) for x in maps], seeds), copies)
 
 
 def _episodes(algorithm: Algorithm, env: Any, state: Any, hyper: Any, data: Any, states: int) -> np.ndarray:

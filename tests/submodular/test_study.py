@@ -1,0 +1,34 @@
+"""Rows of the studies on maps: each kind of learner reports F of the episodes that it trained on."""
+
+import numpy as np
+import pytest
+
+from experiments.submodular import study
+from experiments.submodular.problems import LEARNERS, PROBLEMS, Learner, make
+from jaxrl.core.errors import UsageError
+from jaxrl.run.folder import RunFolder
+
+
+def test_returns_of_ppo_become_values(tmp_path):
+    """Untrained policies collect about 12 of 21 items, means over 8 episodes; the start holds one of them."""
+    config = study.Config(("items",), ("M PPO",), seeds=2, n_envs=8, updates=2)
+    folder = RunFolder.create("submodular/study", config, tmp_path, "smoke")
+    study.run(config, folder)
+    result = folder.load_result()
+    value = result["value_0"]
+    assert value.shape == (1, 2, 2) and np.all((value > 6) & (value < 18))
+    np.testing.assert_allclose(value * 8, np.round(value * 8), atol=1e-3)
+    problem = PROBLEMS["items"]
+    returns = {"train/return": np.zeros((3, 4))}
+    np.testing.assert_array_equal(study._values(returns, problem, problem.data(1), 2, 2), np.ones((3, 4)))
+
+
+def test_kinds_of_learners():
+    problem, found = PROBLEMS["items"], {}
+    for name, learner in LEARNERS.items():
+        features, modular, config = learner.static(problem, 4)
+        make(config, problem.env(features, modular))
+        found[name] = features
+    assert found["NM GRU"] == "markov" and found["M PPO"] == "markov_raw"
+    with pytest.raises(UsageError, match=r"Learner\.modular"):
+        Learner(modular=True, epochs=2)
