@@ -57,6 +57,6 @@ def test_learning_curve_is_the_reference():
 
 @pytest.mark.slow
 def test_own_values_teach_nothing():
-    """Every place is worth the same alone: advantages of ModPO are rounding, and Adam divides by its epsilon."""
+    """Every place is worth the same alone: advantages of ModPO are rounding, below the epsilon of Adam."""
     _, change = learn(modular=True, seeds=1, updates=5)
     assert change < 1e-6
