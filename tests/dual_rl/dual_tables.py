@@ -1,5 +1,7 @@
 """Small tables as datasets, and learners trained on them with all rows at once."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,9 @@ from theory.dual_rl.reference import behaviour, problem
 
 OBS, BOX, KEYS = Box(-np.inf, np.inf, (3,)), Box(-2.0, 2.0, (1,)), Discrete(3)
 TABLE = {"batch_size": None, "widths": (), "normalise_obs": False}
+
+quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+"""`jit` for programs that run once: compiles in half the time, to slower code."""
 
 
 def dataset(action_space, seed=0, n=24):
@@ -52,6 +57,21 @@ def start_of(mdp):
     return from_occupancy(np.repeat(np.asarray(mdp.mu0)[:, None], 3, 1) / 3, mdp)
 
 
+def any_state(algorithm, hyper, data):
+    """A state of random numbers with fresh optimisers, for what holds of any; nothing is compiled."""
+    rng = np.random.default_rng(0)
+
+    def leaf(path, x):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.key(0)
+        if "opt_states" in jax.tree_util.keystr(path) or jnp.issubdtype(x.dtype, jnp.integer):
+            return jnp.zeros(x.shape, x.dtype)
+        return jnp.asarray(0.5 * np.abs(rng.normal(size=x.shape)) + 0.1, x.dtype)
+
+    shapes = jax.eval_shape(algorithm.init, jax.random.key(0), hyper, data)
+    return jax.tree_util.tree_map_with_path(leaf, shapes)
+
+
 def train(config, hypers, data, phases, init=None):
     """A population of `hypers` through `(lr_value, lr_actor, updates)`, as one program.
 
@@ -59,16 +79,19 @@ def train(config, hypers, data, phases, init=None):
     `(networks' parameters [B, ...], metrics of the last update)`.
     """
     algorithm = learner.make(config, Discrete(5), Discrete(3))
-    init = init or jax.jit(jax.vmap(algorithm.init, (0, 0, None)))
+    init = init or quick(jax.vmap(algorithm.init, (0, 0, None)))
     keys = jax.random.split(jax.random.key(0), len(hypers))
     hypers = tree_stack([jax.tree.map(jnp.float32, h).replace(which=jnp.int32(h.which)) for h in hypers])
 
     @jax.jit
     def phase(states, hypers, updates, data):
         def one(state, hyper):
+            _, metrics = jax.eval_shape(algorithm.step, state, hyper, data)
+            nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
             # a dynamic count, so that phases share the program
-            state = jax.lax.fori_loop(0, updates, lambda _, s: algorithm.step(s, hyper, data)[0], state)
-            return algorithm.step(state, hyper, data)
+            return jax.lax.fori_loop(
+                0, updates, lambda _, carry: algorithm.step(carry[0], hyper, data), (state, nothing)
+            )
 
         return jax.vmap(one)(states, hypers)
 

@@ -34,6 +34,7 @@ def test_entries_of_several_agents_count_all_their_updates():
         np.testing.assert_allclose(entry.rounds, wanted, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_agents_do_the_updates_they_are_asked_for():
     advance = bench.agents(TINY, 2, 1, 3)
     advance()
@@ -50,6 +51,7 @@ def test_flop_by_hand():
     assert bench.flop(learner.Config(batch_size=4, widths=(5,))) == 8 * hidden
 
 
+@pytest.mark.slow
 def test_the_update_written_by_hand_learns_rewards_where_nothing_follows():
     """All rows end: Q is regression on the rewards, whose error falls."""
     init, step = dual_rl_plain.make(64, (16,), 17, 6)

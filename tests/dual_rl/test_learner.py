@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dual_tables import BOX, KEYS, OBS, dataset
+from dual_tables import BOX, KEYS, OBS, any_state, dataset, quick
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
@@ -21,10 +21,10 @@ from jaxrl.dual_rl.methods import METHODS
 SMALL = {"batch_size": 8, "widths": ()}
 
 
-def scan(algorithm, hypers, data, updates, keys):
-    """States and metrics `[B, ...]` of a population after `updates` updates."""
+def scan(algorithm, hypers, data, updates, keys, times=1):
+    """States and metrics `[B, ...]` of a population after `updates` updates, as often as asked."""
 
-    @jax.jit
+    @quick
     def run(keys, hypers, data):
         def one(key, hyper):
             state = algorithm.init(key, hyper, data)
@@ -32,7 +32,8 @@ def scan(algorithm, hypers, data, updates, keys):
 
         return jax.vmap(one)(keys, hypers)
 
-    return run(keys, tree_stack([jax.tree.map(jnp.asarray, h) for h in hypers]), data)
+    hypers = tree_stack([jax.tree.map(jnp.asarray, h) for h in hypers])
+    return [run(keys, hypers, data) for _ in range(times)]
 
 
 def numbers(tree):
@@ -42,32 +43,31 @@ def numbers(tree):
 # --- rewards ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["ReCOIL released", "ReCOIL-Q", "IQ-Learn", "SMODICE"])
-def test_imitation_never_reads_rewards(name):
+def with_and_without_rewards(name):
+    """One update of a method on data, and on the same data with NaN for every reward."""
     config = Config(methods=(name,), **SMALL)
     algorithm = learner.make(config, OBS, KEYS)
     reference, expert = dataset(KEYS), dataset(KEYS, 1)
     data = Data(reference, expert, initial(reference))
-    blind = jax.tree.map(lambda x: x, data).replace(
-        reference=reference.replace(reward=jnp.full_like(reference.reward, jnp.nan)),
-        expert=expert.replace(reward=jnp.full_like(expert.reward, jnp.nan)),
-        start=data.start.replace(reward=jnp.full_like(data.start.reward, jnp.nan)),
+    blind = Data(
+        *(d.replace(reward=jnp.full_like(d.reward, jnp.nan)) for d in (reference, expert, data.start))
     )
-    step = jax.jit(lambda state, data: algorithm.step(state, hyper(config), data))
-    start = jax.jit(algorithm.init)(jax.random.key(0), hyper(config), data)
-    (state, metrics), (hidden, _) = step(start, data), step(start, blind)
+    step = quick(lambda state, data: algorithm.step(state, hyper(config), data))
+    state = any_state(algorithm, hyper(config), data)
+    return step(state, data), step(state, blind)
+
+
+@pytest.mark.parametrize("name", ["ReCOIL released", "ReCOIL-Q", "IQ-Learn", "SMODICE"])
+def test_imitation_never_reads_rewards(name):
+    (state, metrics), (hidden, _) = with_and_without_rewards(name)
     for a, b in zip(numbers(state), numbers(hidden), strict=True):
         np.testing.assert_array_equal(a, b)
     assert all(np.isfinite(x).all() for x in numbers(metrics))
 
 
 def test_offline_rl_reads_rewards():
-    config = Config(methods=("IQL",), **SMALL)
-    algorithm, data = learner.make(config, OBS, KEYS), Data(dataset(KEYS))
-    blind = Data(data.reference.replace(reward=jnp.full_like(data.reference.reward, jnp.nan)))
-    step = jax.jit(lambda state, data: algorithm.step(state, hyper(config), data)[1]["q_loss"])
-    start = jax.jit(algorithm.init)(jax.random.key(0), hyper(config), data)
-    assert np.isfinite(step(start, data)) and np.isnan(step(start, blind))
+    (_, metrics), (_, blind) = with_and_without_rewards("IQL")
+    assert np.isfinite(metrics["q_loss"]) and np.isnan(blind["q_loss"])
 
 
 # --- one update, in the order V, policy, Q, targets ------------------------------------------------------
@@ -80,8 +80,8 @@ def one_update():
     numbers = hyper(config, gamma=0.9, tau=0.25, lr_value=0.1, lr_actor=0.1, parameter=0.7, reward_scale=0.5)
     data = Data(dataset(KEYS))
     algorithm = learner.make(config, OBS, KEYS)
-    before = jax.jit(algorithm.init)(jax.random.key(0), numbers, data)
-    after, metrics = jax.jit(algorithm.step)(before, numbers, data)
+    before = quick(algorithm.init)(jax.random.key(0), numbers, data)
+    after, metrics = quick(algorithm.step)(before, numbers, data)
     return before, after, metrics, data.reference
 
 
@@ -134,7 +134,7 @@ def population():
     algorithm, data = learner.make(config, OBS, BOX), Data(dataset(BOX))
     hypers = [hyper(config, name) for name in MANY]
     keys = jax.random.split(jax.random.key(1), 4)
-    return config, algorithm, data, keys, [scan(algorithm, hypers, data, 200, keys) for _ in range(2)]
+    return config, algorithm, data, keys, scan(algorithm, hypers, data, 200, keys, times=2)
 
 
 def test_check_l5_the_same_seed_gives_the_same_bits(population):
@@ -147,17 +147,20 @@ def test_check_l6_members_of_a_population_are_single_runs(population):
     """And a row chosen by `which` is the program of that row alone."""
     _, _, data, keys, ((states, _), _) = population
     alone = Config(methods=MANY[2:3], **SMALL)
-    single, _ = scan(learner.make(alone, OBS, BOX), [hyper(alone)], data, 200, keys[2:3])
+    ((single, _),) = scan(learner.make(alone, OBS, BOX), [hyper(alone)], data, 200, keys[2:3])
     for a, b in zip(numbers(single.learner.params), numbers(states.learner.params), strict=True):
         np.testing.assert_allclose(a[0], b[2], rtol=1e-4, atol=1e-4 * np.abs(b[2]).max())
 
 
 def test_policies_clip_their_mean_and_know_the_range(population):
     config, algorithm, _, _, ((states, _), _) = population
-    policy = algorithm.act(tree_take(states, 0), hyper(config), True)
-    actions = jax.vmap(lambda x: policy.act(jax.random.key(0), x, ())[0])(
-        100 * jax.random.normal(jax.random.key(0), (64, 3))
-    )
+
+    @quick
+    def greedy(states, x):
+        policy = algorithm.act(tree_take(states, 0), hyper(config), True)
+        return jax.vmap(lambda x: policy.act(jax.random.key(0), x, ())[0])(x)
+
+    actions = greedy(states, 100 * np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32))
     assert np.abs(actions).max() <= 2 and np.abs(actions).max() > 1
 
 
@@ -211,13 +214,14 @@ def test_review_warns_where_values_have_not_settled():
 def batch_of_rows(n=400, d=2):
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(n, 3)), rng.uniform(-1, 1, (n, d)), *rng.normal(size=(2, n)), np.ones(n)]
-    x, a, reward, level, going = (jnp.asarray(v, jnp.float32) for v in arrays)
-    return Rows(x, a, reward, x, going, jax.nn.softmax(level))
+    arrays[3] = np.exp(arrays[3]) / np.exp(arrays[3]).sum()
+    x, a, reward, mass, going = (jnp.asarray(v, jnp.float32) for v in arrays)
+    return Rows(x, a, reward, x, going, mass)
 
 
 def test_copies_keep_the_rows_and_draw_uniform_actions():
     rows = batch_of_rows()
-    found = smoothed(rows, jax.random.key(0), 3, None)
+    found = quick(lambda rows: smoothed(rows, jax.random.key(0), 3, None))(rows)
     for i in range(4):
         part = jax.tree.map(lambda v: v[400 * i : 400 * (i + 1)], found)  # noqa: B023
         np.testing.assert_array_equal(part.x, rows.x)
@@ -231,13 +235,13 @@ def test_copies_keep_the_rows_and_draw_uniform_actions():
 
 def test_noise_is_cut_and_stays_in_the_range():
     rows = batch_of_rows()
-    found = smoothed(rows, jax.random.key(1), 0, jnp.float32(0.1))
-    moved = np.asarray(found.a - rows.a)
+    noisy = quick(lambda rows, deviation: smoothed(rows, jax.random.key(1), 1, deviation).a)
+    moved = np.asarray(noisy(rows, 0.1)[:400]) - np.asarray(rows.a)
     inside = np.abs(np.asarray(rows.a)) < 0.5
     assert moved[inside].std() == pytest.approx(0.1, rel=0.2) and abs(moved[inside].mean()) < 0.03
-    wild = smoothed(rows, jax.random.key(1), 1, jnp.float32(50.0)).a
-    assert np.abs(wild).max() <= 1 and np.abs(wild[:400] - rows.a).max() == pytest.approx(NOISE_CUT, rel=1e-5)
-    assert np.abs(wild[400:]).max() <= 1
+    wild = np.asarray(noisy(rows, 50.0))
+    assert np.abs(wild).max() <= 1
+    assert np.abs(wild[:400] - np.asarray(rows.a)).max() == pytest.approx(NOISE_CUT, rel=1e-5)
 
 
 def test_the_value_loss_sees_noise_and_copies_and_nothing_else_does():
@@ -246,8 +250,8 @@ def test_the_value_loss_sees_noise_and_copies_and_nothing_else_does():
     plain, around = (Config(methods=("IQL",), **sizes, **o) for o in ({}, {"copies": 2, "noisy": True}))
     data, numbers = Data(dataset(BOX)), hyper(plain, gamma=0.9, lr_value=0.0, lr_actor=0.0, noise=0.3)
     make = [learner.make(config, OBS, BOX) for config in (plain, around)]
-    state = jax.jit(make[0].init)(jax.random.key(0), numbers, data)
-    (_, expected), (_, found) = (jax.jit(a.step)(state, numbers, data) for a in make)
+    state = any_state(make[0], numbers, data)
+    (_, expected), (_, found) = (quick(a.step)(state, numbers, data) for a in make)
     nets = learner.networks(OBS, BOX, widths=(), activation="relu", squash=False)
     rows = Reader(nets.encode, nets.unit, *state.scale).read(
         jax.random.key(0), data.reference, None, rewards=True
@@ -266,7 +270,7 @@ def test_the_value_loss_sees_noise_and_copies_and_nothing_else_does():
 def test_layer_norm_is_in_v_alone_and_does_what_it_says():
     config = Config(methods=("IQL",), batch_size=8, widths=(6, 5), layer_norm=True)
     data, algorithm = Data(dataset(BOX)), learner.make(config, OBS, BOX)
-    state = jax.jit(algorithm.init)(jax.random.key(0), hyper(config), data)
+    state = any_state(algorithm, hyper(config), data)
     norms = [p for p in state.learner.params if "LayerNorm_0" in state.learner.params[p]]
     assert norms == ["v"]
     v = jax.tree.map(lambda x: np.asarray(x, np.float64), state.learner.params["v"])
@@ -276,9 +280,8 @@ def test_layer_norm_is_in_v_alone_and_does_what_it_says():
         x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-6)
         x = np.maximum(x * v[f"LayerNorm_{i}"]["scale"] + v[f"LayerNorm_{i}"]["bias"], 0)
     wanted = (x @ v["Dense_2"]["kernel"] + v["Dense_2"]["bias"])[:, 0]
-    np.testing.assert_allclose(
-        learner.value(config, OBS, BOX, state, data.reference.obs), wanted, rtol=1e-3, atol=1e-5
-    )
+    found = quick(lambda state, obs: learner.value(config, OBS, BOX, state, obs))(state, data.reference.obs)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 # --- data ------------------------------------------------------------------------------------------------
@@ -369,6 +372,7 @@ def test_values_are_those_of_the_v_network(population):
     state, obs = tree_take(states, 0), data.reference.obs
     mean, deviation = np.asarray(obs).mean(0), np.asarray(obs).std(0)
     expected = linear(state.learner.params["v"], (np.asarray(obs) - mean) / deviation)[:, 0]
-    np.testing.assert_allclose(learner.value(config, OBS, BOX, state, obs), expected, rtol=1e-3, atol=1e-4)
+    found = quick(lambda state, obs: learner.value(config, OBS, BOX, state, obs))(state, obs)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     with pytest.raises(UsageError, match="IQ-Learn has no V"):
         learner.value(Config(methods=("IQ-Learn",), **SMALL), OBS, BOX, state, obs)

@@ -57,6 +57,7 @@ def test_q_is_the_expected_target_on_the_data(maximisers):
     np.testing.assert_allclose(q, np.repeat(expected[:, None], 2, 1), atol=2e-2)
 
 
+@pytest.mark.slow
 def test_dual_weights_extract_the_exact_policy():
     names = ("SQL", "EQL")
     config = Config(methods=names, **TABLE)

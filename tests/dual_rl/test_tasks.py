@@ -6,7 +6,7 @@ import pytest
 from experiments.data import recipes
 from experiments.dual_rl import lambda_sweep, offline_rl, scripted, tasks
 from jaxrl.baselines import bc
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import MissingExtra, UsageError
 from jaxrl.core.spaces import Box
 from jaxrl.data.dataset import dataset_hash, from_arrays
 from jaxrl.data.episodes import episode_returns
@@ -58,6 +58,24 @@ def test_missing_snapshots_stop_a_run_before_it_trains(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "sweep", None)
     with pytest.raises(UsageError, match=r"set JAXRL_DATA to a folder with the policies of openai/imitation"):
         api.run("dual_rl/offline_rl", "smoke", out=tmp_path, tasks=names, episodes=None)
+
+
+@pytest.mark.slow
+def test_a_run_on_mujoco(data_folder, tmp_path, monkeypatch):
+    """Three episodes of each quality, a few updates: it falls over, and scores are D4RL's."""
+    monkeypatch.setenv("JAXRL_DATA", str(data_folder))
+    options = {"tasks": ("hopper-medium-replay",), "methods": ("IQL", "BC"), "episodes": 3}
+    try:
+        folder = api.run("dual_rl/offline_rl", "smoke", out=tmp_path, **options)
+    except MissingExtra as error:
+        pytest.skip(f"Hopper: {error}")
+    result = folder.load_result()
+    np.testing.assert_allclose(result["reference"], [[-20.272305, 3234.3]])
+    assert set(folder.meta["datasets"]) == {"hopper-medium-replay"}
+    assert result["eval_return"].shape == (1, 2, 2)
+    assert np.all((result["eval_return"] > 0) & (result["eval_return"] < 400))
+    scores = offline_rl.scores(result)["IQL, hopper-medium-replay"]
+    np.testing.assert_allclose(scores, 100 * (result["eval_return"][0, 0] + 20.272305) / 3254.572305)
 
 
 class Still:
