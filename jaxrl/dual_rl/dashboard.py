@@ -13,7 +13,7 @@ from jaxrl.core.types import Array, Mean, PyTree
 WINDOW = 1000
 """Updates between two measurements of how far the value function has moved."""
 
-SETTLED = 0.07
+SETTLED = 0.1
 """Of the spread of the values: what a run may still move whose values have come to rest."""
 
 

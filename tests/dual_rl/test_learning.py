@@ -13,6 +13,7 @@ from jaxrl.data.episodes import concatenate, take_episodes
 from jaxrl.data.npz import imitation
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
+from jaxrl.dual_rl.dashboard import review
 from jaxrl.dual_rl.learner import Config, hyper
 from jaxrl.envs.classic import Pendulum
 from jaxrl.rollout.evaluate import evaluate
@@ -38,7 +39,7 @@ def recorded(data_folder):
 
 
 def returns(algorithm, hypers, data, updates=8000):
-    """Mean return of the greedy last policy and last drift, `[len(hypers), 3]` each."""
+    """Mean return of the greedy last policy, `[len(hypers), 3]`, and the members."""
 
     def measure(key, state, hyper, data):
         found = evaluate(ENV, algorithm.act(state, hyper, True), key, ENV.default_params(), episodes=100)
@@ -54,14 +55,13 @@ def returns(algorithm, hypers, data, updates=8000):
         log_every=1000,
         progress=False,
     )
-    drift = [m.history["drift"][-1] if "drift" in m.history else np.nan for m in members]
     last = [m.history["eval/return"][-1] for m in members]
-    return np.reshape(last, (-1, 3)), np.reshape(drift, (-1, 3))
+    return np.reshape(last, (-1, 3)), members
 
 
 @pytest.fixture(scope="module")
 def recoil(recorded):
-    """Returns and drifts with 20 expert episodes: as it should be, and with slow targets at gamma 0.99."""
+    """Returns and members with 20 expert episodes: as it should be, and with slow targets at gamma 0.99."""
     labelled, some, random = recorded
     config = Config(methods=("ReCOIL released",), **SIZES)
     fast = hyper(config, parameter=5.0, **NUMBERS)
@@ -100,7 +100,11 @@ def test_check_l3_offline_rl_learns_from_mixed_data(recorded):
 
 
 def test_check_l4_a_run_that_has_not_converged_says_so(recoil):
-    """Values still move by 8 to 10 per 1000 updates; in the run that has converged by less than 2."""
-    (_, slow), (settled, moving) = recoil
+    """Every member with slow targets, no better than random, and none of the others; `train` prints it."""
+    (_, slow), members = recoil
     assert slow.mean() < -600
-    assert moving.min() > 4 * settled.max()
+    settled, moving = ([m.history for m in members[i : i + 3]] for i in (0, 3))
+    assert all(review(history) is None for history in settled)
+    assert all("not converged" in review(history) for history in moving)
+    # at the rate 0.005 * 0.01 most of the error at the start can still be there after 8000 updates
+    assert min(h["unsettled"][-1] for h in moving) > 0.5
