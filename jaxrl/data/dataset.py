@@ -126,7 +126,7 @@ def from_arrays(
     fields["truncated"] = truncated
     check_lengths(source, fields, n)
     _check_shapes(source, fields, reward_dim)
-    _first_bad(source, "terminated", terminated & truncated, "is set together with truncated; clear one")
+    first_bad(source, "terminated", terminated & truncated, "is set together with truncated; clear one")
     if action_space is not None:
         _check_actions(source, fields["action"], action_space)
     if "is_expert" in fields:
@@ -205,11 +205,11 @@ def _narrow(source: str, name: str, tree: PyTree) -> PyTree:
         if x.dtype.kind == "f":
             with np.errstate(over="ignore"):
                 x = x.astype(np.float32)
-            _first_bad(source, name, ~np.isfinite(x), "is not finite as float32; remove the episode")
+            first_bad(source, name, ~np.isfinite(x), "is not finite as float32; remove the episode")
             return x
         if x.dtype.itemsize > 4:
             limits = np.iinfo(np.int32)
-            _first_bad(source, name, (x < limits.min) | (x > limits.max), "does not fit into int32")
+            first_bad(source, name, (x < limits.min) | (x > limits.max), "does not fit into int32")
             return x.astype(np.int32)
         return x
 
@@ -221,7 +221,7 @@ def as_flags(source: str, name: str, x: np.ndarray) -> np.ndarray:
     if x.ndim != 1:
         raise CorruptInput(f"{source}: {name} has shape {x.shape}; give one flag per row")
     if x.dtype != bool:
-        _first_bad(source, name, (x != 0) & (x != 1), "is neither 0 nor 1; give flags")
+        first_bad(source, name, (x != 0) & (x != 1), "is neither 0 nor 1; give flags")
     return x.astype(bool)
 
 
@@ -262,11 +262,11 @@ def _check_actions(source: str, actions: PyTree, space: Space) -> None:
         elif isinstance(part, Box):
             low, high = np.asarray(part.low, x.dtype), np.asarray(part.high, x.dtype)
             bad, bounds = (x < low) | (x > high), f"[{part.low}, {part.high}]"
-        _first_bad(source, "action", bad, f"lies outside {bounds}; clip or rescale the actions")
+        first_bad(source, "action", bad, f"lies outside {bounds}; clip or rescale the actions")
 
 
-def _first_bad(source: str, name: str, bad: np.ndarray, what: str) -> None:
-    """CorruptInput with the number of the first row `[n, ...]` in which `bad` is set."""
+def first_bad(source: str, name: str, bad: np.ndarray, what: str) -> None:
+    """`CorruptInput` with the number of the first row `[n, ...]` in which `bad` is set."""
     rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1)) if bad.size else []
     if len(rows):
         raise CorruptInput(f"{source}: {name} in row {rows[0]} {what}")

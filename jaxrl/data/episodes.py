@@ -17,13 +17,17 @@ JUMP = 1e-6  # distance of observations that are not the same, from the code of 
 
 
 def episode_returns(data: Dataset) -> np.ndarray:
-    """float64[E], or [E, m] for vector rewards: sums of rewards; masked rows do not count."""
+    """float64[E], or [E, m] for vector rewards: sums of rewards.
+
+    Masked rows do not count, and an episode of nothing else is left out.
+    """
     reward = np.asarray(data.reward, np.float64)
-    if data.mask is not None:
-        live = np.asarray(data.mask) > 0
-        reward = reward * live.reshape((-1,) + (1,) * (reward.ndim - 1))
     starts = np.flatnonzero(np.append(True, np.diff(np.asarray(data.episode)) != 0))
-    return np.add.reduceat(reward, starts, axis=0)
+    if data.mask is None:
+        return np.add.reduceat(reward, starts, axis=0)
+    live = np.asarray(data.mask) > 0
+    returns = np.add.reduceat(reward * live.reshape((-1,) + (1,) * (reward.ndim - 1)), starts, axis=0)
+    return returns[np.logical_or.reduceat(live, starts)]
 
 
 def normalise_returns(data: Dataset, scale: float = 1000.0) -> Dataset:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxrl.core.errors import CorruptInput
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import PyTree
-from jaxrl.data.dataset import Dataset, Meta, from_arrays
+from jaxrl.data.dataset import Dataset, Meta, first_bad, from_arrays
 
 MARGIN = 1e-5  # of half the range: the density of a squashed policy is infinite at the bounds
 
@@ -52,13 +52,19 @@ def clip_actions(action: np.ndarray, space: Box, margin: float = MARGIN) -> tupl
 
 
 def check_rows(source: Path | str, arrays: Mapping[str, np.ndarray], n: int | None = None) -> int:
-    """Rows of all arrays, `n` if given; `CorruptInput` names the first array with another number of them."""
+    """Rows of all arrays, `n` if given.
+
+    Raises `CorruptInput` with the name and row that the file has, where the numbers of rows differ or a
+    float is not finite.
+    """
     for name, x in arrays.items():
         if x.ndim == 0:
             raise CorruptInput(f"{source}: {name} is a single number; give one row per step")
         n = len(x) if n is None else n
         if len(x) != n:
             raise CorruptInput(f"{source}: {name} has {len(x)} rows, expected {n}; fetch the file again")
+        if x.dtype.kind == "f":
+            first_bad(str(source), name, ~np.isfinite(x), "is not finite; remove the episode")
     if not n:
         raise CorruptInput(f"{source}: has no rows; give at least one transition")
     return n

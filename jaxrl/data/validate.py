@@ -18,9 +18,9 @@ class Report(NamedTuple):
     """rows, episodes: how many there are; findings: rows int[...] in which each check failed, by its name.
 
     boundary: inside an episode, but the next row is not the successor. teleport: a step longer than
-    `TELEPORT` medians, which may be a fast motion or a boundary that nobody marked. not_finite: NaN or
-    infinite. action: outside of the action space. both_ends: terminated and truncated. no_end: the last row
-    of an episode without either.
+    `TELEPORT` medians of the steps that moved, which may be a fast motion or a boundary that nobody marked.
+    not_finite: NaN or infinite. action: outside of the action space, or of another shape or type.
+    both_ends: terminated and truncated. no_end: the last row of an episode without either.
     """
 
     rows: int
@@ -50,10 +50,10 @@ def validate(data: Dataset, action_space: Space | None = None) -> Report:
     terminated, truncated = np.asarray(data.terminated), np.asarray(data.truncated)
     last = np.append(np.diff(np.asarray(data.episode)) != 0, True)
     step = distances(data)
-    known = step[np.isfinite(step)]
+    moved = step[np.isfinite(step) & (step > 0)]
     bad = {
         "boundary": jumps(data),
-        "teleport": step > TELEPORT * np.median(known) if known.size else np.zeros(data.size, bool),
+        "teleport": step > TELEPORT * np.median(moved) if moved.size else np.zeros(data.size, bool),
         "not_finite": _not_finite(data),
         "action": np.zeros(data.size, bool) if action_space is None else _outside(data, action_space),
         "both_ends": terminated & truncated,
@@ -71,8 +71,14 @@ def _not_finite(data: Dataset) -> np.ndarray:
 def _outside(data: Dataset, space: Space) -> np.ndarray:
     spaces, treedef = jax.tree.flatten(space, is_leaf=is_space)
     bad = np.zeros(data.size, bool)
-    for part, x in zip(spaces, treedef.flatten_up_to(data.action), strict=True):
+    try:
+        actions = treedef.flatten_up_to(data.action)
+    except ValueError:  # another structure
+        return ~bad
+    for part, x in zip(spaces, actions, strict=True):
         action = np.asarray(x)
+        if action.shape[1:] != part.shape or (isinstance(part, Discrete) and action.dtype.kind == "f"):
+            return ~bad
         low, high = (0, part.n - 1) if isinstance(part, Discrete) else _bounds(part, action.dtype)
         bad |= ~((action >= low) & (action <= high)).reshape(len(action), -1).all(1)
     return bad

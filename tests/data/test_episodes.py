@@ -7,6 +7,7 @@ import pytest
 from recordings import EPISODES, LENGTHS, SPACE, write_d4rl
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import Discrete
 from jaxrl.data import d4rl, scores
 from jaxrl.data.episodes import (
     concatenate,
@@ -36,6 +37,8 @@ def test_returns(data):
     padded = data.replace(mask=jnp.arange(data.size) != STARTS[1])
     expected = RETURNS[1] - float(EPISODES[1]["reward"][0])
     np.testing.assert_allclose(episode_returns(padded)[1], expected, rtol=1e-5)
+    without = data.replace(mask=data.episode != data.episode[int(STARTS[1])])
+    np.testing.assert_allclose(episode_returns(without), [RETURNS[0], *RETURNS[2:]], rtol=1e-6)
 
 
 def test_normalised_returns_span_the_scale(data):
@@ -104,6 +107,17 @@ def test_validation_counts_what_was_broken(data):
     found = {"boundary": 0, "teleport": 0, "not_finite": 1, "action": 1, "both_ends": 1, "no_end": 1}
     assert counts == found
     assert validate(broken).counts["action"] == 0  # no space, no opinion
+    wide = data.replace(action=jnp.zeros((data.size, 3)))
+    assert validate(wide, SPACE).counts["action"] == validate(data, Discrete(2)).counts["action"] == data.size
+
+
+def test_rest_is_no_measure_of_a_step(data):
+    """An agent that mostly stands still does not teleport when it moves."""
+    obs = np.zeros(np.shape(data.obs), np.float32)
+    obs[data.size // 2 :] = 1
+    next_obs = np.append(obs[1:], obs[-1:], 0)
+    resting = data.replace(obs=jnp.asarray(obs), next_obs=jnp.asarray(next_obs))
+    assert validate(resting).counts["teleport"] == 0
 
 
 def test_scores_are_the_published_ones():

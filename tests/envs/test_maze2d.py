@@ -32,7 +32,7 @@ def test_free_flight_is_a_geometric_series(dtype, tolerance):
         env = Maze2D("large")
         params = env.default_params()
         state = MazeState(jnp.asarray([3.0, 1.0], dtype), jnp.asarray([0.0, 0.5], dtype))
-        _, out = roll(env, state, jnp.tile(jnp.asarray([0.0, 0.8], dtype), (60, 1)), params)
+        _, out = roll(env, state, jnp.tile(jnp.asarray([0.0, 0.8], dtype), (20, 1)), params)
         seen = np.asarray(out.obs, np.float64)
         assert out.obs.dtype == dtype
         k = (
@@ -41,16 +41,13 @@ def test_free_flight_is_a_geometric_series(dtype, tolerance):
             else 4.18879020 / 4.19879020
         )
         push = 0.01 * 100 * float(dtype(0.8)) / (4.18879020 + 0.01)
-    t = np.arange(1, 61)
+    t = np.arange(1, 21)
     velocity = k**t * 0.5 + push * (1 - k**t) / (1 - k)
     position = 1.0 + 0.01 * np.cumsum(velocity)
-    assert (
-        velocity.max() > 4.9 or velocity.max() < 5
-    )  # below the clip, so that the series is the whole motion
-    live = velocity < 5
-    np.testing.assert_allclose(seen[live, 3], velocity[live], rtol=0, atol=tolerance)
-    np.testing.assert_allclose(seen[live, 1], position[live], rtol=0, atol=tolerance)
-    np.testing.assert_allclose(seen[:, [0, 2]], np.tile([3.0, 0.0], (60, 1)), rtol=0, atol=tolerance)
+    assert 0.5 < velocity.max() < 5 and seen[:, 3].max() < 5  # the clip never acts: the series is the motion
+    np.testing.assert_allclose(seen[:, 3], velocity, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(seen[:, 1], position, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(seen[:, [0, 2]], np.tile([3.0, 0.0], (20, 1)), rtol=0, atol=tolerance)
 
 
 def test_velocities_are_clipped_before_the_force():
