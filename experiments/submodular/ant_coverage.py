@@ -41,9 +41,9 @@ PRESETS = {
         episodes=2,
     ),
     "quick": Config(
-        algo=proximal.Config(n_envs=128, length=64, minibatches=8, widths=(64, 64), reset=Pool(8), **_SCALED),
+        algo=proximal.Config(n_envs=64, length=64, minibatches=8, widths=(64, 64), reset=Pool(8), **_SCALED),
         hyper=_HYPER,
-        updates=100,
+        updates=160,
         evaluations=8,
         episodes=16,
     ),
