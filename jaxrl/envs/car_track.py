@@ -14,9 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.spaces import Box
+from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Array, Key, Step
 from jaxrl.envs.base import Entry, integer, real
 from jaxrl.envs.set_reward import SetReward, set_reward
+
+# coordinates along the line end at its centre of curvature, 1 - kappa d = 0, which lies inside the bounds of
+# two bends: progress would jump there
+_LEAST_STRETCH = 0.1
 
 # curvature (1/m) and bounds of the lateral offset (m) at 84 knots, one lap; the last knot is followed by the
 # first one
@@ -91,9 +96,11 @@ class CarTrack:
     """Drives by motor duty and steering, clipped to [-1, 1]^2, from rest at s = 0, d = +0.1 or -0.1.
 
     Observation: float[5], the state without the yaw rate. Reward: `step_cost`, plus `crash` where the car
-    leaves the bounds, plus `prize` at the finish; both end the episode. Progress is not paid here but by
-    `car_track`. Time limit: 700 steps of 0.03 s. One Runge-Kutta step of a dynamic model with tyre forces and
-    one of a kinematic model, mixed by the speed.
+    leaves the bounds or nears the line's centre of curvature (1 - kappa d <= 0.1, which the release allows),
+    plus `prize` at the finish; both end the episode. A crash beyond the finish, or in a state that is not
+    finite, leaves the state as it was: only a finished lap has `s >= finish`. Progress is not paid here but
+    by `car_track`. Time limit: 700 steps of 0.03 s. One Runge-Kutta step of a dynamic model with tyre forces
+    and one of a kinematic model, mixed by the speed.
     """
 
     name: str = "CarTrack"
@@ -138,12 +145,15 @@ class CarTrack:
     def step(self, key: Key, state: CarState, action: Array, params: CarParams) -> tuple[CarState, Step]:
         """One step; `key` is not used."""
         after = advance(state, action, params)
-        outside = (after.d >= _at(params.upper, after.s, params)) | (
-            after.d <= _at(params.lower, after.s, params)
+        inside = (after.d < _at(params.upper, after.s, params)) & (
+            after.d > _at(params.lower, after.s, params)
         )
-        finished = (after.s >= params.finish) & ~outside
-        reward = params.step_cost + jnp.where(outside, params.crash, 0) + jnp.where(finished, params.prize, 0)
-        return after, Step(_observed(after), reward, outside | finished, {})
+        finite = jnp.isfinite(jnp.stack(after)).all()
+        crashed = ~(inside & (1 - _at(params.kappa, after.s, params) * after.d > _LEAST_STRETCH) & finite)
+        finished = (after.s >= params.finish) & ~crashed
+        reward = params.step_cost + jnp.where(crashed, params.crash, 0) + jnp.where(finished, params.prize, 0)
+        after = tree_where(crashed & ~(finite & (after.s < params.finish)), state, after)
+        return after, Step(_observed(after), reward, crashed | finished, {})
 
     def item(self, params: CarParams, state: CarState) -> Array:
         """float[], progress."""
@@ -173,7 +183,7 @@ def _dynamic(x: CarState, duty: Array, steer: Array, p: CarParams) -> tuple[Arra
     rear = p.d_r * jnp.sin(p.c_r * jnp.arctan(p.b_r * a_r))
     front = p.d_f * jnp.sin(p.c_f * jnp.arctan(p.b_f * a_f))
     kappa = _at(p.kappa, x.s, p)
-    s = (x.v_x * jnp.cos(x.mu) - x.v_y * jnp.sin(x.mu)) / (1 - kappa * x.d)
+    s = (x.v_x * jnp.cos(x.mu) - x.v_y * jnp.sin(x.mu)) / _stretch(kappa, x.d)
     return (
         s,
         x.v_x * jnp.sin(x.mu) + x.v_y * jnp.cos(x.mu),
@@ -191,13 +201,18 @@ def _kinematic(
     beta, kappa = _slip_angle(steer, p), _at(p.kappa, s, p)
     holding = (p.cr0 + p.cr2 * v**2) / (p.cm1 - p.cm2 * v)
     duty = jnp.where(v <= 0.1, jnp.maximum(duty, holding), duty)
-    along = v * jnp.cos(beta + mu) / (1 - kappa * d)
+    along = v * jnp.cos(beta + mu) / _stretch(kappa, d)
     return (
         along,
         v * jnp.sin(beta + mu),
         v * jnp.sin(beta) / p.l_r - kappa * along,
         (p.cm1 * duty - p.cm2 * v * duty - p.cr0 - p.cr2 * v**2) / p.m,
     )
+
+
+def _stretch(kappa: Array, d: Array) -> Array:
+    """Way of the car per progress, held away from 0, which a step may cross before it is judged."""
+    return jnp.maximum(1 - kappa * d, _LEAST_STRETCH)
 
 
 def _slip_angle(steer: Array, p: CarParams) -> Array:

@@ -96,6 +96,35 @@ def test_new_track_is_paid_once():
     assert bool(out.terminated) and float(out.reward) > 1 + 16
 
 
+def test_only_a_finished_lap_reaches_the_finish():
+    """Singular coordinates in a bend, leaving the bounds on the line, numbers that are none; and a lap."""
+    env = car_track()
+    params = env.default_params()
+    start, _ = env.reset(jax.random.key(0), params)
+    rows = {  # s, d, mu, v_x
+        "bend": (9.2, 0.165, 1.5, 2),
+        "beyond": (9.2, 0.245, 0, 2),
+        "wide": (16.35, 0.19, 1.2, 3),
+        "none": (16.35, 0, jnp.nan, 1),
+        "lap": (16.39, 0, 0, 1),
+    }
+    s, d, mu, v_x = jnp.array(list(rows.values()), jnp.float32).T
+    still = jnp.zeros_like(s)
+    many = start._replace(env=CarState(s, d, mu, v_x, still, still), stat=s)
+    step = jax.vmap(env.step, (None, start._replace(env=0, stat=0), None, None))
+    after, out = jax.tree.map(np.asarray, jax.jit(step)(jax.random.key(0), many, jnp.array([1.0, 0]), params))
+    bend, beyond, wide, none, lap = range(5)
+    np.testing.assert_array_equal(out.terminated, [True, False, True, True, True])
+    assert float(after.env.d[bend]) < 0.25  # the bounds there
+    s = np.asarray(s)
+    np.testing.assert_allclose((out.reward - after.stat + s)[[bend, wide, none]], -1.01, atol=1e-5)
+    # where no episode comes: not faster than by the stretch of coordinates that is allowed
+    assert 0 <= after.stat[beyond] - 9.2 < 2.1 * 0.03 / 0.1
+    np.testing.assert_array_equal(after.stat >= 16.4, [False, False, False, False, True])
+    np.testing.assert_array_equal(out.info["F"][[wide, none]], s[[wide, none]])
+    assert float(out.reward[lap]) > 1 - 0.01
+
+
 def test_reach_is_the_maximum():
     F = Reach()
     params = F.default_params()
