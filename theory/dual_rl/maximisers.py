@@ -24,6 +24,7 @@ from jaxrl.dual_rl.objectives import Maximiser
 from jaxrl.envs.tabular import TabularMDP
 from theory.exact.tables import policy_table, tables
 
+_ROUNDING = 1e-14
 _HALVINGS = 70  # of a bracket, down to the last digit of float64
 _MOST = 5000  # backups
 
@@ -88,7 +89,9 @@ def _maximum(maximiser: Maximiser, parameter: Array, q: Array, mu: Array) -> Arr
 
     def pull(v: Array) -> Array:
         steep = slope(jnp.where(mu > 0, q - v[:, None], 0.0), parameter)
-        return jnp.where(mu > 0, mu * steep, 0).sum(-1)
+        terms = jnp.clip(jnp.where(mu > 0, mu * steep, 0), -1e100, 1e100)
+        # what rounding leaves of a sum that is zero must not pull upwards: ties are broken downwards
+        return terms.sum(-1) - _ROUNDING * jnp.abs(terms).sum(-1)
 
     top = jnp.where(mu > 0, q, -jnp.inf).max(-1)
     bottom = jnp.where(mu > 0, q, jnp.inf).min(-1)

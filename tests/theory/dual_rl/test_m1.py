@@ -8,6 +8,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.dual_rl.divergences import DIVERGENCES, divergence
 from jaxrl.dual_rl.methods import METHODS, method
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, conjugate, mixture, recoil_objective
+from theory.dual_rl import thm_04_cql_rewriting
 from theory.dual_rl.duality import dual_q, dual_v, recoil_q, recoil_v, recoil_value
 from theory.dual_rl.gradients import at_rest
 from theory.dual_rl.imitation import recoil_released, smodice
@@ -18,7 +19,7 @@ from theory.exact import lp
 from theory.exact.occupancy import discounted_occupancy, flow_residual, policy_of
 from theory.exact.optimal_control import solve
 from theory.exact.policy_evaluation import evaluate_policy
-from theory.exact.tables import tables
+from theory.exact.tables import random_policies, tables
 
 MDP, MU, PROBLEM = m1(), behaviour(), reference_problem()
 T, BEST = tables(MDP), solve(MDP)
@@ -277,6 +278,17 @@ def test_tv_is_the_quantile_of_its_level():
         assert v == x[order][np.searchsorted(np.cumsum(p[order]), 2 - 1 / 0.7)]
 
 
+def test_at_the_threshold_chi2_is_the_maximum_and_tv_the_second_best():
+    """lambda = 1 / (1 + p), p = k / n the mass of the best action: a tie of tv, broken downwards."""
+    p = np.array([k / n for n in range(2, 13) for k in range(1, n)])
+    q, mu = np.tile([0.0, 1.0], (len(p), 1, 1)), np.stack([1 - p, p], -1)[:, None]
+    for key, expected in (("tv", 0.0), ("chi2", 1.0)):
+        found = implicit_maximum(conjugate(key, "relu"), 1 / (1 + p), q, mu)
+        np.testing.assert_allclose(found[:, 0], expected, rtol=0, atol=1e-7)
+    three = implicit_maximum(conjugate("tv", "relu"), 1 / 1.3, [[5.0, 2.0, 7.0]], [[0.3, 0.4, 0.3]])
+    assert three[0] == pytest.approx(5.0, abs=1e-10)
+
+
 def test_successive_differences_shrink_by_the_discount():
     v, old, ratios = np.zeros(5), np.inf, []
     for _ in range(60):
@@ -466,6 +478,26 @@ def test_rows_that_differ_in_one_field_agree_where_the_maths_says_so():
     np.testing.assert_allclose(sql.policy, at_rest(MDP, D_O, "chi2", 0.3, "semi").policy, atol=1e-11)
     eql = run(method("EQL"), PROBLEM, 0.3)
     np.testing.assert_allclose(eql.policy, at_rest(MDP, D_O, "kl_n", 0.3, "semi").policy, atol=1e-11)
+
+
+def test_iq_learn_is_the_distance_to_the_expert():
+    """T3: with no reward and the expert as reference, the dual over Q is -D_f(d^pi || d^E) for every pi."""
+    problems = random_problems(31, 6)
+    policies = random_policies(32, 6, 5, 3)
+    for problem, pi, key in zip(problems, policies, ("chi2", "kl", "kl_n", "hel", "js", "fkl"), strict=True):
+        expert = problem.d_o  # of a policy that leaves out no action, so that every divergence is finite
+        zero = np.zeros_like(expert)
+        found = dual_q(problem.mdp, pi, expert, key, reward=zero).value
+        with jax.enable_x64(True):
+            distance = float(divergence(key).between(discounted_occupancy(problem.mdp, pi), expert))
+        assert found == pytest.approx(-distance, abs=1e-10) and distance > 1e-3
+        own = policy_of(expert)
+        assert dual_q(problem.mdp, own, expert, key, reward=zero).value == pytest.approx(0, abs=1e-10)
+
+
+def test_the_cql_form_needs_a_visitation():
+    """7.5: with the uniform law in its place the identity fails by more than a thousandth."""
+    assert thm_04_cql_rewriting.broken().measured > 1e-3
 
 
 def test_imitation_never_reads_rewards():
