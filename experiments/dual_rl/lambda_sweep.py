@@ -96,7 +96,7 @@ def run(config: Config, folder: RunFolder) -> None:
     spaces = env.observation_space, env.action_space
 
     def numbers(name: str, **others: float) -> learner.Hyper:
-        made = task.hyper_numbers(name, data, config.updates) | others
+        made = task.hyper_numbers(name, config.updates) | others
         return learner.hyper(config.algo, name, **made)
 
     grid = [

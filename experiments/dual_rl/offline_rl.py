@@ -125,7 +125,7 @@ def _duals(config: Config, folder: RunFolder, name: str, world: World, data: Dat
         world,
         lambda static: learner.make(static, *world.spaces),
         [
-            (static, learner.hyper(static, m, **task.hyper_numbers(m, data, task.patience * config.updates)))
+            (static, learner.hyper(static, m, **task.hyper_numbers(m, task.patience * config.updates)))
             for static, m in zip(statics, chosen, strict=True)
         ],
         data=Data(data),

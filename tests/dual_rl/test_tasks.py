@@ -10,6 +10,7 @@ from jaxrl.core.errors import MissingExtra, UsageError
 from jaxrl.core.spaces import Box
 from jaxrl.data.dataset import dataset_hash, from_arrays
 from jaxrl.data.episodes import episode_returns
+from jaxrl.dual_rl import learner
 from jaxrl.run import api
 
 
@@ -24,13 +25,15 @@ def episodes(returns):
 
 def test_numbers_of_a_task():
     assert set(tasks.TASKS) <= set(recipes.names())
-    hopper, data = tasks.task("hopper-medium-replay"), episodes([-100.0, 0.0, 400.0])
-    numbers = hopper.hyper_numbers("XQL", data, 900)
-    assert numbers["reward_scale"] == 2.0  # 1000 / (400 - -100)
+    hopper = tasks.task("hopper-medium-replay")
+    numbers = hopper.hyper_numbers("XQL", 900)
     assert (numbers["parameter"], numbers["gamma"], numbers["decay_updates"]) == (2.0, 0.99, 900.0)
-    assert hopper.hyper_numbers("IQL", data, 900)["parameter"] == 0.7
-    numbers = tasks.task("pendulum-medium").hyper_numbers("XQL", data, 900)
-    assert (numbers["parameter"], numbers["reward_scale"]) == (1.0, 0.1) and "decay_updates" not in numbers
+    assert hopper.hyper_numbers("IQL", 900)["parameter"] == 0.7
+    numbers = tasks.task("pendulum-medium").hyper_numbers("XQL", 900)
+    assert numbers["parameter"] == 1.0 and "decay_updates" not in numbers
+    for task in tasks.TASKS.values():  # no number that the learner lacks, no method that it refuses
+        for name in tasks.PARAMETERS:
+            learner.hyper(learner.Config(methods=(name,)), name, **task.hyper_numbers(name, 900))
     with pytest.raises(UsageError, match=r"^task: unknown 'pendulum'; known: pendulum-random, "):
         tasks.task("pendulum")
 
