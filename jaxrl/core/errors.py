@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 
@@ -55,3 +57,10 @@ def check_sizes(record: Any, *fields: str) -> None:
         size = getattr(record, field)
         if size is not None and size < 1:
             raise UsageError(f"{type(record).__name__}.{field}: must be >= 1, got {size}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown `name`: the most alike of the `known` ones, or all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"

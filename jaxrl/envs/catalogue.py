@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import pkgutil
 
 import jaxrl.envs
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, nearest
 from jaxrl.envs.base import Entry, Env
 
 
@@ -33,6 +32,5 @@ def make(name: str) -> Env:
     """The environment called `name`; raises `UsageError` with the nearest name where there is none."""
     known = catalogue()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-        raise UsageError(f"environment {name!r} does not exist; did you mean {near[0]!r}?")
+        raise UsageError(f"environment {name!r} does not exist; {nearest(name, known)}")
     return known[name].make()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, nearest
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
@@ -60,13 +59,6 @@ def differences(old: typing.Mapping[str, Any], new: typing.Mapping[str, Any], pr
         elif a != b:
             found.append(f"{prefix}{name}: {json.dumps(a)} -> {json.dumps(b)}")
     return found
-
-
-def nearest(name: str, names: typing.Iterable[str]) -> str:
-    """Half a sentence for an error: the closest of `names`, or all of them."""
-    names = list(names)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"perhaps you meant {close[0]}" if close else f"there are {', '.join(names)}"
 
 
 def _replace_one(config: Any, parts: list[str], value: Any, path: str) -> Any:

@@ -44,13 +44,13 @@ CASES = [
     (lambda: run(algorithm=toy.make(toy.Config())._replace(init=init_without_key)), "no field key"),
     (lambda: member_keys(0, 0), "seeds: must be >= 1, got 0"),
     (lambda: sweep(toy.make, [], seeds=1, data=toy.data(), updates=1), "members: a sweep needs at least one"),
-    (lambda: expand(Config(), {"hyper.rl": (1.0,)}), "hyper.rl: no field 'rl'; perhaps you meant lr"),
+    (lambda: expand(Config(), {"hyper.rl": (1.0,)}), "hyper.rl: no field 'rl'; did you mean 'lr'"),
     (lambda: expand(Config(), {"seeds.n": (1,)}), "seeds.n: no field 'n'"),
     (lambda: expand(Config(), {"hyper.lr": ()}), "grid: hyper.lr has no values"),
     (lambda: config_hash(Config(hyper=toy.Hyper(lr=float("nan")))), r"config\.hyper\.lr: nan is not finite"),
     (lambda: config_hash(Config(seeds=object())), r"config\.seeds: object has no JSON form"),
     (lambda: _decode(seeds="8"), r"config\.seeds: expects int, got '8'"),
-    (lambda: _decode(sedes=8), r"config\.sedes: no such field; perhaps you meant seeds"),
+    (lambda: _decode(sedes=8), r"config\.sedes: no such field; did you mean 'seeds'"),
 ]
 
 

@@ -49,7 +49,7 @@ def test_config_round_trip_and_hash():
     [
         (
             {"reset": {"type": "Pol", "size": 1}},
-            r"config\.reset\.type: 'Pol' is unknown; perhaps you meant Pool",
+            r"config\.reset\.type: 'Pol' is unknown; did you mean 'Pool'",
         ),
         ({"pair": [1]}, r"config\.pair: expects 2 values, got 1"),
         ({"hyper": {"lr": 1.0}}, r"config\.hyper\.clip: missing"),

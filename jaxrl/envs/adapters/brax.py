@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import difflib
 import functools
 import io
 import logging
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.errors import MissingExtra, UsageError
+from jaxrl.core.errors import MissingExtra, UsageError, nearest
 from jaxrl.core.spaces import Box
 from jaxrl.core.types import Array, Key, PyTree, Step, struct
 
@@ -288,6 +287,4 @@ def _strong(tree: PyTree) -> PyTree:
 def _check_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
     if value in choices:
         return
-    near = difflib.get_close_matches(value, choices, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"Brax.{field}: unknown {value!r}; {hint}choose one of {', '.join(choices)}")
+    raise UsageError(f"Brax.{field}: unknown {value!r}; {nearest(value, choices)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.errors import MissingExtra, UsageError
+from jaxrl.core.errors import MissingExtra, UsageError, nearest
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Array, Key, PyTree, Step
 from jaxrl.envs.adapters.gymnasium import convert_space
@@ -72,9 +71,7 @@ def _load(name: str) -> tuple[Any, PyTree]:
     except ImportError as error:
         raise MissingExtra(f"gymnax: cannot be imported ({error}); {_INSTALL}") from error
     if name not in gymnax.registered_envs:
-        near = difflib.get_close_matches(name, gymnax.registered_envs, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"Gymnax.name: gymnax has no {name!r}{hint}")
+        raise UsageError(f"Gymnax.name: gymnax has no {name!r}; {nearest(name, gymnax.registered_envs)}")
     with jax.ensure_compile_time_eval():
         env, params = gymnax.make(name)
 

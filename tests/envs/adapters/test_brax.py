@@ -207,7 +207,7 @@ def test_spaces():
         ("hoper", "spring", "Brax.name: unknown 'hoper'; did you mean 'hopper'?"),
         ("hopper", "sprint", "Brax.backend: unknown 'sprint'; did you mean 'spring'?"),
         ("swimmer", "spring", "Brax.name: swimmer does not run"),
-        ("xyz", "spring", "Brax.name: unknown 'xyz'; choose one of ant,"),
+        ("xyz", "spring", "Brax.name: unknown 'xyz'; there are ant,"),
     ],
 )
 def test_refusals_name_the_field_and_the_choices(name, backend, message):
