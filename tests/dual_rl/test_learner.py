@@ -43,31 +43,23 @@ def numbers(tree):
 # --- rewards ---------------------------------------------------------------------------------------------
 
 
-def with_and_without_rewards(name):
-    """One update of a method on data, and on the same data with NaN for every reward."""
+@pytest.mark.parametrize("name", ["ReCOIL released", "ReCOIL-Q", "IQ-Learn", "SMODICE"])
+def test_imitation_never_reads_rewards(name):
     config = Config(methods=(name,), **SMALL)
     algorithm = learner.make(config, OBS, KEYS)
     reference, expert = dataset(KEYS), dataset(KEYS, 1)
     data = Data(reference, expert, initial(reference))
-    blind = Data(
-        *(d.replace(reward=jnp.full_like(d.reward, jnp.nan)) for d in (reference, expert, data.start))
-    )
     step = quick(lambda state, data: algorithm.step(state, hyper(config), data))
-    state = any_state(algorithm, hyper(config), data)
-    return step(state, data), step(state, blind)
-
-
-@pytest.mark.parametrize("name", ["ReCOIL released", "ReCOIL-Q", "IQ-Learn", "SMODICE"])
-def test_imitation_never_reads_rewards(name):
-    (state, metrics), (hidden, _) = with_and_without_rewards(name)
+    start = any_state(algorithm, hyper(config), data)
+    state, metrics = step(start, data)
+    hidden, _ = step(start, Data(*(without_rewards(d) for d in (reference, expert, data.start))))
     for a, b in zip(numbers(state), numbers(hidden), strict=True):
         np.testing.assert_array_equal(a, b)
     assert all(np.isfinite(x).all() for x in numbers(metrics))
 
 
-def test_offline_rl_reads_rewards():
-    (_, metrics), (_, blind) = with_and_without_rewards("IQL")
-    assert np.isfinite(metrics["q_loss"]) and np.isnan(blind["q_loss"])
+def without_rewards(data):
+    return data.replace(reward=jnp.full_like(data.reward, jnp.nan))
 
 
 # --- one update, in the order V, policy, Q, targets ------------------------------------------------------
@@ -81,8 +73,10 @@ def one_update():
     data = Data(dataset(KEYS))
     algorithm = learner.make(config, OBS, KEYS)
     before = quick(algorithm.init)(jax.random.key(0), numbers, data)
-    after, metrics = quick(algorithm.step)(before, numbers, data)
-    return before, after, metrics, data.reference
+    step = quick(algorithm.step)
+    after, metrics = step(before, numbers, data)
+    _, blind = step(before, numbers, Data(without_rewards(data.reference)))
+    return before, after, metrics, data.reference, blind
 
 
 def linear(params, x):
@@ -92,7 +86,7 @@ def linear(params, x):
 
 
 def test_one_update_by_hand(one_update):
-    before, after, metrics, rows = one_update
+    before, after, metrics, rows, _ = one_update
     obs, action, reward = (np.asarray(x, np.float64) for x in (rows.obs, rows.action, rows.reward))
     mean, deviation = obs.mean(0), obs.std(0)
     x, next_x = (obs - mean) / deviation, (np.asarray(rows.next_obs) - mean) / deviation
@@ -120,6 +114,11 @@ def test_one_update_by_hand(one_update):
         strict=True,
     ):
         np.testing.assert_allclose(slow, old + 0.25 * (new - old), atol=1e-6)
+
+
+def test_offline_rl_reads_rewards(one_update):
+    *_, metrics, _, blind = one_update
+    assert np.isfinite(metrics["q_loss"]) and np.isnan(blind["q_loss"])
 
 
 # --- populations -----------------------------------------------------------------------------------------
@@ -244,27 +243,32 @@ def test_noise_is_cut_and_stays_in_the_range():
     assert np.abs(wild[:400] - np.asarray(rows.a)).max() == pytest.approx(NOISE_CUT, rel=1e-5)
 
 
-def test_the_value_loss_sees_noise_and_copies_and_nothing_else_does():
-    """Against numpy on the rows that the key gives; policy weights and Q are of the data alone."""
-    sizes = {"batch_size": None, "widths": ()}
-    plain, around = (Config(methods=("IQL",), **sizes, **o) for o in ({}, {"copies": 2, "noisy": True}))
-    data, numbers = Data(dataset(BOX)), hyper(plain, gamma=0.9, lr_value=0.0, lr_actor=0.0, noise=0.3)
-    make = [learner.make(config, OBS, BOX) for config in (plain, around)]
-    state = any_state(make[0], numbers, data)
-    (_, expected), (_, found) = (quick(a.step)(state, numbers, data) for a in make)
+def test_the_value_loss_sees_noise_and_copies_and_policy_weights_do_not():
+    """Against numpy on the rows that the key gives."""
+    config = Config(methods=("IQL",), batch_size=None, widths=(), copies=2, noisy=True)
+    data, algorithm = Data(dataset(BOX)), learner.make(config, OBS, BOX)
+    start_rates = {"lr_value": 0.0, "lr_actor": 0.0}
+    given = hyper(config, gamma=0.9, noise=0.3, awr=0.5, **start_rates)
+    state = any_state(algorithm, given, data)
+    _, metrics = quick(algorithm.step)(state, given, data)
     nets = learner.networks(OBS, BOX, widths=(), activation="relu", squash=False)
-    rows = Reader(nets.encode, nets.unit, *state.scale).read(
-        jax.random.key(0), data.reference, None, rewards=True
-    )
-    key = jax.random.split(stream(state.key, state.updates))[1]
-    near = smoothed(rows, key, 2, 0.3)
-    x, pair = np.asarray(near.x), np.concatenate([near.x, near.a], -1)
-    q = linear(state.learner.target["q"], pair)[..., 0].min(0)
-    y = q - linear(state.learner.params["v"], x)[:, 0]
-    assert float(found["v_loss"]) == pytest.approx((np.where(y < 0, 0.1, 0.9) * y**2).mean(), rel=1e-4)
-    assert abs(float(found["v_loss"]) - float(expected["v_loss"])) > 1e-3
-    for name in ("q_loss", "log_prob", "ess", "residual", "v"):
-        assert float(found[name]) == pytest.approx(float(expected[name]), rel=1e-5), name
+
+    @quick
+    def seen(state, reference):
+        rows = Reader(nets.encode, nets.unit, *state.scale).read(state.key, reference, None, rewards=True)
+        return rows, smoothed(rows, jax.random.split(stream(state.key, 0))[1], 2, 0.3)
+
+    def residual(rows):
+        pair = np.concatenate([rows.x, rows.a], -1)
+        q = linear(state.learner.target["q"], pair)[..., 0].min(0)
+        return q - linear(state.learner.params["v"], np.asarray(rows.x))[:, 0]
+
+    at_rows, at_near = (residual(rows) for rows in seen(state, data.reference))
+    loss = np.where(at_near < 0, 0.1, 0.9) * at_near**2
+    assert float(metrics["v_loss"]) == pytest.approx(loss.mean(), rel=1e-4)
+    assert float(metrics["residual"]) == pytest.approx(at_rows.mean(), rel=1e-4)
+    weight = np.minimum(np.exp(0.5 * at_rows), 100)
+    assert float(metrics["ess"]) == pytest.approx(weight.mean() ** 2 / (weight**2).mean(), rel=1e-4)
 
 
 def test_layer_norm_is_in_v_alone_and_does_what_it_says():

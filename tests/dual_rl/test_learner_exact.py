@@ -95,6 +95,7 @@ def test_single_transitions_bias_the_full_gradient_where_successors_are_random()
     assert float(metrics["v_loss"][0]) > exact.value + 1e-3
 
 
+@pytest.mark.slow
 def test_the_orthogonal_gradient_rests_where_its_expectation_vanishes():
     """The projection is in parameter space, where one-hot states and the bias have the metric I + 1 1'."""
     alpha = 0.5
