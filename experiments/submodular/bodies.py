@@ -132,14 +132,16 @@ def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) ->
     arrays: dict[str, Any] = {"learner": LEARNERS, "update": update}
     arrays["env_steps"] = update * config.algo.n_envs * config.algo.length
     init = jax.jit(lambda key: algorithm.init(key, hyper, data))
-    # both kinds of state on the same device, otherwise `look` is compiled for each
+    # both kinds of state on one device: otherwise `look` is compiled for each, and a slice of what is spread
+    # over devices makes some wait for those that are busy with the last look
     here = partial(jax.device_put, device=jax.devices()[0])
+    state = here(trained.state)
     before = [look(looks[i], here(init(keys[i])), data)[0] for i in range(config.seeds)]
     for name in names:
         short = name.removeprefix("eval/")
         arrays[short] = trained.history[name][shown].T.reshape(count, config.seeds, -1)
         arrays[f"untrained_{short}"] = np.stack([x[short] for x in before])
-    last = [look(looks[p], here(tree_take(trained.state, i)), data) for i, p in enumerate(paired)]
+    last = [look(looks[p], tree_take(state, i), data) for i, p in enumerate(paired)]
     seen, path = (np.stack([x[n][0] for x in last]) for n in (1, 2))
     shape = count, config.seeds
     folder.save_result(
