@@ -101,6 +101,7 @@ def _floor(ax: Any, seen: np.ndarray, path: np.ndarray, reach: float) -> None:
     for e, (x, y) in enumerate(path.transpose(0, 2, 1)):
         ax.plot(x, y, color=style.PALETTE[e % 7], linewidth=1.4 if e == 0 else 0.7)
         ax.plot(x[-1], y[-1], ".", color=style.PALETTE[e % 7], markersize=5)
+    ax.plot(0, 0, "o", color="black", markersize=4)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="x (m)", ylabel="y (m)", aspect="equal")
     ax.grid(False)
 
