@@ -5,8 +5,9 @@
 
 One update of f-DVL: V, policy, twin Q and targets on a batch of 256 rows of 10,000, 17 features, 6 actions.
 `one` compares it, on one core, with products of the same matrices and with the same update written by hand.
-`many` maps agents over all devices as a run does, by lanes of 1 (`lax.map`) or as one batch (`vmap`), and
-compares them with as many runs one after the other. Things compared take turns, and ratios are of one turn.
+`many` maps agents over all devices as a run does, in lanes of 1 (`lax.map`) or as one batch per device
+(`vmap`), and compares them with as many runs one after the other. Things compared take turns, and ratios are
+of one turn.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ COMMANDS = [
     (
         False,
         ["many", "--agents", "1", "8", "40", "--batch", "256", "1024"],
-        ["many", "--agents", "1", "2", "--batch", "8", "--widths", "8", "--updates", "2"],
+        ["many", "--agents", "1", "4", "--batch", "8", "--widths", "8", "--updates", "2"],
     ),
     (
         False,
@@ -169,7 +170,9 @@ def agents(config: learner.Config, n: int, lane: int, updates: int) -> Round:
 
 def many(config: learner.Config, sizes: list[int], updates: int, rounds: int) -> list[Entry]:
     """Rates of every size, and its wall time in units of one agent's for the same number of updates."""
-    counts = {(n, lane): max(2, updates // n) for n in sorted({1, *sizes}) for lane in sorted({1, n})}
+    devices = jax.device_count()
+    lanes = {n: sorted({1, n // devices} if n % devices == 0 else {1}) for n in sorted({1, *sizes})}
+    counts = {(n, lane): max(2, updates // n) for n in lanes for lane in lanes[n]}
     todo, compiled = {}, {}
     for (n, lane), count in counts.items():
         work = agents(config, n, lane, count)
@@ -177,7 +180,7 @@ def many(config: learner.Config, sizes: list[int], updates: int, rounds: int) ->
             jax.block_until_ready(work())
         todo[_name(n, lane)], compiled[_name(n, lane)] = work, clock
     clocks = turns(todo, rounds)
-    settings = f"{jax.device_count()} devices, {flop(config) / 1e9:.2f} GFLOP an update"
+    settings = f"{devices} devices, {flop(config) / 1e9:.2f} GFLOP an update"
     single = np.array([c.wall / counts[1, 1] for c in clocks[_name(1, 1)]])
     found = []
     for (n, lane), count in counts.items():
@@ -197,7 +200,7 @@ def many(config: learner.Config, sizes: list[int], updates: int, rounds: int) ->
 
 
 def _name(n: int, lane: int) -> str:
-    return f"{n} agent{'s' * (n > 1)}" + (", one batch" if lane > 1 else "")
+    return f"{n} agent{'s' * (n > 1)}" + (f", {lane} as one batch" if lane > 1 else "")
 
 
 def describe(config: learner.Config) -> str:

@@ -25,12 +25,12 @@ def test_entries_of_one_agent():
 
 @pytest.mark.slow
 def test_entries_of_several_agents_count_all_their_updates():
-    found = bench.many(TINY, [1, 2], updates=4, rounds=2)
-    names = ("1 agent", "2 agents", "2 agents, one batch")
+    found = bench.many(TINY, [1, 8], updates=16, rounds=2)
+    names = ("1 agent", "8 agents", "8 agents, 2 as one batch")  # on four devices
     assert {e.name for e in found if e.unit == "updates / s"} == {f"2, batch 4: {name}" for name in names}
     rates = {e.name: e.rounds for e in found if e.unit == "updates / s"}
     for entry in (e for e in found if e.unit == "times one agent"):
-        wanted = 2 * np.array(rates["2, batch 4: 1 agent"]) / rates[entry.name]
+        wanted = 8 * np.array(rates["2, batch 4: 1 agent"]) / rates[entry.name]
         np.testing.assert_allclose(entry.rounds, wanted, rtol=1e-9)
 
 

@@ -179,11 +179,18 @@ def distance(p, q):
     return float((q * (p / q - 1) ** 2).sum())
 
 
+def entropy_between(p, q):
+    """Kullback-Leibler."""
+    return float((p * np.log(p / q)).sum())
+
+
 @pytest.mark.parametrize(
     "name",
     [
         pytest.param("AlgaeDICE", marks=pytest.mark.slow),
         pytest.param("IQ-Learn", marks=pytest.mark.slow),
+        pytest.param("ValueDICE", marks=pytest.mark.slow),
+        pytest.param("OPOLO", marks=pytest.mark.slow),
         "ReCOIL-Q",
     ],
 )
@@ -193,6 +200,8 @@ def test_dual_q_finds_the_policy_of_the_primal(name):
     value = {
         "AlgaeDICE": lambda d: float((d * T.R).sum()) - distance(d, d_o),
         "IQ-Learn": lambda d: -distance(d, d_e),
+        "ValueDICE": lambda d: -entropy_between(d, d_e),
+        "OPOLO": lambda d: d.sum(1) @ np.log(d_e.sum(1) / d_o.sum(1)) - entropy_between(d, d_o),
         # entropy enters through beta times the start term
         "ReCOIL-Q": lambda d: -distance(0.5 * d + 0.5 * d_s, 0.5 * d_e + 0.5 * d_s) / 0.5,
     }[name]
@@ -204,7 +213,18 @@ def test_dual_q_finds_the_policy_of_the_primal(name):
         start_of(CERTAIN.mdp),
     )
     slow = ((0.1, 3e-3, 6000), (0.1, 3e-3, 4000), (0.01, 3e-4, 3000), (1e-3, 3e-5, 1000))
-    params, metrics = train(config, [hyper(config, gamma=0.9, entropy=ENTROPY)], data, slow)
+    params, metrics = train(config, [hyper(config, gamma=0.9, entropy=ENTROPY, penalty=0.0)], data, slow)
     np.testing.assert_allclose(policy_table(params)[0], policy, atol=2e-3)
     of_both = best * (0.5 if name == "ReCOIL-Q" else 1.0) * 2  # twin critics
     assert float(metrics["q_loss"][0]) == pytest.approx(of_both, abs=1e-4)
+
+
+def test_conservative_q_rests_where_the_semi_gradient_of_v_does():
+    """CQL: at the saddle Q does not tell apart the actions that the policy takes, and is the V of SQL."""
+    config = Config(methods=("CQL",), **TABLE)
+    data = Data(from_occupancy(CERTAIN.d_o, CERTAIN.mdp))
+    phases = ((0.1, 3e-3, 6000), (0.1, 3e-3, 4000), (0.01, 3e-4, 3000), (1e-3, 3e-5, 1000))
+    params, _ = train(config, [hyper(config, gamma=0.9, tau=0.2, entropy=0.0)], data, phases)
+    exact = run(METHODS["CQL"], CERTAIN)
+    np.testing.assert_allclose(table_of(params["q"])[0, 0], exact.variable, atol=5e-3)
+    np.testing.assert_allclose(policy_table(params)[0], exact.policy, atol=5e-3)
