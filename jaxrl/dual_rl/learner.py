@@ -105,13 +105,13 @@ class Config:
         if self.copies < 0:
             raise UsageError(f"Config.copies: must be >= 0, got {self.copies}")
         for name in ("copies", "noisy"):
-            if getattr(self, name) and row.gradient != "semi":
+            if getattr(self, name) and row.maximiser is None:
                 raise UsageError(f"Config.{name}: {row.name} has no value loss over actions; leave it out")
         if self.terminals not in TERMINALS:
             raise UsageError(
                 f"Config.terminals: must be one of {', '.join(TERMINALS)}, got {self.terminals!r}"
             )
-        if self.terminals != "target" and (row.gradient, row.reference) != ("semi", "mixture"):
+        if self.terminals != "target" and not row.released:
             raise UsageError(
                 f"Config.terminals: {row.name} has no target G at terminations; only ReCOIL released has"
             )
@@ -286,7 +286,7 @@ def _networks(config: Config, observation_space: Space, action_space: Space) -> 
 def _end(config: Config, hyper: Hyper, data: Data) -> Array:
     """float32[], V after a termination; not used by other methods than ReCOIL as released."""
     row = config.rows[0]
-    if (row.gradient, row.reference) != ("semi", "mixture") or config.terminals == "masked":
+    if not row.released or config.terminals == "masked":
         return jnp.zeros(())
     released = jnp.asarray(-hyper.gap / (1 - hyper.gamma), jnp.float32)
     if config.terminals == "target":

@@ -25,11 +25,12 @@ class Method:
 
     dual: the variable, V of states or Q of pairs.
     gradient: full (through V(s) and V(s')), semi (V(s) alone), orthogonal (what of V(s') does not undo V(s)).
+        With semi-gradients first states are those of the data, as if d^O were a visitation.
     reward: task; zero; log_ratio, log d^E(s) / d^S(s).
     reference: data d^O; suboptimal d^S; expert d^E; mixture beta d^E + (1 - beta) d^S, with the policy mixed
         with d^S likewise (released: both laws alike, d^S the unlabelled data).
     divergence: key in the registry; None where the maximiser is the conjugate of none.
-    maximiser: the value loss of semi-gradient methods, else None (f*_p of the divergence).
+    maximiser: the value loss of semi-gradient methods in V, else None (f* of the divergence).
     parameter: of the maximiser, else alpha, or beta of a mixture; a default.
     extraction: dual, weights w(y / alpha) on the reference (alpha the temperature of a semi-gradient method);
         awr, weights min(e^(T y), 100); max, the policy over which a dual-Q is maximised.
@@ -46,6 +47,11 @@ class Method:
     extraction: Literal["dual", "awr", "max"]
 
     @property
+    def released(self) -> bool:
+        """Whether it is ReCOIL as released, whose Q has targets for both datasets."""
+        return self.gradient == "semi" and self.reference == "mixture"
+
+    @property
     def generator(self) -> Divergence:
         """The divergence itself; `UsageError` where there is none."""
         if self.divergence is None:
@@ -60,6 +66,7 @@ METHODS = {
     row.name: row
     for row in (
         Method("AlgaeDICE", "Q", "full", "task", "data", "chi2", None, 1.0, "max"),
+        Method("CQL", "Q", "semi", "task", "data", "chi2", None, 1.0, "max"),
         Method("OptiDICE", "V", "full", "task", "data", "chi2", None, 1.0, "dual"),
         Method("ODICE", "V", "orthogonal", "task", "data", "chi2", None, 1.0, "dual"),
         Method("XQL", "V", "semi", "task", "data", "kl_n", GUMBEL, 1.0, "awr"),
@@ -72,14 +79,20 @@ METHODS = {
         Method("f-DVL tv", "V", "semi", "task", "data", "tv", _TV, 0.8, "awr"),
         Method("IQL", "V", "semi", "task", "data", None, EXPECTILE, 0.9, "awr"),
         Method("SMODICE", "V", "full", "log_ratio", "suboptimal", "kl", None, 1.0, "dual"),
+        Method("OPOLO", "Q", "full", "log_ratio", "suboptimal", "kl", None, 1.0, "max"),
+        Method("ValueDICE", "Q", "full", "zero", "expert", "kl", None, 1.0, "max"),
         Method("IQ-Learn", "Q", "full", "zero", "expert", "chi2", None, 1.0, "max"),
         Method("ReCOIL", "V", "full", "zero", "mixture", "chi2", None, 0.5, "dual"),
         Method("ReCOIL-Q", "Q", "full", "zero", "mixture", "chi2", None, 0.5, "max"),
         Method("ReCOIL released", "V", "semi", "zero", "mixture", "chi2", GUMBEL, 1.0, "awr"),
     )
 }
-"""Every method by its name. IQ-Learn is in its exact form; of ReCOIL there are the two exact forms and the
-released one."""
+"""Every method by its name, most in their exact form; of ReCOIL the two exact forms and the released one.
+
+CQL alternates what ATAC solves as a game of policy and Q: the same row. So are DemoDICE and SMODICE, which
+differ in details of their code. IBC, the semi-gradient row of tv on the expert, is no row here: without the
+bound |y| <= 1/2 its objective, linear in Q, has no minimum, and with it the policy is the expert's.
+"""
 
 
 def check_parameter(row: Method, value: float) -> None:

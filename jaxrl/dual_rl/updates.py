@@ -117,9 +117,9 @@ Update = Callable[["Core", Learner, Batch, "Hyper", Array, Key], tuple[Learner, 
 
 def form(row: Method) -> Update:
     """The update of a method: `(core, learner, batch, hyper, lr_actor, key) -> (learner, metrics)`."""
-    if row.gradient == "semi":
-        return _maximiser_update
-    return _dual_v_update if row.dual == "V" else _dual_q_update
+    if row.dual == "Q":
+        return _dual_q_update
+    return _maximiser_update if row.gradient == "semi" else _dual_v_update
 
 
 # --- V by an implicit maximiser, Q by regression ------------------------------------------------------------
@@ -150,7 +150,7 @@ def _maximiser_update(
     next_v = nets.v.apply(learner.params["v"], rows.next_x)
 
     def q_loss(params: PyTree) -> Array:
-        if core.row.reference == "mixture":
+        if core.row.released:
             goal = recoil_target(next_v, rows.going, batch.end, hyper.gap, hyper.gamma)
             of_expert = nets.q(params, batch.expert.x, batch.expert.a) - hyper.gap / (1 - hyper.gamma)
             expert_loss = (batch.expert.mass[None] * huber(of_expert, hyper.huber)).sum()
@@ -187,11 +187,8 @@ def _weigh(row: Method) -> Callable[[Array, Hyper], Array]:
 def _dual_v_update(
     core: Core, learner: Learner, batch: Batch, hyper: Hyper, lr_actor: Array, key: Key
 ) -> tuple[Learner, dict[str, Any]]:
-    nets, row, rows, metrics = core.nets, core.row, batch.reference, {}
-    reward = hyper.reward_scale * rows.reward
-    if row.reward == "log_ratio":
-        learner, metrics = _discriminate(core, learner, batch, hyper)
-        reward = nets.ratio.apply(learner.params["ratio"], rows.x)
+    nets, row, rows = core.nets, core.row, batch.reference
+    learner, reward, metrics = _paid(core, learner, batch, rows, hyper)
     f, alpha, v = row.generator, hyper.parameter, nets.v.apply
 
     def residual(here: PyTree, there: PyTree) -> Array:
@@ -228,6 +225,16 @@ def _dual_v_update(
     return learner, metrics | dashboard(y, y, weight, rows.mass, hyper.clip, hyper.cap)
 
 
+def _paid(
+    core: Core, learner: Learner, batch: Batch, rows: Rows, hyper: Hyper
+) -> tuple[Learner, Array, dict[str, Any]]:
+    """The method's reward of `rows`, `[n]`, after a step of the discriminator where it has one."""
+    if core.row.reward != "log_ratio":
+        return learner, hyper.reward_scale * rows.reward, {}
+    learner, metrics = _discriminate(core, learner, batch, hyper)
+    return learner, core.nets.ratio.apply(learner.params["ratio"], rows.x), metrics
+
+
 def _discriminate(core: Core, learner: Learner, batch: Batch, hyper: Hyper) -> tuple[Learner, dict[str, Any]]:
     """One step of logistic regression of the expert's states against the reference's."""
     apply = core.nets.ratio.apply
@@ -260,13 +267,17 @@ def _dual_q_update(
         mass = rows.mass
     k_start, k_next, k_here = jax.random.split(key, 3)
     actor = learner.params["actor"]
+    learner, reward, metrics = _paid(core, learner, batch, rows, hyper)
+    # a frozen target leaves of (1 - gamma) E_d0[V] + gamma E_dO[V'] = E_dO[V] the right side to be descended
+    semi = row.gradient == "semi"
+    first_rows, share = (rows, 1.0) if semi else (start, 1 - hyper.gamma)
 
     def objective(params: PyTree) -> tuple[Array, Array]:
-        first = nets.soft(params, actor, start.x, k_start, hyper.entropy)
-        first = (1 - hyper.gamma) * (start.mass[None] * first).sum(-1)
-        next_v = nets.soft(params, actor, rows.next_x, k_next, hyper.entropy)
-        reward = (hyper.reward_scale * rows.reward)[None]
-        goal = reward + hyper.gamma * rows.going[None] * next_v
+        first = nets.soft(params, actor, first_rows.x, k_start, hyper.entropy)
+        first = share * (first_rows.mass[None] * first).sum(-1)
+        later = learner.target["q"] if semi else params
+        next_v = nets.soft(later, actor, rows.next_x, k_next, hyper.entropy)
+        goal = reward[None] + hyper.gamma * rows.going[None] * next_v
         y = (goal - nets.q(params, rows.x, rows.a)) / alpha
 
         def of_one(first: Array, y: Array) -> Array:
@@ -277,12 +288,12 @@ def _dual_q_update(
         return jax.vmap(of_one)(first, y).sum(), y.mean(0)
 
     (loss, y), grad = jax.value_and_grad(objective, has_aux=True)(learner.params["q"])
-    learner = core.descend(learner, "q", hyper.lr_value, grad)
+    learner = core.follow(core.descend(learner, "q", hyper.lr_value, grad), hyper.tau)
 
     def regret(actor: PyTree) -> Array:
         return -(mass * nets.soft(learner.params["q"], actor, rows.x, k_here, hyper.entropy).min(0)).sum()
 
     loss_actor, grad = jax.value_and_grad(regret)(actor)
     learner = core.descend(learner, "actor", lr_actor, grad)
-    metrics = {"q_loss": loss, "v": -loss_actor}
+    metrics = {"q_loss": loss, "v": -loss_actor} | metrics
     return learner, metrics | dashboard(y, y, f.w(y), mass, hyper.clip, hyper.cap)

@@ -67,6 +67,24 @@ def at_rest(mdp: TabularMDP, d_o: Any, key: str, alpha: float, gradient: Gradien
     return Rest(v, d, policy_of(d), float(update))
 
 
+def semi_q(mdp: TabularMDP, d_o: Any, key: str, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """`(Q, policy)`, both float64`[S, A]`: the saddle of the dual over Q with a target that is held fixed.
+
+        max_pi min_Q  E_{s ~ dO, a ~ pi}[Q] + alpha E_dO[f*((T - Q) / alpha)],   T = r + gamma P^pi Q
+
+    Where the policy acts Q is the V of the semi-gradient in V: both come to rest at one place, and Q does
+    not tell those actions apart. Elsewhere it is less. Refusals of `at_rest`; f'(inf) must be infinite.
+    """
+    f = divergence(key)
+    if np.isfinite(f.f_prime_inf):
+        raise UsageError(f"divergence: the target of Q may leave the domain of {key}; use kl, kl_n or chi2")
+    rest, t = at_rest(mdp, d_o, key, alpha, "semi"), tables(mdp)
+    with jax.enable_x64(True):
+        ratio = np.asarray(rest.d / np.asarray(d_o, np.float64))
+        least = np.asarray(f.f_prime(jnp.maximum(ratio, 1e-300)))
+    return t.R + t.gamma * t.P @ rest.v - alpha * least, rest.policy
+
+
 class Arrays(NamedTuple):
     """P: `[S, A, S]`; R: `[S, A]` in units of alpha; mu0: `[S]`; gamma: `[]`; d_o: `[S, A]`."""
 

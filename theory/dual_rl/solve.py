@@ -12,7 +12,7 @@ from jaxrl.dual_rl.divergences import divergence
 from jaxrl.dual_rl.methods import Method
 from jaxrl.dual_rl.objectives import awr_weight
 from theory.dual_rl.duality import dual_q, dual_v, recoil_q, recoil_v
-from theory.dual_rl.gradients import at_rest
+from theory.dual_rl.gradients import at_rest, semi_q
 from theory.dual_rl.imitation import pseudo_reward, recoil_released
 from theory.dual_rl.maximisers import fixed_point
 from theory.dual_rl.reference import Problem
@@ -46,7 +46,7 @@ def run(row: Method, problem: Problem, parameter: float | None = None) -> Solved
         "zero": lambda: np.zeros_like(t.R),
         "log_ratio": lambda: pseudo_reward(problem.d_e, problem.d_s),
     }[row.reward]()
-    if row.reference == "mixture" and row.gradient == "semi":
+    if row.released:
         released = recoil_released(mdp, problem.d_e, problem.d_s, temperature=parameter, awr=AWR_TEMPERATURE)
         return _solved(problem, released.v, released.policy)
     if row.reference == "mixture":
@@ -61,6 +61,9 @@ def run(row: Method, problem: Problem, parameter: float | None = None) -> Solved
             return _solved(problem, best.variable, best.policy)
         inner = dual_q(mdp, best.policy, reference, row.divergence, parameter, reward=reward)
         return _solved(problem, inner.variable, best.policy)
+    if row.dual == "Q":
+        q, policy = semi_q(mdp, reference, row.divergence, parameter)
+        return _solved(problem, q, policy)
     if row.gradient == "orthogonal":
         rest = at_rest(mdp, reference, row.divergence, parameter, "orthogonal")
         return _solved(problem, rest.v, rest.policy)

@@ -1,6 +1,7 @@
 """Every number known of the reference MDP M1: values, occupancies, fixed points, imitation."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from jaxrl.dual_rl.methods import METHODS, method
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, conjugate, mixture, recoil_objective
 from theory.dual_rl import thm_04_cql_rewriting
 from theory.dual_rl.duality import dual_q, dual_v, recoil_q, recoil_v, recoil_value
-from theory.dual_rl.gradients import at_rest
+from theory.dual_rl.gradients import at_rest, semi_q
 from theory.dual_rl.imitation import recoil_released, smodice
 from theory.dual_rl.maximisers import fixed_point, implicit_maximum
 from theory.dual_rl.reference import behaviour, demonstration, m1, random_problems, reference_problem
@@ -198,6 +199,7 @@ def test_alpha_to_zero_stays_in_the_support():
         (lambda: at_rest(MDP, D_O, "kl", 1.0, "half"), "gradient: must be full, semi or orthogonal"),
         (lambda: recoil_released(MDP, D_E, np.eye(15)[0].reshape(5, 3)), "d_mix: never visits state 1"),
         (lambda: smodice(MDP, np.eye(15)[0].reshape(5, 3), D_S), "log ratio is -inf"),
+        (lambda: semi_q(MDP, D_O, "hel", 1.0), "divergence: the target of Q may leave the domain of hel"),
         (lambda: method("XQ"), "method: 'XQ' is unknown; did you mean 'XQL'"),
     ],
 )
@@ -452,6 +454,8 @@ RETURNS = {
     "OptiDICE": 0.203026,
     "EQL": 0.39685231,
     "SMODICE": -0.2518445,
+    "OPOLO": -0.2518445,
+    "ValueDICE": 0.8142310426,
     "IQ-Learn": 0.8142310426,
     "ReCOIL": 0.8142310426,
 }
@@ -478,6 +482,23 @@ def test_rows_that_differ_in_one_field_agree_where_the_maths_says_so():
     np.testing.assert_allclose(sql.policy, at_rest(MDP, D_O, "chi2", 0.3, "semi").policy, atol=1e-11)
     eql = run(method("EQL"), PROBLEM, 0.3)
     np.testing.assert_allclose(eql.policy, at_rest(MDP, D_O, "kl_n", 0.3, "semi").policy, atol=1e-11)
+
+
+@pytest.mark.parametrize(("key", "alpha"), [("chi2", 1.0), ("chi2", 0.1), ("kl", 0.3), ("kl_n", 0.3)])
+def test_the_semi_gradient_of_q_is_a_saddle_and_rests_with_that_of_v(key, alpha):
+    """Both sides of max_pi min_Q with a frozen target, by derivatives of the objective as it is written."""
+    q, policy = semi_q(MDP, D_O, key, alpha)
+    f, states = divergence(key), D_O.sum(1)
+    with jax.enable_x64(True):
+        target = T.R + T.gamma * T.P @ (policy * q).sum(1)
+        slope = jax.grad(
+            lambda x: states @ (policy * x).sum(1) + alpha * (D_O * f.f_star((target - x) / alpha)).sum()
+        )(jnp.asarray(q))
+    np.testing.assert_allclose(slope, 0, atol=1e-10)
+    best = q.max(1, keepdims=True)
+    np.testing.assert_allclose(policy * (best - q), 0, atol=1e-10)  # it acts where Q is largest
+    np.testing.assert_allclose(best[:, 0], at_rest(MDP, D_O, key, alpha, "semi").v, atol=1e-10)
+    assert (alpha < 1) == bool((best - q > 1e-2).any() and (policy == 0).any()) or key != "chi2"
 
 
 def test_iq_learn_is_the_distance_to_the_expert():
