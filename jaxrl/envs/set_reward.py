@@ -25,8 +25,9 @@ class SetFunction(Protocol):
     """F as a fold over items: hashable, compared by value; any record of these five functions is one.
 
     The statistic has a shape that does not depend on the number of items; every number of F is a leaf of its
-    own parameters. A function `features(params, stat) -> pytree of floats` is optional: what a policy is
-    shown of the statistic, where the statistic itself is not fit to be seen.
+    own parameters. Optional are a function `features(params, stat) -> pytree of floats`, what a policy is
+    shown of the statistic where the statistic itself is not fit to be seen; an attribute `capacity`, the most
+    items it can hold, None for no limit; and an attribute `timed`, true where items are `Visit(h, v)`.
     """
 
     def default_params(self) -> PyTree:
@@ -50,6 +51,21 @@ class SetFunction(Protocol):
         ...
 
 
+def check_capacity(name: str, F: SetFunction, items: int, what: str = "items") -> None:
+    """Raises `UsageError` where F cannot hold `items` items; `name` is the field that asks for so many."""
+    capacity = getattr(F, "capacity", None)
+    if capacity is not None and capacity < items:
+        raise UsageError(
+            f"{name}: {items} {what}, but F.capacity is {capacity}; make F with capacity >= {items}"
+        )
+
+
+def check_shape(F: SetFunction, field: str, x: Array, shape: tuple[int, ...]) -> None:
+    """Raises `UsageError` where the parameters `x` are not those of F: indices beyond them would be cut."""
+    if x.shape != shape:
+        raise UsageError(f"{type(F).__name__}.{field}: has shape {x.shape}, but F is made for {shape}")
+
+
 class CoverageParams(NamedTuple):
     """covers: bool[V, U], what each item covers; weight: float[U]."""
 
@@ -62,7 +78,7 @@ class Coverage:
     """F(S) = sum of weights of the elements that some item of S covers. Statistic: bool[U].
 
     n_universe: U, default V. By default each item covers the element of its own index, with weight 1: the
-    number of distinct items.
+    number of distinct items. Check your own parameters with `coverage_params`.
     """
 
     n_items: int
@@ -77,7 +93,8 @@ class Coverage:
         return CoverageParams(jnp.eye(*shape, dtype=bool), jnp.ones(shape[1], jnp.result_type(float)))
 
     def init(self, params: CoverageParams) -> Array:
-        """Nothing covered."""
+        """Nothing covered. Raises `UsageError` for parameters of other sizes."""
+        check_shape(self, "covers", params.covers, (self.n_items, self.n_universe or self.n_items))
         return jnp.zeros(params.weight.shape, bool)
 
     def gain(self, params: CoverageParams, stat: Array, item: Array) -> Array:
@@ -93,9 +110,39 @@ class Coverage:
         return jnp.sum(jnp.where(stat, params.weight, 0))
 
 
+def coverage_params(covers: Any, weight: Any = None) -> CoverageParams:
+    """Host check of `Coverage` parameters, `covers` `[V, U]` of truth values, `weight` `[U]` (default 1).
+
+    Raises `UsageError` for other shapes and for weights that are negative or NaN.
+    """
+    covers = np.asarray(covers)
+    if covers.ndim != 2:
+        raise UsageError(f"coverage_params.covers: shape {covers.shape} is not [V, U]")
+    weight = np.ones(covers.shape[1]) if weight is None else weight
+    return CoverageParams(
+        jnp.asarray(covers, bool), nonnegative(weight, covers.shape[1:], "coverage_params.weight")
+    )
+
+
+def nonnegative(weight: Any, shape: tuple[int, ...] | None = None, name: str = "nonnegative.weight") -> Array:
+    """float[...], host check of weights: of a `Sum` `[n]`, of `Modular` `[V]`, of visits `[H + 1, V]`.
+
+    Raises `UsageError`, which begins with `name`, for entries below 0 or NaN, and for another `shape`.
+    """
+    weight = np.asarray(weight)
+    if shape is not None and weight.shape != shape:
+        raise UsageError(f"{name}: has shape {weight.shape}, not {shape}")
+    if not np.all(weight >= 0):
+        raise UsageError(f"{name}: has negative or NaN entries, and F would not be monotone")
+    return jnp.asarray(weight, jnp.result_type(float))
+
+
 @dataclass(frozen=True)
 class Modular:
-    """F(S) = sum of the weights of the visits; a revisit counts again. Params float[V], statistic float[]."""
+    """F(S) = sum of the weights of the visits; a revisit counts again. Params float[V], statistic float[].
+
+    Check your own weights with `nonnegative`.
+    """
 
     n_items: int
 
@@ -107,7 +154,8 @@ class Modular:
         return jnp.ones(self.n_items, jnp.result_type(float))
 
     def init(self, params: Array) -> Array:
-        """The empty sum."""
+        """The empty sum. Raises `UsageError` for parameters of another size."""
+        check_shape(self, "weight", params, (self.n_items,))
         return jnp.zeros((), params.dtype)
 
     def gain(self, params: Array, stat: Array, item: Array) -> Array:
@@ -141,7 +189,8 @@ class FacilityLocation:
         return jnp.eye(self.n_items, self.n_universe or self.n_items, dtype=jnp.result_type(float))
 
     def init(self, params: Array) -> Array:
-        """All maxima 0."""
+        """All maxima 0. Raises `UsageError` for parameters of other sizes."""
+        check_shape(self, "similarity", params, (self.n_items, self.n_universe or self.n_items))
         return jnp.zeros(params.shape[1], params.dtype)
 
     def gain(self, params: Array, stat: Array, item: Array) -> Array:
@@ -207,7 +256,8 @@ class LogDet:
         return LogDetParams(jnp.eye(self.n_items, dtype=jnp.result_type(float)), real(1.0))
 
     def init(self, params: LogDetParams) -> LogDetStat:
-        """No rows."""
+        """No rows. Raises `UsageError` for a kernel of another size."""
+        check_shape(self, "kernel", params.kernel, (self.n_items, self.n_items))
         dtype = params.kernel.dtype
         return LogDetStat(
             items=jnp.zeros(self.capacity, jnp.int32),
@@ -261,16 +311,25 @@ class LogDet:
 
 
 def kernel_params(kernel: Any, noise: float) -> LogDetParams:
-    """Host check of `LogDet` parameters; raises `UsageError` unless K is symmetric and PSD and noise > 0."""
-    kernel = np.asarray(kernel, np.float64)
+    """Host check of `LogDet` parameters; raises `UsageError` unless K is symmetric and PSD and noise > 0.
+
+    What rounding in the precision of `kernel` explains is let through, but no eigenvalue below -noise / 10.
+    """
+    given = np.asarray(kernel)
+    kernel = given.astype(np.float64)
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
         raise UsageError(f"kernel_params.kernel: shape {kernel.shape} is not [V, V]")
-    if not np.allclose(kernel, kernel.T, atol=1e-6):
-        raise UsageError("kernel_params.kernel: must be symmetric")
-    if np.linalg.eigvalsh(kernel).min() < -1e-5 * max(1.0, np.abs(kernel).max()):
-        raise UsageError("kernel_params.kernel: has a negative eigenvalue; pass a covariance matrix")
+    if not np.all(np.isfinite(kernel)):
+        raise UsageError("kernel_params.kernel: has entries that are not finite")
     if not noise > 0:
         raise UsageError(f"kernel_params.noise: must be > 0, got {noise}")
+    precision = np.finfo(given.dtype if given.dtype.kind == "f" else np.float64).eps
+    rounding = 10 * precision * len(kernel) * np.abs(kernel).max()
+    if np.abs(kernel - kernel.T).max() > rounding:
+        raise UsageError("kernel_params.kernel: must be symmetric")
+    # below -noise the matrix of measurements itself would be indefinite
+    if np.linalg.eigvalsh(kernel).min() < -min(rounding, noise / 10):
+        raise UsageError("kernel_params.kernel: has a negative eigenvalue; pass a covariance matrix")
     return LogDetParams(jnp.asarray(kernel, jnp.result_type(float)), real(noise))
 
 
@@ -389,6 +448,16 @@ class TimedItems(FiniteHorizon):
         return Visit(state.h, self.env.item(params.env, state.env))
 
 
+@dataclass(frozen=True)
+class _Place:
+    """The place of a visit, for a history; a record, so that environments stay equal by value."""
+
+    env: TimedItems
+
+    def __call__(self, params: HorizonParams, state: HorizonState) -> Array:
+        return self.env.item(params, state).v
+
+
 def set_episode(
     env: Env,
     F: SetFunction,
@@ -402,19 +471,20 @@ def set_episode(
 
     obs: `{"obs": o, "h": int32[]}`, around it `{"obs": ..., "history": int32[states]}` with `show_history`
     (the items so far, oldest first, padded by -1), and around that `{"obs": ..., "stat": ...}` with
-    `show_stat`. Params: `SetParams(HorizonParams(params of env, horizon), params of F)`.
+    `show_stat`. Params: `SetParams(HorizonParams(params of env, horizon), params of F)`. A function that
+    tells times apart (`F.timed`) is given `Visit(h, v)`; the history is of places all the same.
 
     Raises `UsageError` for fewer than 2 states, and for a log-determinant that holds fewer items.
     """
     if states < 2:
         raise UsageError(f"set_episode.states: must be >= 2 visited states, got {states}")
-    capacity = getattr(F, "capacity", states)
-    if capacity < states:
-        raise UsageError(
-            f"set_episode.states: {states} visited states, the first included, but F.capacity is {capacity}"
-        )
-    timed = finite_horizon(env, states - 1)
-    return set_reward(history(timed, states, observe=True) if show_history else timed, F, show_stat, modular)
+    check_capacity("set_episode.states", F, states, "visited states, the first included")
+    episode = TimedItems if getattr(F, "timed", False) else finite_horizon
+    timed = episode(env, states - 1)
+    if show_history:
+        of = _Place(timed) if isinstance(timed, TimedItems) else None
+        timed = history(timed, states, of, observe=True)
+    return set_reward(timed, F, show_stat, modular)
 
 
 def relabel(

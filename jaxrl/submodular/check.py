@@ -11,7 +11,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, PyTree
-from jaxrl.envs.set_reward import SetFunction
+from jaxrl.envs.set_reward import SetFunction, check_capacity
 from jaxrl.submodular.set_functions import evaluate
 
 EXHAUSTIVE = 9  # items up to which all subsets are tried
@@ -32,6 +32,7 @@ def check_set_function(
     """
     name = type(F).__name__
     n = jax.tree.leaves(ground)[0].shape[0]
+    check_capacity(f"{name}: ground", F, n)
     _check_structure(name, F, params, tree_take(ground, 0))
     rng = np.random.default_rng(seed)
     folded = _Folded(F, params, ground)
@@ -45,7 +46,9 @@ def check_set_function(
     with_a, with_b = sets | np.eye(n, dtype=bool)[a], sets | np.eye(n, dtype=bool)[b]
     nothing, one, other, both = map(folded.values, (sets, with_a, with_b, with_a | with_b))
     scale = max(1.0, float(np.abs(folded.values(np.ones((1, n), bool))).max()))
-    small = scale * (tolerance or (1e-9 if jnp.result_type(float) == np.float64 else 1e-5))
+    if tolerance is None:
+        tolerance = 1e-9 if jnp.result_type(float) == np.float64 else 1e-5
+    small = scale * tolerance
 
     def promise(holds: Any, sentence: str) -> None:
         if not np.all(holds):
@@ -60,11 +63,16 @@ def check_set_function(
 
     for _ in range(8):
         order = rng.permutation(n)
-        total, gained, value = folded.along(order)
-        promise(abs(gained - total) <= small, f"gain and add differ by {abs(gained - total):.3g}")
-        promise(abs(total - value) <= small, f"gains sum to {total:.6g}, but the value is {value:.6g}")
-        first = folded.along(np.arange(n))[2]
-        promise(abs(value - first) <= small, f"depends on the order: {value:.6g} and {first:.6g}")
+        added, gained, value = folded.along(order)
+        differ = np.abs(gained - added).max()
+        promise(differ <= small, f"gain and add differ by {differ:.3g}")
+        total = np.cumsum(added)
+        worst = np.argmax(np.abs(total - value))
+        promise(
+            np.abs(total - value) <= small, f"gains sum to {total[worst]:.6g}, but F is {value[worst]:.6g}"
+        )
+        first = folded.along(np.arange(n))[2][-1]
+        promise(abs(value[-1] - first) <= small, f"depends on the order: {value[-1]:.6g} and {first:.6g}")
 
 
 class _Folded:
@@ -77,10 +85,9 @@ class _Folded:
             def body(stat: PyTree, item: PyTree) -> tuple[PyTree, tuple[Array, Array]]:
                 gain = F.gain(params, stat, item)
                 stat, added = F.add(params, stat, item)
-                return stat, (added, gain)
+                return stat, (added, gain, F.value(params, stat))
 
-            stat, (added, gain) = jax.lax.scan(body, F.init(params), tree_take(ground, order))
-            return added.sum(), gain.sum(), F.value(params, stat)
+            return jax.lax.scan(body, F.init(params), tree_take(ground, order))[1]
 
         self._along = jax.jit(along)
 
@@ -89,10 +96,10 @@ class _Folded:
         distinct, back = np.unique(masks, axis=0, return_inverse=True)
         return np.asarray(self._many(distinct), np.float64)[back]
 
-    def along(self, order: np.ndarray) -> tuple[float, float, float]:
-        """Sum of what `add` returned, sum of `gain`, value."""
-        added, gained, value = self._along(order)
-        return float(added), float(gained), float(value)
+    def along(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """float64[n], after each item of `order`: what `add` returned, `gain` before it, and the value."""
+        added, gained, value = (np.asarray(x, np.float64) for x in self._along(order))
+        return added, gained, value
 
 
 def _check_structure(name: str, F: SetFunction, params: PyTree, item: PyTree) -> None:

@@ -6,17 +6,16 @@ Legend: `n` parts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Array, PyTree
 from jaxrl.envs.base import float_dtype, integer, real
-from jaxrl.envs.set_reward import SetFunction, Visit
+from jaxrl.envs.set_reward import SetFunction, Visit, check_shape
 
 
 class SumParams(NamedTuple):
@@ -35,6 +34,19 @@ class Sum:
     def __post_init__(self) -> None:
         if not self.parts:
             raise UsageError("Sum.parts: must hold at least one set function")
+        if len({getattr(F, "timed", False) for F in self.parts}) > 1:
+            raise UsageError("Sum.parts: some are over visits and some over places; wrap these in OfPlaces")
+
+    @property
+    def capacity(self) -> int | None:
+        """The least of the parts."""
+        limits = [_capacity(F) for F in self.parts]
+        return min((n for n in limits if n is not None), default=None)
+
+    @property
+    def timed(self) -> bool:
+        """As the parts."""
+        return getattr(self.parts[0], "timed", False)
 
     def default_params(self) -> SumParams:
         """Weights 1; pass others through `nonnegative`."""
@@ -42,7 +54,8 @@ class Sum:
         return SumParams(jnp.ones(len(self.parts), float_dtype(parts)), parts)
 
     def init(self, params: SumParams) -> tuple[PyTree, ...]:
-        """Empty parts."""
+        """Empty parts. Raises `UsageError` for another number of weights."""
+        check_shape(self, "weight", params.weight, (len(self.parts),))
         return tuple(F.init(p) for F, p in zip(self.parts, params.parts, strict=True))
 
     def gain(self, params: SumParams, stat: tuple[PyTree, ...], item: PyTree) -> Array:
@@ -84,6 +97,16 @@ class Truncated:
     def __post_init__(self) -> None:
         if not self.cap >= 0:
             raise UsageError(f"Truncated.cap: must be >= 0, got {self.cap}")
+
+    @property
+    def capacity(self) -> int | None:
+        """That of F."""
+        return _capacity(self.F)
+
+    @property
+    def timed(self) -> bool:
+        """As F."""
+        return getattr(self.F, "timed", False)
 
     def default_params(self) -> CapParams:
         """See the class."""
@@ -128,10 +151,18 @@ class TimeWindow:
     F: SetFunction
     low: int
     high: int
+    timed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.low < self.high:
             raise UsageError(f"TimeWindow.low, high: must be 0 <= low < high, got {self.low}, {self.high}")
+        if not getattr(self.F, "timed", False):
+            raise UsageError("TimeWindow.F: is over places, not visits; wrap it in OfPlaces")
+
+    @property
+    def capacity(self) -> int | None:
+        """That of F, as if all visits were in the window."""
+        return _capacity(self.F)
 
     def default_params(self) -> WindowParams:
         """See the class."""
@@ -164,6 +195,12 @@ class OfPlaces:
     """F of the places of visits: items `Visit(h, v)` instead of `v`. Parameters and statistic: those of F."""
 
     F: SetFunction
+    timed: ClassVar[bool] = True
+
+    @property
+    def capacity(self) -> int | None:
+        """That of F."""
+        return _capacity(self.F)
 
     def default_params(self) -> PyTree:
         """Those of F."""
@@ -186,15 +223,11 @@ class OfPlaces:
         return self.F.value(params, stat)
 
 
-def nonnegative(weight: Any) -> Array:
-    """float[n], host check of the weights of a `Sum`; raises `UsageError` for entries below 0 or NaN."""
-    weight = np.asarray(weight)
-    if weight.ndim != 1 or not np.all(weight >= 0):
-        raise UsageError(f"nonnegative.weight: must be [n] of numbers >= 0, got {weight.tolist()}")
-    return jnp.asarray(weight, jnp.result_type(float))
-
-
 def stack_visits(n_states: int, n_places: int) -> Visit:
     """The ground set of all visits, leaves int32[n_states * n_places], place fastest."""
     h, v = jnp.divmod(jnp.arange(n_states * n_places, dtype=jnp.int32), n_places)
     return jax.tree.map(lambda x: x.astype(jnp.int32), Visit(h, v))
+
+
+def _capacity(F: SetFunction) -> int | None:
+    return getattr(F, "capacity", None)

@@ -33,11 +33,12 @@ _MOST_NODES = 5_000_000
 class Memory:
     """What F remembers, as 64 bits; 0 is the empty set.
 
-    add: `(codes [N], places int[N]) -> codes [N]`; value: `codes [N] -> float64[N]`.
+    add: `(codes [N], places int[N]) -> codes [N]`; value: `codes [N] -> float64[N]`; n_places: V.
     """
 
     add: Callable[[np.ndarray, np.ndarray], np.ndarray]
     value: Callable[[np.ndarray], np.ndarray]
+    n_places: int
 
     def alone(self, n_places: int) -> np.ndarray:
         """float64[V], F({v})."""
@@ -45,15 +46,20 @@ class Memory:
 
 
 def covered(covers: np.ndarray, weight: np.ndarray) -> Memory:
-    """Weighted coverage, `covers` bool[V, U], `weight` [U]: the elements covered. U is at most 64."""
+    """Weighted coverage, `covers` bool[V, U], `weight` [U]: the elements covered. U is at most 64.
+
+    Raises `UsageError` for other sizes and for weights that are negative or NaN.
+    """
     n = covers.shape[1]
     _check_bits("covered.covers", n)
+    if np.shape(weight) != (n,) or not np.all(np.asarray(weight) >= 0):
+        raise UsageError(f"covered.weight: must be {n} numbers >= 0, one per column of covers")
     masks = (covers.astype(np.uint64) << np.arange(n, dtype=np.uint64)).sum(1, dtype=np.uint64)
 
     def value(codes: np.ndarray) -> np.ndarray:
         return _bits(codes, n) @ np.asarray(weight, np.float64)
 
-    return Memory(lambda codes, places: codes | masks[places], value)
+    return Memory(lambda codes, places: codes | masks[places], value, len(covers))
 
 
 def visited(n_places: int, f: Callable[[tuple[int, ...]], float]) -> Memory:
@@ -64,7 +70,7 @@ def visited(n_places: int, f: Callable[[tuple[int, ...]], float]) -> Memory:
     def value(codes: np.ndarray) -> np.ndarray:
         return np.array([cached(tuple(np.flatnonzero(row).tolist())) for row in _bits(codes, n_places)])
 
-    return Memory(lambda codes, places: codes | (np.uint64(1) << places.astype(np.uint64)), value)
+    return Memory(lambda codes, places: codes | (np.uint64(1) << places.astype(np.uint64)), value, n_places)
 
 
 def counted(n_places: int, states: int, f: Callable[[tuple[int, ...]], float]) -> Memory:
@@ -81,7 +87,7 @@ def counted(n_places: int, states: int, f: Callable[[tuple[int, ...]], float]) -
         counts = ((codes[:, None] >> shift) & np.uint64(2**width - 1)).astype(int)
         return np.array([cached(tuple(np.repeat(np.arange(n_places), row).tolist())) for row in counts])
 
-    return Memory(lambda codes, places: codes + (np.uint64(1) << shift[places]), value)
+    return Memory(lambda codes, places: codes + (np.uint64(1) << shift[places]), value, n_places)
 
 
 class Layer(NamedTuple):
@@ -108,7 +114,8 @@ def unfold(mdp: TabularMDP, memory: Memory, states: int, bonus: np.ndarray | Non
 
     mdp: its states are the places; its rewards are not read. bonus: float[states, V], modular part of F,
     paid to visits by time and place. Raises `UsageError` for fewer than 2 states, for a horizon of the tables
-    that is not states - 1, and above 5 million nodes in a layer.
+    that is not states - 1, for a bonus of another shape, for a memory of fewer places, and above 5 million
+    nodes in a layer.
     """
     validate(mdp)
     if states < 2:
@@ -122,6 +129,12 @@ def unfold(mdp: TabularMDP, memory: Memory, states: int, bonus: np.ndarray | Non
     P = np.broadcast_to(P / P.sum(-1, keepdims=True), (states - 1, *P.shape[-3:]))
     start = np.asarray(mdp.mu0, np.float64)
     extra = np.zeros((states, P.shape[-1])) if bonus is None else np.asarray(bonus, np.float64)
+    if extra.shape != (states, P.shape[-1]):
+        raise UsageError(f"unfold.bonus: shape {extra.shape} is not [states, V] = {(states, P.shape[-1])}")
+    if memory.n_places < P.shape[-1]:
+        raise UsageError(
+            f"unfold.memory: knows {memory.n_places} places, the tables have {P.shape[-1]}; make it of all"
+        )
 
     place = np.flatnonzero(start)
     code = memory.add(np.zeros(len(place), np.uint64), place)
@@ -162,7 +175,9 @@ def greedy_value(problem: Unfolded) -> float:
 
 
 def count_best(problem: Unfolded) -> int:
-    """Number of optimal action sequences, where moves and start are certain."""
+    """Number of optimal action sequences; raises `UsageError` unless moves and start are certain."""
+    if len(problem.start) > 1 or any(np.any(layer.law.max(-1) < 1) for layer in problem.layers):
+        raise UsageError("count_best.problem: moves or start are random; take slip 0 and one first place")
     value = [np.zeros(problem.layers[-1].child.max() + 1)]
     number = [np.array([1] * len(value[0]), object)]
     for layer in reversed(problem.layers):
@@ -247,8 +262,14 @@ def best_markov_value(problem: Unfolded, n_places: int, most: int = 200_000) -> 
 def modular_policy(mdp: TabularMDP, reward: np.ndarray, states: int) -> tuple[np.ndarray, float]:
     """`(actions int[H, V], value)` of the MDP that pays `reward` [V] or [states, V] on every visit, also s_0.
 
-    With reward F({v}) this is the modular upper bound of the problem. Ties go to the lowest action.
+    With reward F({v}) this is the modular upper bound of the problem. Ties go to the lowest action. Raises
+    `UsageError` for a reward of another shape.
     """
+    if np.shape(reward) not in ((mdp.n_states,), (states, mdp.n_states)):
+        raise UsageError(
+            f"modular_policy.reward: shape {np.shape(reward)} is neither [V] nor [states, V] = "
+            f"{(states, mdp.n_states)}"
+        )
     P = np.asarray(mdp.P, np.float64)
     P = np.broadcast_to(P / P.sum(-1, keepdims=True), (states - 1, *P.shape[-3:]))
     reward = np.broadcast_to(np.asarray(reward, np.float64), (states, P.shape[-1]))

@@ -31,7 +31,8 @@ def with_features(name: str, problem: Callable[..., Env], n_items: int) -> Env:
     """The environment `problem(show_history=..., show_stat=...)` with the observations of that name.
 
     problem: such as `partial(coverage_grid, "bimodal")` of `jaxrl.envs.coverage_grid`; n_items: how many
-    items there are.
+    items there are. Raises `UsageError` for another name, and for items of a grid that `visited` has no room
+    for.
     """
     if name not in FEATURES:
         raise UsageError(f"features: must be one of {', '.join(FEATURES)}, got {name!r}")
@@ -92,8 +93,9 @@ class Visited(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         _history(self, "Visited.env")
-        if self.n_items < 1:
-            raise UsageError(f"Visited.n_items: must be >= 1, got {self.n_items}")
+        places = getattr(_inmost(self.env), "n_places", 1)
+        if self.n_items < places:
+            raise UsageError(f"Visited.n_items: must be >= {places}, the number of items, got {self.n_items}")
 
     @property
     def observation_space(self) -> dict:
@@ -119,3 +121,9 @@ def _history(wrapper: Wrapper, name: str) -> None:
     space = wrapper.env.observation_space
     if not isinstance(space, dict) or "history" not in space:
         raise UsageError(f"{name}: {wrapper.env.name} shows no history; build it with show_history=True")
+
+
+def _inmost(env: Env) -> Env:
+    while isinstance(env, Wrapper):
+        env = env.env
+    return env

@@ -16,8 +16,11 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.envs.set_reward import SetFunction
+from jaxrl.envs.set_reward import SetFunction, check_capacity
 from jaxrl.submodular.set_functions import gains
+
+# a single gain is summed in another order than many at once, and ties would be broken differently
+_BLOCK = 8
 
 
 class Selection(NamedTuple):
@@ -52,28 +55,32 @@ def greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selection:
 
 
 def lazy_greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selection:
-    """The selection of `greedy`, ties included, computing only gains that old gains do not rule out.
+    """The selection of `greedy`, ties included, computing by eights only gains that old ones do not rule out.
 
-    Old gains bound new ones from above because F is submodular. Worth it where one gain is expensive and
-    gains differ. Raises `UsageError` unless 1 <= k <= n.
+    Old gains bound new ones from above because F is submodular, up to rounding: where that lifts a gain above
+    its own old value, another of the same value may be taken. Worth it where one gain is expensive and gains
+    differ. Raises `UsageError` unless 1 <= k <= n.
 
     Equation: minoux1978accelerated [lazy evaluation]
     """
     n = _check_sizes(F, ground, k)
+    block = min(_BLOCK, n)
 
     def choose(carry: tuple[PyTree, Array, Array], _: None) -> tuple[tuple, tuple[Array, Array]]:
         stat, bound, evaluations = carry
 
         def refresh(inner: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-            bound, i, _, count = inner
-            gain = F.gain(params, stat, tree_take(ground, i))
+            bound, old, _, count = inner
+            at = jax.lax.top_k(jnp.where(old, bound, -jnp.inf), block)[1]
+            gain = gains(F, params, stat, tree_take(ground, at))
             # a gain that is no number is taken at once, for it would never become the largest
-            bound = bound.at[i].set(jnp.where(jnp.isnan(gain), jnp.inf, gain))
-            return bound, _argmax(bound), i, count + 1
+            gain = jnp.where(jnp.isnan(gain), jnp.inf, gain)
+            bound = bound.at[at].set(jnp.where(bound[at] == -jnp.inf, -jnp.inf, gain))
+            return bound, old.at[at].set(False), _argmax(bound), count + block
 
         # an item that is still the best with its new gain is the best of all
-        first = (bound, _argmax(bound), jnp.full((), -1, jnp.int32), evaluations)
-        bound, i, _, evaluations = jax.lax.while_loop(lambda inner: inner[1] != inner[2], refresh, first)
+        first = (bound, jnp.ones(n, bool), _argmax(bound), evaluations)
+        bound, _, i, evaluations = jax.lax.while_loop(lambda inner: inner[1][inner[2]], refresh, first)
         stat, gain = F.add(params, stat, tree_take(ground, i))
         return (stat, bound.at[i].set(-jnp.inf), evaluations), (i, gain)
 
@@ -113,10 +120,19 @@ def stochastic_greedy(
 def partition_greedy(F: SetFunction, params: PyTree, ground: PyTree, blocks: Array) -> Selection:
     """One item from each block in turn, the one of the largest gain; `blocks` int32[B, m] of positions.
 
-    F(result) >= `partition_bound(curvature)` F(best choice of one item per block).
+    F(result) >= `partition_bound(curvature)` F(best choice of one item per block). Raises `UsageError` for
+    another shape, for more blocks than F can hold, and, where `blocks` is not traced, for positions outside
+    the ground set or in two blocks.
     """
     if blocks.ndim != 2:
         raise UsageError(f"partition_greedy.blocks: shape {blocks.shape} is not [B, m]")
+    check_capacity("partition_greedy.blocks", F, len(blocks))
+    if not isinstance(blocks, jax.core.Tracer):
+        n, positions = jax.tree.leaves(ground)[0].shape[0], np.ravel(blocks)
+        if positions.min() < 0 or positions.max() >= n:
+            raise UsageError(f"partition_greedy.blocks: positions must lie in 0 .. {n - 1}")
+        if len(np.unique(positions)) < len(positions):
+            raise UsageError("partition_greedy.blocks: a position is in two blocks; blocks must not overlap")
 
     def body(stat: PyTree, block: Array) -> tuple[PyTree, tuple[Array, Array]]:
         i = block[_argmax(gains(F, params, stat, tree_take(ground, block)))]
@@ -133,23 +149,33 @@ def partition_greedy(F: SetFunction, params: PyTree, ground: PyTree, blocks: Arr
 def greedy_bound(k: int, c: float = 1.0) -> float:
     """What greedy choice of k items reaches of the best: (1 - (1 - c/k)^k) / c, at least (1 - e^-c) / c.
 
-    c: total curvature, 1 where it is not known; 1 for modular functions (c = 0).
+    c: total curvature, 1 where it is not known; 1 for modular functions (c = 0). Raises `UsageError` for
+    k < 1 and for c outside [0, 1].
 
     Equation: conforti1984submodular [uniform matroid]
     """
+    if k < 1:
+        raise UsageError(f"greedy_bound.k: must be >= 1, got {k}")
+    _check_curvature("greedy_bound.c", c)
     return 1.0 if c == 0 else (1 - (1 - c / k) ** k) / c
 
 
 def partition_bound(c: float = 1.0) -> float:
-    """What `partition_greedy` reaches of the best: 1 / (1 + c).
+    """What `partition_greedy` reaches of the best: 1 / (1 + c). Raises `UsageError` for c outside [0, 1].
 
     Equation: conforti1984submodular [matroid]
     """
+    _check_curvature("partition_bound.c", c)
     return 1 / (1 + c)
 
 
 def sample_size(n: int, k: int, eps: float) -> int:
-    """ceil(n / k log(1 / eps)), at most n: the sample of `stochastic_greedy` for a loss of `eps`."""
+    """ceil(n / k log(1 / eps)), at most n: the sample of `stochastic_greedy` for a loss of `eps`.
+
+    Raises `UsageError` unless 1 <= k <= n and 0 < eps < 1.
+    """
+    if not 1 <= k <= n:
+        raise UsageError(f"sample_size.k: must lie in 1 .. n = {n}, got {k}")
     if not 0 < eps < 1:
         raise UsageError(f"sample_size.eps: must lie in (0, 1), got {eps}")
     return min(n, int(np.ceil(n / k * np.log(1 / eps))))
@@ -161,10 +187,14 @@ def _argmax(x: Array) -> Array:
     return jnp.min(jnp.where(x == jnp.max(x), jnp.arange(n, dtype=jnp.int32), n - 1))
 
 
+def _check_curvature(name: str, c: float) -> None:
+    if not 0 <= c <= 1:
+        raise UsageError(f"{name}: a curvature lies in [0, 1], got {c}")
+
+
 def _check_sizes(F: SetFunction, ground: PyTree, k: int) -> int:
     n = jax.tree.leaves(ground)[0].shape[0]
-    if getattr(F, "capacity", k) < k:
-        raise UsageError(f"k: {k} items, but F.capacity is {F.capacity}; make F with capacity >= k")
+    check_capacity("k", F, k)
     if not 1 <= k <= n:
         raise UsageError(f"k: must lie in 1 .. n = {n} items, got {k}")
     return n

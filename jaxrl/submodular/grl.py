@@ -14,7 +14,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_take, tree_where
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.envs.set_reward import SetFunction, Visit
+from jaxrl.envs.set_reward import SetFunction, Visit, check_capacity
 
 
 class Iterates(NamedTuple):
@@ -27,10 +27,11 @@ class Iterates(NamedTuple):
 def modular_bound(F: SetFunction, params: PyTree, ground: PyTree, order: Array) -> Array:
     """float[n], gains m along `order` int32[n]: F(Y) >= sum of m over Y for every Y, equal for its prefixes.
 
-    ground: leaves `[n, ...]`.
+    ground: leaves `[n, ...]`. Raises `UsageError` for more items than F can hold.
 
     Equation: desanti2024global [modular lower bound]
     """
+    check_capacity("modular_bound.order", F, len(order))
 
     def body(stat: PyTree, i: Array) -> tuple[PyTree, Array]:
         return F.add(params, stat, tree_take(ground, i))
@@ -56,7 +57,7 @@ def global_rl(
     and the best result is taken: the order decides at which time a place pays, so a bad one leaves no
     incentive to move. The first trajectory takes action 0 throughout.
 
-    Raises `UsageError` for fewer than 2 states and for sizes below 1.
+    Raises `UsageError` for fewer than 2 states, for sizes below 1, and where F cannot hold all visits.
 
     Equation: desanti2024global [GRL iteration]
     """

@@ -16,7 +16,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.envs.set_reward import SetFunction
+from jaxrl.envs.set_reward import SetFunction, check_capacity
 from jaxrl.submodular.set_functions import gains
 
 
@@ -33,8 +33,11 @@ def greedy_rollout(
     """One trajectory of the policy that maximises the expected gain of the next state, the lowest of equals.
 
     successor: int32[V, m], law: float[V, A, m], see `exact.successors`; start: int32[]. Pure: vmap it over
-    keys where moves are random.
+    keys where moves are random. Raises `UsageError` for fewer than 2 states or more than F can hold.
     """
+    if states < 2:
+        raise UsageError(f"greedy_rollout.states: must be >= 2 visited states, got {states}")
+    check_capacity("greedy_rollout.states", F, states)
 
     def body(carry: tuple[Array, PyTree], key: Key) -> tuple[tuple[Array, PyTree], Array]:
         place, stat = carry
@@ -57,10 +60,12 @@ def beam_search(
     """`(path, F of it)`: keeps the best `width` partial paths and extends them; a lower bound on the best F.
 
     Moves are certain: `ends` int[V, A]. Of partial paths that are at one place and remember the same, one is
-    kept. Not for jit. Raises `UsageError` for fewer than 2 states and for a width below 1.
+    kept. Not for jit. Raises `UsageError` for fewer than 2 states or more than F can hold, and for a width
+    below 1.
     """
     if states < 2 or width < 1:
         raise UsageError(f"beam_search.states, width: must be >= 2 and >= 1, got {states} and {width}")
+    check_capacity("beam_search.states", F, states)
     ends = np.asarray(ends)
     n_actions = ends.shape[1]
 

@@ -13,7 +13,7 @@ chosen. A ground set is a pytree with leaves `[n, ...]`, whose entries are items
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,11 @@ from jaxrl.envs.set_reward import (
     Modular,
     SetFunction,
     Visit,
+    check_capacity,
+    check_shape,
+    coverage_params,
     kernel_params,
+    nonnegative,
     similarities,
 )
 from jaxrl.submodular.combinators import OfPlaces, Sum
@@ -47,12 +51,14 @@ __all__ = [
     "SetFunction",
     "Visit",
     "Visits",
+    "coverage_params",
     "coverage_with_bonus",
     "curvature",
     "evaluate",
     "features",
     "gains",
     "kernel_params",
+    "nonnegative",
     "similarities",
 ]
 
@@ -93,7 +99,13 @@ class FeatureBased:
         return FeatureParams(jnp.eye(self.n_items, dtype=dtype), jnp.ones(self.n_items, dtype), cap)
 
     def init(self, params: FeatureParams) -> Array:
-        """All sums 0."""
+        """All sums 0. Raises `UsageError` for other sizes, and for a cap where phi has none or lacks one."""
+        check_shape(self, "feature", params.feature, (self.n_items, *params.weight.shape))
+        if (self.phi == "cap") == isinstance(params.cap, tuple):
+            raise UsageError(
+                f'FeatureBased.phi: "{self.phi}", but params {"lack" if self.phi == "cap" else "have"} a cap;'
+                ' phi="cap" and features(..., cap=...) belong together'
+            )
         return jnp.zeros(params.weight.shape, params.weight.dtype)
 
     def gain(self, params: FeatureParams, stat: Array, item: Array) -> Array:
@@ -149,11 +161,13 @@ def features(feature: Any, weight: Any = None, cap: float | None = None) -> Feat
 class Visits:
     """F(S) = sum of m[h, v] over the visits of S, items `Visit(h, v)`.
 
-    Params: m, float[H + 1, V], by default 1; statistic: float[]. n_states: H + 1.
+    Params: m, float[H + 1, V] >= 0, by default 1, check your own with `nonnegative`; statistic: float[].
+    n_states: H + 1.
     """
 
     n_states: int
     n_places: int
+    timed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.n_states < 1 or self.n_places < 1:
@@ -166,7 +180,8 @@ class Visits:
         return jnp.ones((self.n_states, self.n_places), jnp.result_type(float))
 
     def init(self, params: Array) -> Array:
-        """The empty sum."""
+        """The empty sum. Raises `UsageError` for parameters of another size."""
+        check_shape(self, "m", params, (self.n_states, self.n_places))
         return jnp.zeros((), params.dtype)
 
     def gain(self, params: Array, stat: Array, item: Visit) -> Array:
@@ -214,11 +229,13 @@ def gains(F: SetFunction, params: PyTree, stat: PyTree, ground: PyTree) -> Array
 def curvature(F: SetFunction, params: PyTree, ground: PyTree) -> Array:
     """float[], total curvature 1 - min_s F(s | S - s) / F({s}) over `ground` `[n, ...]`, where F({s}) > 0.
 
-    0 for modular functions, 1 where some item is worthless beside all others. O(n^2) additions.
+    0 for modular functions, 1 where some item is worthless beside all others. O(n^2) additions. Raises
+    `UsageError` for more items than F can hold.
 
     Equation: conforti1984submodular [total curvature]
     """
     n = jax.tree.leaves(ground)[0].shape[0]
+    check_capacity("curvature.ground", F, n)
 
     def last(i: Array) -> Array:
         def body(stat: PyTree, j: Array) -> tuple[PyTree, None]:

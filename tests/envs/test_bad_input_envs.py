@@ -150,6 +150,15 @@ CASES = {
         lambda: kernel_params(-EYE, 1.0),
         r"kernel_params\.kernel: has a negative eigen",
     ),
+    "a kernel that noise does not mend": (
+        lambda: kernel_params([[1, 1 + 5e-6], [1 + 5e-6, 1]], 1e-6),
+        r"kernel_params\.kernel: has a negative eigen",
+    ),
+    "a kernel with NaN": (
+        lambda: kernel_params(np.full((2, 2), np.nan), 1.0),
+        r"kernel_params\.kernel: has entries that are not finite",
+    ),
+    "a kernel that is no square": (lambda: kernel_params(EYE[:2], 1.0), r"kernel_params\.kernel: shape"),
     "no noise": (lambda: kernel_params(EYE, 0.0), r"kernel_params\.noise: must be > 0"),
     # grid worlds, toys, catalogue, films
     "levels of negative side": (levels(side=(5, 4)), r"Levels\.side: must be \(low, high\)"),

@@ -9,7 +9,7 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.set_reward import Coverage, CoverageParams, FacilityLocation, LogDet, LogDetParams, Visit
-from jaxrl.submodular.combinators import stack_visits
+from jaxrl.submodular.combinators import Sum, Truncated, stack_visits
 from jaxrl.submodular.greedy import (
     greedy,
     greedy_bound,
@@ -53,6 +53,10 @@ CASES = {
 }
 
 
+LOG = LogDet(10, 4)
+WRAPPED = Sum((Truncated(LOG, 9.0), Coverage(10)))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_lazy_is_greedy_and_greedy_is_the_textbook(name):
     F, make = CASES[name]
@@ -80,6 +84,24 @@ def test_lazy_is_greedy_and_greedy_is_the_textbook(name):
         scores = np.array(value(padded))
         scores[chosen[:t]] = -1
         assert scores.argmax() == chosen[t]
+
+
+def test_ties_of_long_sums_are_those_of_greedy():
+    """Sums of 700 thirds round: single gains, summed in another order, chose otherwise for most seeds."""
+    n, k = 150, 40
+    F = FacilityLocation(n, 700)
+    both = jax.jit(lambda p: (greedy(F, p, jnp.arange(n), k), lazy_greedy(F, p, jnp.arange(n), k)))
+    for seed in range(10):
+        similarity = np.random.default_rng(seed).integers(0, 4, (n, 700)) / 3
+        plain, lazy = both(jnp.asarray(similarity, jnp.float32))
+        np.testing.assert_array_equal(plain.index, lazy.index)
+        # each choice is the best up to rounding, by sums in double precision
+        best = np.zeros(700)
+        for i in np.asarray(lazy.index):
+            gain = np.maximum(similarity - best, 0).sum(1)
+            assert gain[i] >= gain.max() - 1e-3
+            best = np.maximum(best, similarity[i])
+    assert int(lazy.evaluations) < n * k / 2
 
 
 def test_lazy_saves_evaluations():
@@ -146,8 +168,19 @@ def test_bounds_by_hand():
         (lambda F, p: lazy_greedy(F, p, GROUND, N + 1), "k: must lie in"),
         (lambda F, p: greedy(LogDet(N, 4), p, GROUND, 5), "F.capacity is 4"),
         (lambda F, p: stochastic_greedy(F, p, GROUND, 3, jax.random.key(0), 0), "stochastic_greedy.sample"),
-        (lambda F, p: partition_greedy(F, p, GROUND, GROUND), "partition_greedy.blocks"),
+        (lambda F, p: greedy(WRAPPED, WRAPPED.default_params(), jnp.arange(10), 7), "F.capacity is 4"),
+        (lambda F, p: partition_greedy(F, p, GROUND, GROUND), "partition_greedy.blocks: shape"),
+        (lambda F, p: partition_greedy(F, p, GROUND, jnp.array([[0, 1], [1, 2]])), "blocks must not overlap"),
+        (lambda F, p: partition_greedy(F, p, GROUND, np.array([[0, N]])), "positions must lie in 0 .. 59"),
+        (
+            lambda F, p: partition_greedy(LOG, LOG.default_params(), GROUND, GROUND[:5, None]),
+            "5 items, but F",
+        ),
         (lambda F, p: sample_size(10, 2, 1.0), "sample_size.eps"),
+        (lambda F, p: sample_size(10, 0, 0.1), "sample_size.k"),
+        (lambda F, p: greedy_bound(0), "greedy_bound.k"),
+        (lambda F, p: greedy_bound(3, 1.5), "greedy_bound.c"),
+        (lambda F, p: partition_bound(-0.1), "partition_bound.c"),
     ],
 )
 def test_bad_input(call, sentence):

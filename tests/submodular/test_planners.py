@@ -14,7 +14,7 @@ from jaxrl.core.types import Policy
 from jaxrl.envs.coverage_grid import GridCoverage, coverage_grid, item_collection, two_rooms
 from jaxrl.envs.set_reward import LogDet, LogDetParams
 from jaxrl.rollout.unroll import start, unroll
-from jaxrl.submodular.combinators import OfPlaces
+from jaxrl.submodular.combinators import OfPlaces, Sum
 from jaxrl.submodular.exact import (
     best_value,
     covered,
@@ -57,6 +57,8 @@ def test_greedy_rollout():
     path = rollout(ENV, PARAMS, MDP, 6, jax.random.split(jax.random.key(0), 1))
     assert np.asarray(path.place[0]).tolist() == [0, 1, 2, 6, 10, 9] and float(path.value[0]) == 85
     env, params, mdp, problem, _ = small(slip=0.1)
+    with pytest.raises(UsageError, match=r"greedy_rollout\.states: must be >= 2"):
+        rollout(env, params, mdp, 1, jax.random.split(jax.random.key(1), 1))
     values = np.asarray(rollout(env, params, mdp, 6, jax.random.split(jax.random.key(1), 4000)).value)
     # false alarm 6e-5
     assert abs(values.mean() - greedy_value(problem)) < 4 * values.std() / 4000**0.5
@@ -77,6 +79,9 @@ def test_beam_search_finds_the_optimum_of_small_problems():
     assert value == pytest.approx(10.6175495828, abs=1e-8)
     with pytest.raises(UsageError, match=r"beam_search\.states"):
         beam_search(F, PARAMS.F, ends, 0, 1, 5)
+    wrapped = Sum((LogDet(16, 3),))
+    with pytest.raises(UsageError, match=r"beam_search\.states: 6 items, but F\.capacity is 3"):
+        beam_search(wrapped, wrapped.default_params(), ends, 0, 6, 5)
 
 
 @pytest.mark.slow
@@ -114,6 +119,9 @@ def test_global_rl_never_falls_and_reaches_the_optimum():
     assert values[-1] == np.asarray(W16)[seen].sum()
     with pytest.raises(UsageError, match=r"global_rl\.states"):
         global_rl(over_visits, PARAMS.F, ends, jnp.int32(0), 1, jax.random.key(0), 2)
+    with pytest.raises(UsageError, match=r"modular_bound\.order: 96 items, but F\.capacity is 6"):
+        visits = OfPlaces(LogDet(16, 6))
+        global_rl(visits, visits.default_params(), ends, jnp.int32(0), 6, jax.random.key(0), 2)
     order = jnp.arange(15, -1, -1)
     m = modular_bound(F, PARAMS.F, jnp.arange(16), order)
     assert float(m[15]) == W16[15] and float(m.sum()) == sum(W16)

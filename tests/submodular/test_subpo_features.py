@@ -80,5 +80,6 @@ def test_bad_input():
         Visited(PROBLEM(), V)
     with pytest.raises(UsageError, match=r"shows no history"):
         PlainNumbers(PlaceGrid(2, 2), history_only=True)
-    with pytest.raises(UsageError, match=r"Visited.n_items"):
-        Visited(PROBLEM(show_history=True), 0)
+    for n_items in (0, 9):
+        with pytest.raises(UsageError, match=r"Visited.n_items: must be >= 12"):
+            with_features("visited", PROBLEM, n_items)

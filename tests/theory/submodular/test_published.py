@@ -248,6 +248,13 @@ def test_refuses_what_it_cannot_hold():
         (lambda: counted(20, 9, len), "80 bits"),
         (lambda: best_markov_value(problem.unfold(), 4, most=10), "more than 10"),
         (lambda: total_curvature(problem), "bonus"),
+        (lambda: covered(np.ones((2, 3), bool), -np.ones(3)), "covered.weight: must be 3 numbers >= 0"),
+        (lambda: covered(np.ones((2, 3), bool), np.ones(2)), "covered.weight: must be 3 numbers >= 0"),
+        (lambda: problem._replace(bonus=np.ones((3, 4))).unfold(), r"unfold.bonus: shape \(3, 4\)"),
+        (lambda: unfold(problem.mdp, covered(np.ones((3, 2), bool), np.ones(2)), 4), "knows 3 places"),
+        (lambda: modular_policy(problem.mdp, np.ones((3, 4)), 4), r"modular_policy.reward: shape \(3, 4\)"),
+        (lambda: count_best(coverage("E", 0.1).unfold()), "count_best.problem: moves or start are random"),
+        (lambda: count_best(fork().unfold()), "count_best.problem: moves or start are random"),
     ):
         with pytest.raises(UsageError, match=sentence):
             call()
