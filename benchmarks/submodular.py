@@ -39,7 +39,7 @@ CONFIG = subpo.Config()
 
 def population(config: subpo.Config, seeds: int, lane: int) -> Members:
     """`seeds` seeds on the bimodal map, `lane` of them as one batch."""
-    env = with_features("markov_raw", partial(coverage_grid, "bimodal"), 900)
+    env = with_features("markov_raw", partial(coverage_grid, "bimodal", config.length + 1), 900)
     hypers = tree_broadcast(as_arrays(subpo.Hyper()), seeds)
     return Members(
         subpo.make(config, env),
@@ -85,7 +85,7 @@ def measure(config: subpo.Config, seeds: int, lane: int, updates: int, rounds: i
 
 def compiling(config: subpo.Config) -> Entry:
     """CPU seconds to trace and compile one update."""
-    env = with_features("markov_raw", partial(coverage_grid, "bimodal"), 900)
+    env = with_features("markov_raw", partial(coverage_grid, "bimodal", config.length + 1), 900)
     algorithm, data, hyper = subpo.make(config, env), env.default_params(), as_arrays(subpo.Hyper())
     state = jax.jit(algorithm.init)(jax.random.key(0), hyper, data)
     _, clock = compile_ahead(algorithm.step, state, hyper, data)

@@ -258,6 +258,15 @@ class FiniteHorizon(Wrapper):
         return {"obs": obs, "h": h}
 
 
+def actions_per_episode(env: Env) -> int | None:
+    """H of the `finite_horizon` around or inside of `env`, None where there is none."""
+    while isinstance(env, Wrapper):
+        if isinstance(env, FiniteHorizon):
+            return env.H
+        env = env.env
+    return None
+
+
 class TimeState(NamedTuple):
     """elapsed: int32[], steps taken."""
 

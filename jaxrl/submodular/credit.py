@@ -21,6 +21,8 @@ import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
+from jaxrl.envs.base import Env
+from jaxrl.envs.wrappers import actions_per_episode
 from jaxrl.rollout.returns import gae, reward_to_go
 
 Sum = Literal["to_go", "total", "marginal", "prefix"]
@@ -33,6 +35,16 @@ def check_credit(name: str, credit: str, allowed: tuple[str, ...] = CREDITS) -> 
     """Raises `UsageError` unless `credit` is one of `allowed`; `name` is the field it stands in."""
     if credit not in allowed:
         raise UsageError(f"{name}: must be one of {', '.join(allowed)}, got {credit!r}")
+
+
+def check_length(name: str, length: int, env: Env) -> None:
+    """Raises `UsageError` unless `length` actions are an episode of `env`, where its horizon is known."""
+    actions = actions_per_episode(env)
+    if actions not in (None, length):
+        raise UsageError(
+            f"{name}: must be {actions}, the actions of an episode with {actions + 1} visited states, got "
+            f"{length}"
+        )
 
 
 def signal(credit: Sum, reward: Array, cut: Array, first: float | Array = 0.0) -> Array:

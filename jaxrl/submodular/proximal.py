@@ -16,8 +16,10 @@ from typing import Literal
 import optax
 
 from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, Array
 from jaxrl.envs.base import Env
+from jaxrl.envs.wrappers import actions_per_episode
 from jaxrl.rollout.returns import gae
 from jaxrl.submodular.credit import Sum, check_credit, signal
 
@@ -26,7 +28,8 @@ from jaxrl.submodular.credit import Sum, check_credit, signal
 class Config(ppo.Config):
     """Static choices; those of PPO, and the credit (see `credit.py`).
 
-    length: a multiple of the horizon, so that windows hold whole episodes; every credit but `gae` needs that.
+    length: a multiple of the horizon, so that windows hold whole episodes; every credit but `gae` needs that,
+        and an environment with a finite horizon.
     """
 
     n_envs: int = 64
@@ -45,6 +48,18 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
     Raises:
         UsageError: the configuration does not fit the environment.
     """
+    if config.credit != "gae":
+        actions = actions_per_episode(env)
+        if actions is None:
+            raise UsageError(
+                f'Config.credit: "{config.credit}" sums whole episodes, but {env.name} has none of fixed '
+                'length; take credit="gae", or put a finite_horizon around it'
+            )
+        if config.length % actions:
+            raise UsageError(
+                f"Config.length: must be a multiple of {actions}, the actions of an episode with "
+                f"{actions + 1} visited states, got {config.length}"
+            )
     advantages = gae if config.credit == "gae" else partial(_sums_minus_value, config.credit)
     return ppo.make(config, env, advantages=advantages, optimiser=optimiser)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import optax
@@ -25,7 +25,7 @@ from jaxrl.core.types import Algorithm, Array, PyTree, struct
 from jaxrl.envs.base import Env
 from jaxrl.nets.actor_critic import ActorCritic
 from jaxrl.submodular import natural
-from jaxrl.submodular.credit import CREDITS, advantages, check_credit, mixture, signal
+from jaxrl.submodular.credit import CREDITS, advantages, check_credit, check_length, mixture, signal
 
 Credit = Literal["to_go", "total", "marginal", "prefix", "gae", "mixture"]
 
@@ -34,7 +34,8 @@ Credit = Literal["to_go", "total", "marginal", "prefix", "gae", "mixture"]
 class Config(reinforce.Config):
     """Static choices; those of REINFORCE with the released sizes as defaults.
 
-    length: actions of an episode, one less than visited states.
+    length: actions of an episode, one less than visited states; exactly those where the environment has a
+        finite horizon.
     credit: see `credit.py`; "mixture" reads shares of the four sums from `Hyper.mixture`, so that a
         population can compare them in one program; "gae" needs a critic.
     fisher: conjugate-gradient iterations of the natural gradient, which replaces Adam; 0 for the plain one.
@@ -60,15 +61,18 @@ class Config(reinforce.Config):
 
 
 @struct.dataclass
-class Hyper(reinforce.Hyper):
-    """Numbers. gamma: discount of the objective, 1 in the paper; max_grad_norm: large enough to never clip.
+class Hyper:
+    """Numbers. max_grad_norm: large enough to never clip; discount, lambda_: of `gae` alone.
 
-    discount, lambda_: of `gae` alone. mixture: float[4] shares of `credit.SUMS`. damping, trust: of the
-    natural gradient, see `natural.py`.
+    mixture: float[4] shares of `credit.SUMS`. damping, trust: of the natural gradient, see `natural.py`. The
+    objective has no discount, and its rewards are scalars: `gamma` and `w` are what REINFORCE reads there.
     """
 
+    gamma: ClassVar[float] = 1.0
+    w: ClassVar[None] = None
     lr: Any = 1e-3
-    gamma: Any = 1.0
+    entropy: Any = 0.0
+    value_coef: Any = 0.5
     max_grad_norm: Any = 1e9
     discount: Any = 0.99
     lambda_: Any = 0.95
@@ -87,6 +91,7 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
     Raises:
         UsageError: the configuration does not fit the environment.
     """
+    check_length("Config.length", config.length, env)
     if optimiser is None:
         optimiser = optax.identity() if config.fisher else optax.scale_by_adam()
     return reinforce.make(

@@ -13,7 +13,7 @@ from jaxrl.envs.coverage_grid import PlaceGrid
 from jaxrl.envs.set_reward import Modular, SetParams, set_reward
 from jaxrl.envs.wrappers import finite_horizon, with_reward
 from jaxrl.submodular import subpo
-from jaxrl.submodular.credit import SUMS
+from jaxrl.submodular.credit import SUMS, signal
 
 CELLS, ACTIONS = enumerate_all()
 GAINS = np.diff(values(CELLS), axis=0)
@@ -121,7 +121,7 @@ def test_population_members_are_single_runs():
         return jax.lax.scan(lambda s, _: (algorithm.step(s, hyper, data)[0], None), state, length=3)[0].params
 
     together, alone = jax.jit(jax.vmap(run))(keys), jax.jit(run)
-    for i in (0, 3, 7):
+    for i in range(8):
         for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone(keys[i])), strict=True):
             np.testing.assert_allclose(a[i], b, rtol=1e-4, atol=1e-6)
 
@@ -139,6 +139,24 @@ def test_population_members_are_single_runs():
 def test_config_names_the_field(fields, name):
     with pytest.raises(UsageError, match=rf"^Config\.{name}: [^\n]+$"):
         subpo.Config(**fields)
+
+
+@pytest.mark.parametrize("length", [H - 1, H + 1])
+def test_windows_are_episodes(length):
+    """One action more or less, counted in states or in actions."""
+    with pytest.raises(UsageError, match=rf"^Config\.length: must be {H}, .* {H + 1} visited states, got"):
+        subpo.make(subpo.Config(length=length), Table(problem(show_history=True)))
+
+
+def test_the_objective_has_no_discount():
+    with pytest.raises(TypeError, match="gamma"):
+        subpo.Hyper(gamma=0.5)
+    window = reinforce.Window(
+        None, jnp.array([[1.0], [2.0], [4.0]]), jnp.ones((3, 1), bool), jnp.zeros((3, 1, 1))
+    )
+    to_go = signal("to_go", window.reward, jnp.array([[False], [False], [True]]))
+    weight = reinforce.score_weights(to_go, window.running, jnp.zeros((3, 1)), subpo.Hyper().gamma)
+    np.testing.assert_array_equal(weight[:, 0], [7, 6, 4])
 
 
 def test_environments_without_a_set_function_are_refused():

@@ -12,6 +12,7 @@ from jaxrl.baselines import ppo
 from jaxrl.baselines.reinforce import Window
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete
+from jaxrl.envs.car_track import car_track
 from jaxrl.envs.coverage_grid import PlaceGrid
 from jaxrl.envs.set_reward import Modular, SetParams, set_reward
 from jaxrl.envs.wrappers import finite_horizon, with_reward
@@ -122,6 +123,17 @@ def test_proximal_to_go_of_a_modular_function_is_ppo_on_its_weights():
     theirs = _ppo_params(ppo.make(ppo.Config(**TINY), theirs), theirs, theirs.default_params())
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_proximal_sums_need_whole_episodes():
+    env = problem()
+    with pytest.raises(UsageError, match=rf"^Config\.length: must be a multiple of {H}.* got {H + 1}$"):
+        proximal.make(proximal.Config(length=H + 1, credit="to_go"), env)
+    proximal.make(proximal.Config(length=H + 1), env)
+    with pytest.raises(
+        UsageError, match=r"^Config\.credit: .*CarTrack.* no.* fixed length; take credit=\"gae\""
+    ):
+        proximal.make(proximal.Config(credit="total"), car_track())
 
 
 def test_proximal_refuses_unknown_credits():
