@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import Box, Space, is_space
 from jaxrl.core.types import Array, Key, PyTree, struct
 from jaxrl.data.dataset import Dataset
 
@@ -32,7 +33,12 @@ class Data:
 
 
 def initial(data: Dataset) -> Dataset:
-    """The first row of every episode. A host function."""
+    """The first row of every episode. A host function.
+
+    Raises `UsageError` for rows that are weighed, as of an occupancy: they have no first ones.
+    """
+    if data.mask is not None and data.mask.dtype != bool:
+        raise UsageError("initial: the rows are weighed, as of an occupancy; give d0 itself as Data.start")
     mask = np.ones(data.size) if data.mask is None else np.asarray(data.mask)
     return data.take(jnp.asarray(np.flatnonzero((np.asarray(data.step) == 0) & (mask > 0))))
 
@@ -86,6 +92,30 @@ def needed(data: Dataset | None, name: str, method: str) -> Dataset:
         fix = "start=initial(data)" if name == "start" else f"{name}=..."
         raise UsageError(f"Data.{name}: {method} needs it; give Data(..., {fix})")
     return data
+
+
+def check_shapes(data: Data, observation_space: Space, action_space: Space) -> None:
+    """Raises `UsageError` unless all rows are of the spaces and rewards are scalar; works while tracing.
+
+    Values are checked where datasets are made (`from_arrays`) and reported by `validate`.
+    """
+    for name in ("reference", "expert", "start"):
+        rows = getattr(data, name)
+        if rows is None:
+            continue
+        if rows.reward.ndim != 1:
+            raise UsageError(f"Data.{name}.reward: must be one per row, got shape {rows.reward.shape}")
+        for field, space in (
+            ("obs", observation_space),
+            ("next_obs", observation_space),
+            ("action", action_space),
+        ):
+            found = jax.tree.map(lambda x: (x.shape[1:], x.dtype.kind == "f"), getattr(rows, field))
+            wanted = jax.tree.map(lambda s: (s.shape, isinstance(s, Box)), space, is_leaf=is_space)
+            if found != wanted:
+                raise UsageError(
+                    f"Data.{name}.{field}: rows of (shape, floats) {found} do not fit {space}, {wanted}"
+                )
 
 
 def spread(encode: Callable[[PyTree], Array], data: Dataset) -> tuple[Array, Array]:

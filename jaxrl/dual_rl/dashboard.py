@@ -23,7 +23,7 @@ def dashboard(
     """Signs of an unstable run, float[] each, of rows `[n]` with `mass` of sum 1.
 
     residual: mean of `y`; positive, below_2, below_4: share of rows on each branch of the chi2 losses;
-    at_clip: share whose `z` has no gradient in an exponential loss; at_cap: share at the
+    at_clip: share whose `z` has no gradient in an exponential loss (-inf in others); at_cap: share at the
     largest policy weight; ess: effective sample size of `weight`, as a share of the rows.
     """
 

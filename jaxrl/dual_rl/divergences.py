@@ -18,7 +18,6 @@ argument is `[...]`.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, nearest
 from jaxrl.core.types import Array
 
 Elementwise = Callable[[Array], Array]
@@ -143,8 +142,7 @@ def check_lambda(key: str, lambda_: float) -> None:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
-    return f"{name!r} is unknown; did you mean {near[0]!r}? There are {', '.join(known)}"
+    return f"{name!r} is unknown; {nearest(name, known)}"
 
 
 # --- generators -------------------------------------------------------------------------------------------

@@ -25,13 +25,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, nearest
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Discrete, Space
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
-from jaxrl.dual_rl.batches import Data, Reader, ending, needed, spread
+from jaxrl.dual_rl.batches import Data, Reader, check_shapes, ending, needed, spread
 from jaxrl.dual_rl.dashboard import drift, review
 from jaxrl.dual_rl.methods import Method, check_parameter, method
 from jaxrl.dual_rl.networks import Networks, networks
@@ -157,19 +158,43 @@ class Hyper:
 def hyper(config: Config, name: str | None = None, **numbers: Any) -> Hyper:
     """Numbers for the method called `name` (default: the first of `config`), with its own parameter.
 
-    Raises `UsageError` for a method that `config` does not hold, and a parameter at which its loss is
-    degenerate.
+    Raises `UsageError` for a method that `config` does not hold, a parameter at which its loss is degenerate,
+    an unknown number, and one outside its range. A host check of single numbers; a grid sets fields itself.
     """
     name = config.methods[0] if name is None else name
     if name not in config.methods:
         raise UsageError(f"hyper: {name!r} is none of Config.methods {config.methods}")
     row = method(name)
+    for field in numbers:
+        if field not in Hyper.__dataclass_fields__:
+            raise UsageError(f"Hyper.{field}: no such number; {nearest(field, Hyper.__dataclass_fields__)}")
+        _check_number(field, numbers[field])
     made = Hyper(
         **{"parameter": row.parameter, "which": config.methods.index(name), "huber": _HUBER[row.reward]}
         | numbers
     )
     check_parameter(row, made.parameter)
     return made
+
+
+_POSITIVE = ("awr", "reward_scale", "gap")
+
+
+def _check_number(name: str, value: Any) -> None:
+    if np.ndim(value):
+        raise UsageError(f"Hyper.{name}: must be one number, got shape {np.shape(value)}")
+    if name == "gamma":
+        fine, wanted = 0 <= value < 1, "must lie in [0, 1)"
+    elif name == "tau":
+        fine, wanted = 0 < value <= 1, "must lie in (0, 1]"
+    elif name in ("cap", "clip", "huber"):
+        fine, wanted = value > 0, "must be > 0"
+    elif name in _POSITIVE:
+        fine, wanted = 0 < value < np.inf, "must be positive and finite"
+    else:  # the parameter has a check of its own
+        fine, wanted = name == "parameter" or 0 <= value < np.inf, "must be >= 0 and finite"
+    if not fine:
+        raise UsageError(f"Hyper.{name}: {wanted}, got {value}")
 
 
 # ReCOIL's squares have no end, but infinity has no place in a checkpoint's JSON
@@ -220,6 +245,7 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
         target = {name: params[name] for name in core.slow}
         opt_states = {name: core.optimiser.init(p) for name, p in params.items()}
         reference = _reference(row, data)
+        check_shapes(data, observation_space, action_space)
         features = nets.encode(jax.tree.map(lambda x: x[0], reference.obs)).shape
         scale = (
             spread(nets.encode, reference)

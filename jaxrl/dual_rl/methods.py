@@ -9,12 +9,11 @@ networks on data (`learner.py`).
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, nearest
 from jaxrl.dual_rl.divergences import Divergence, check_lambda, divergence
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, SQL, Maximiser, conjugate
 
@@ -52,6 +51,11 @@ class Method:
         return self.gradient == "semi" and self.reference == "mixture"
 
     @property
+    def normalised(self) -> bool:
+        """Whether the dual is log E e^y, where sum d = 1 is solved for: that of kl over V."""
+        return self.dual == "V" and self.maximiser is None and self.divergence == "kl"
+
+    @property
     def generator(self) -> Divergence:
         """The divergence itself; `UsageError` where there is none."""
         if self.divergence is None:
@@ -60,7 +64,7 @@ class Method:
 
 
 _CHI2, _LITERAL, _EXACT = (conjugate("chi2", mode) for mode in ("relu", "literal", "exact"))
-_TV, _KL = conjugate("tv", "relu"), conjugate("kl_n", "relu")
+_TV, _KL, _KL_EXACT = conjugate("tv", "relu"), conjugate("kl_n", "relu"), conjugate("kl_n", "exact")
 
 METHODS = {
     row.name: row
@@ -76,6 +80,7 @@ METHODS = {
         Method("f-DVL chi2 literal", "V", "semi", "task", "data", "chi2", _LITERAL, 0.8, "awr"),
         Method("f-DVL chi2 exact", "V", "semi", "task", "data", "chi2", _EXACT, 0.5, "awr"),
         Method("f-DVL kl", "V", "semi", "task", "data", "kl_n", _KL, 0.8, "awr"),
+        Method("f-DVL kl exact", "V", "semi", "task", "data", "kl_n", _KL_EXACT, 0.5, "awr"),
         Method("f-DVL tv", "V", "semi", "task", "data", "tv", _TV, 0.8, "awr"),
         Method("IQL", "V", "semi", "task", "data", None, EXPECTILE, 0.9, "awr"),
         Method("SMODICE", "V", "full", "log_ratio", "suboptimal", "kl", None, 1.0, "dual"),
@@ -91,7 +96,8 @@ METHODS = {
 
 CQL alternates what ATAC solves as a game of policy and Q: the same row. So are DemoDICE and SMODICE, which
 differ in details of their code. IBC, the semi-gradient row of tv on the expert, is no row here: without the
-bound |y| <= 1/2 its objective, linear in Q, has no minimum, and with it the policy is the expert's.
+bound |y| <= 1/2 its objective, linear in Q, has no minimum, and with it the policy is the expert's. f-DVL has
+no exact row for tv, whose conjugate is infinite beyond 1/2.
 """
 
 
@@ -112,6 +118,5 @@ def check_parameter(row: Method, value: float) -> None:
 def method(name: str) -> Method:
     """The row called `name`; `UsageError` with the nearest one where there is none."""
     if name not in METHODS:
-        near = difflib.get_close_matches(name, METHODS, n=1, cutoff=0.0)
-        raise UsageError(f"method: {name!r} is unknown; did you mean {near[0]!r}?")
+        raise UsageError(f"method: {name!r} is unknown; {nearest(name, METHODS)}")
     return METHODS[name]

@@ -162,8 +162,11 @@ def _maximiser_update(
 
     loss_q, grad = jax.value_and_grad(q_loss)(learner.params["q"])
     learner = core.follow(core.descend(learner, "q", hyper.lr_value, grad), hyper.tau)
-    temperature = jnp.asarray([m.tempered for m in maximisers])[hyper.which]
-    z = y / jnp.where(temperature, hyper.parameter, 1.0)
+    tempered, clipped = (
+        jnp.asarray(flags)[hyper.which]
+        for flags in ([m.tempered for m in maximisers], [m.clipped is not None for m in maximisers])
+    )
+    z = jnp.where(clipped, y / jnp.where(tempered, hyper.parameter, 1.0), -jnp.inf)
     metrics = {"v_loss": loss_v, "q_loss": loss_q, "log_prob": likelihood, "v": (rows.mass * v).sum()}
     return learner, metrics | dashboard(y, z, weight, rows.mass, hyper.clip, hyper.cap)
 
@@ -196,7 +199,7 @@ def _dual_v_update(
         return (reward + hyper.gamma * next_v - v(here, rows.x)) / alpha
 
     def objective(start: Array, y: Array) -> Array:
-        if row.divergence == "kl":
+        if row.normalised:
             return kl_objective(start, y, rows.mass, alpha)[0]
         return dual_objective(start, y, rows.mass, alpha, f)
 
@@ -216,13 +219,15 @@ def _dual_v_update(
         grad = jax.tree.map(lambda *g: sum(g), forward, without_reversal(forward, backward), at_data)
     learner = core.follow(core.descend(learner, "v", hyper.lr_value, grad), hyper.tau)
     y = residual(learner.params["v"], learner.params["v"])
-    if row.divergence == "kl":
+    if row.normalised:
         _, y = kl_objective(jnp.zeros(()), y, rows.mass, alpha)
     weight = jnp.minimum(f.w(y) if row.extraction == "dual" else awr_weight(y, hyper.awr), hyper.cap)
     learner, likelihood = core.clone(learner, rows, weight, lr_actor)
     level = (rows.mass * v(learner.params["v"], rows.x)).sum()
     metrics = {"v_loss": loss, "log_prob": likelihood, "v": level} | metrics
-    return learner, metrics | dashboard(y, y, weight, rows.mass, hyper.clip, hyper.cap)
+    return learner, metrics | dashboard(
+        y, jnp.full_like(y, -jnp.inf), weight, rows.mass, hyper.clip, hyper.cap
+    )
 
 
 def _paid(
@@ -296,4 +301,4 @@ def _dual_q_update(
     loss_actor, grad = jax.value_and_grad(regret)(actor)
     learner = core.descend(learner, "actor", lr_actor, grad)
     metrics = {"q_loss": loss, "v": -loss_actor} | metrics
-    return learner, metrics | dashboard(y, y, f.w(y), mass, hyper.clip, hyper.cap)
+    return learner, metrics | dashboard(y, jnp.full_like(y, -jnp.inf), f.w(y), mass, hyper.clip, hyper.cap)

@@ -142,13 +142,33 @@ def test_check_l5_the_same_seed_gives_the_same_bits(population):
         np.testing.assert_array_equal(a, b)
 
 
-def test_check_l6_members_of_a_population_are_single_runs(population):
-    """And a row chosen by `which` is the program of that row alone."""
+def close(found, wanted):
+    """To 1e-4 of the largest number of each array."""
+    for a, b in zip(numbers(found), numbers(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
+
+
+def test_check_l6_members_of_a_population_are_single_runs():
+    """Four seeds as one batch against each by itself, without a batch axis."""
+    config = Config(batch_size=8, widths=(8,))
+    algorithm, data, numbers_of = learner.make(config, OBS, BOX), Data(dataset(BOX)), hyper(config)
+    keys = jax.random.split(jax.random.key(2), 4)
+
+    @quick
+    def single(key, data):
+        state = algorithm.init(key, numbers_of, data)
+        return jax.lax.fori_loop(0, 200, lambda _, s: algorithm.step(s, numbers_of, data)[0], state)
+
+    ((states, _),) = scan(algorithm, [numbers_of] * 4, data, 200, keys)
+    for i, key in enumerate(keys):
+        close(single(key, data).learner.params, tree_take(states.learner.params, i))
+
+
+def test_a_row_chosen_by_which_is_the_program_of_that_row_alone(population):
     _, _, data, keys, ((states, _), _) = population
     alone = Config(methods=MANY[2:3], **SMALL)
     ((single, _),) = scan(learner.make(alone, OBS, BOX), [hyper(alone)], data, 200, keys[2:3])
-    for a, b in zip(numbers(single.learner.params), numbers(states.learner.params), strict=True):
-        np.testing.assert_allclose(a[0], b[2], rtol=1e-4, atol=1e-4 * np.abs(b[2]).max())
+    close(tree_take(single.learner.params, 0), tree_take(states.learner.params, 2))
 
 
 def test_policies_clip_their_mean_and_know_the_range(population):
@@ -339,6 +359,17 @@ def test_initial_rows_and_features():
         (lambda: hyper(Config(methods=("IQL",)), parameter=1.5), "level of IQL"),
         (lambda: hyper(Config(methods=("XQL",)), parameter=0.0), "temperature of XQL"),
         (lambda: hyper(Config(methods=("ReCOIL-Q",)), parameter=1.0), "beta of ReCOIL-Q"),
+        (lambda: hyper(Config(), lambda_=0.5), "Hyper.lambda_: no such number; did you mean"),
+        (
+            lambda: hyper(Config(), parameter=np.ones(2)),
+            r"Hyper.parameter: must be one number, got shape \(2,\)",
+        ),
+        (lambda: hyper(Config(), gamma=1.0), r"Hyper.gamma: must lie in \[0, 1\), got 1.0"),
+        (lambda: hyper(Config(), tau=-1), r"Hyper.tau: must lie in \(0, 1\]"),
+        (lambda: hyper(Config(), awr=np.nan), "Hyper.awr: must be positive and finite"),
+        (lambda: hyper(Config(), huber=-1), "Hyper.huber: must be > 0"),
+        (lambda: hyper(Config(), entropy=-1), "Hyper.entropy: must be >= 0"),
+        (lambda: Config(methods=("CQL",), copies=1), "Config.copies: CQL has no value loss"),
         (lambda: learner.make(Config(), OBS, Box(-np.inf, 1.0, (1,))), "finite bounds"),
         (
             lambda: learner.make(Config(), OBS, (Discrete(2), Discrete(2))),
@@ -361,6 +392,27 @@ def test_a_missing_dataset_is_named(name, missing):
     with pytest.raises(UsageError, match=f"Data.{missing}: {name} needs it"):
         state = algorithm.init(jax.random.key(0), hyper(config), Data(dataset(BOX)))
         algorithm.step(state, hyper(config), Data(dataset(BOX)))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"reward": jnp.zeros((24, 2))}, r"Data.reference.reward: must be one per row, got shape \(24, 2\)"),
+        ({"obs": jnp.zeros((24, 4))}, "Data.reference.obs: rows of"),
+        ({"action": jnp.zeros(24, jnp.int32)}, "Data.reference.action: rows of"),
+        ({"action": jnp.zeros((24, 2))}, "Data.reference.action: rows of"),
+    ],
+)
+def test_rows_of_other_spaces_are_named(change, sentence):
+    algorithm, data = learner.make(Config(**SMALL), OBS, BOX), dataset(BOX).replace(**change)
+    with pytest.raises(UsageError, match=sentence):
+        jax.eval_shape(algorithm.init, jax.random.key(0), hyper(Config(**SMALL)), Data(data))
+
+
+def test_weighed_rows_have_no_first_ones():
+    weighed = dataset(BOX).replace(mask=jnp.full(24, 1 / 24))
+    with pytest.raises(UsageError, match="initial: the rows are weighed"):
+        initial(weighed)
 
 
 def test_extraction_replaces_the_rows():
