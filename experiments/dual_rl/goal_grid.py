@@ -44,7 +44,7 @@ class Config:
     """Random ones, of five steps."""
     algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=128, widths=(64, 64)))
     """Static choices; `methods` is replaced."""
-    seeds: int = 3
+    seeds: int = 5
     """Members per method."""
     seed: int = 0
     """Root seed of members and data."""

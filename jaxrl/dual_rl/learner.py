@@ -177,7 +177,7 @@ def hyper(config: Config, name: str | None = None, **numbers: Any) -> Hyper:
     return made
 
 
-_POSITIVE = ("awr", "reward_scale", "gap")
+_POSITIVE = ("reward_scale", "gap")
 
 
 def _check_number(name: str, value: Any) -> None:

@@ -366,7 +366,7 @@ def test_initial_rows_and_features():
         ),
         (lambda: hyper(Config(), gamma=1.0), r"Hyper.gamma: must lie in \[0, 1\), got 1.0"),
         (lambda: hyper(Config(), tau=-1), r"Hyper.tau: must lie in \(0, 1\]"),
-        (lambda: hyper(Config(), awr=np.nan), "Hyper.awr: must be positive and finite"),
+        (lambda: hyper(Config(), awr=np.nan), "Hyper.awr: must be >= 0 and finite"),
         (lambda: hyper(Config(), huber=-1), "Hyper.huber: must be > 0"),
         (lambda: hyper(Config(), entropy=-1), "Hyper.entropy: must be >= 0"),
         (lambda: Config(methods=("CQL",), copies=1), "Config.copies: CQL has no value loss"),
