@@ -8,7 +8,7 @@ Legend: `n` cells along a side.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +18,7 @@ from jaxrl.core.spaces import Box
 from jaxrl.core.types import Array, PyTree, Step
 from jaxrl.envs.adapters.brax import Brax, BraxParams
 from jaxrl.envs.base import HasItem, RewardFn, real
-from jaxrl.envs.set_reward import SetReward, set_reward
+from jaxrl.envs.set_reward import SetParams, SetReward, SetState, set_reward
 from jaxrl.envs.wrappers import Wrapper
 
 
@@ -87,6 +87,7 @@ class Arena(Wrapper):
     """A brax body whose item is its horizontal position, with which obs begins; off the square it ends.
 
     Reward: 0, for costs and bonuses of the body do not belong to coverage. Time limit: 400 steps by default.
+    `info` has "non_finite" and "unhealthy", an end of the body's own.
     """
 
     env: Brax
@@ -117,17 +118,42 @@ class Arena(Wrapper):
         outside = ~jnp.all(jnp.abs(position) <= params.half)
         obs = jnp.concatenate([jnp.where(jnp.isfinite(position), position, 0), out.obs])
         end = out.terminated | outside
-        return inner, Step(obs, jnp.zeros_like(out.reward), end, {"non_finite": out.info["non_finite"]})
+        info = {"non_finite": out.info["non_finite"], "unhealthy": out.terminated}
+        return inner, Step(obs, jnp.zeros_like(out.reward), end, info)
 
     def item(self, params: ArenaParams, state: PyTree) -> Array:
         """float[2], m."""
         return state.x.pos[0, :2].astype(params.half.dtype)
 
 
-def ant_coverage(backend: str = "positional", *, show_stat: bool = False, modular: bool = False) -> SetReward:
+@dataclass(frozen=True)
+class PerStep(SetReward):
+    """Pays for where a body is, whatever is new: F({s}) while it is healthy, as ModPO in the paper.
+
+    cumulative: instead F of all that was seen so far, what the released code calls modular; it is not. Reads
+    `info["unhealthy"]` of the inner environment.
+    """
+
+    cumulative: bool = False
+
+    def advance(self, state: SetState, inner: PyTree, out: Step, params: SetParams) -> tuple[SetState, Step]:
+        """One item more."""
+        after, paid = super().advance(state, inner, out, params)
+        healthy = jnp.where(out.info["unhealthy"], 0, paid.reward)
+        return after, paid._replace(reward=paid.info["F"] if self.cumulative else healthy)
+
+
+def ant_coverage(
+    backend: str = "positional", *, show_stat: bool = False, modular: bool | Literal["cumulative"] = False
+) -> SetReward:
     """Brax's ant, paid 0.1 per cell of 0.4 m newly covered by a patch of 2 m x 2 m; obs float[29].
 
-    modular: 2.5 per step whatever was seen, which is F({s}) away from the upper sides. Raises `MissingExtra`
-    without brax.
+    modular: F({s}), 2.5 away from the upper sides, in each step that ends healthy; "cumulative" pays as was
+    released, see `PerStep`. Raises `MissingExtra` without brax, and `UsageError` for another word.
     """
-    return set_reward(Arena(Brax("ant", backend)), PatchCoverage(), show_stat, modular)
+    if modular not in (False, True, "cumulative"):
+        raise UsageError(f'ant_coverage.modular: must be False, True or "cumulative", got {modular!r}')
+    arena = Arena(Brax("ant", backend))
+    if not modular:
+        return set_reward(arena, PatchCoverage(), show_stat)
+    return PerStep(arena, PatchCoverage(), show_stat, modular=True, cumulative=modular == "cumulative")

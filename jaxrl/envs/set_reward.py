@@ -61,7 +61,7 @@ def check_capacity(name: str, F: SetFunction, items: int, what: str = "items") -
 
 
 def check_shape(F: SetFunction, field: str, x: Array, shape: tuple[int, ...]) -> None:
-    """Raises `UsageError` where the parameters `x` are not those of F: indices beyond them would be cut."""
+    """Raises `UsageError` where the parameters `x` `[...]` of F are not `[*shape]`: indices would be cut."""
     if x.shape != shape:
         raise UsageError(f"{type(F).__name__}.{field}: has shape {x.shape}, but F is made for {shape}")
 

@@ -1,5 +1,8 @@
 """Coverage of a square by a walking body: the patch by loops, the body by one compiled rollout."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +10,9 @@ import pytest
 
 from jaxrl.core import spaces
 from jaxrl.core.errors import UsageError
-from jaxrl.core.types import Policy
-from jaxrl.envs.ant_coverage import PatchCoverage, ant_coverage
+from jaxrl.core.spaces import Box
+from jaxrl.core.types import Policy, Step
+from jaxrl.envs.ant_coverage import PatchCoverage, PerStep, ant_coverage
 from jaxrl.rollout.unroll import Pool, start, unroll
 
 
@@ -32,6 +36,49 @@ def test_patches_against_a_loop():
     assert float(F.value(params, stat)) == pytest.approx(0.1 * len(seen), abs=1e-5)
     with pytest.raises(UsageError, match=r"PatchCoverage\.patch"):
         PatchCoverage(4, 5)
+
+
+@dataclass(frozen=True)
+class Crawl:
+    """A point that crawls 0.4 m along x per step and falls at the third."""
+
+    name: str = "Crawl"
+    reward_dim: None = None
+    observation_space: ClassVar[Box] = Box(-np.inf, np.inf, (2,))
+    action_space: ClassVar[Box] = Box(-1.0, 1.0, (1,))
+
+    def default_params(self):
+        return jnp.float32(0.4)
+
+    def reset(self, key, params):
+        return jnp.full(2, params / 2), jnp.full(2, params / 2)
+
+    def step(self, key, state, action, params):
+        after = state.at[0].add(params)
+        fell = after[0] > 3 * params
+        return after, Step(after, jnp.float32(0), fell, {"unhealthy": fell})
+
+    def item(self, params, state):
+        return state
+
+
+@pytest.mark.parametrize(("cumulative", "expected"), [(False, [2.5, 2.5, 0]), (True, [3, 3.5, 4])])
+def test_pay_per_step(cumulative, expected):
+    """25 cells of 0.1 while healthy, or all cells so far, 5 more each step; gains stay in info."""
+    env = PerStep(Crawl(), PatchCoverage(), modular=True, cumulative=cumulative)
+    params = env.default_params()
+    state, _ = env.reset(jax.random.key(0), params)
+    step, paid = jax.jit(env.step), []
+    for _ in range(3):
+        state, out = step(jax.random.key(0), state, jnp.zeros(1), params)
+        paid.append(float(out.reward))
+        assert float(out.info["gain"]) == pytest.approx(0.5, abs=1e-6)
+    assert paid == pytest.approx(expected, abs=1e-5) and bool(out.terminated)
+
+
+def test_modular_has_three_values():
+    with pytest.raises(UsageError, match=r"ant_coverage\.modular: must be"):
+        ant_coverage(modular="total")
 
 
 @pytest.mark.slow
@@ -60,7 +107,7 @@ def test_ant():
         value = value + out.reward[t]
         np.testing.assert_allclose(out.info["F"][t], value, atol=1e-4)
         value = np.where(out.terminated[t] | out.truncated[t], 2.5, value)
-    assert out.truncated.sum() >= 64
+    assert out.truncated.sum() >= 64 and isinstance(ant_coverage(modular=True), PerStep)
     np.testing.assert_allclose(out.obs[0, :, :2], out.obs[0, :, :2].clip(-0.2, 0.2))
 
 
