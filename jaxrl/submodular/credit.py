@@ -72,30 +72,6 @@ def mixture(share: Array, reward: Array, cut: Array, first: float | Array = 0.0)
     return jnp.tensordot(share, parts, axes=1)
 
 
-def weights(
-    credit: Credit,
-    reward: Array,
-    value: Array,
-    mask: Array,
-    *,
-    first: float | Array = 0.0,
-    gamma: float | Array = 1.0,
-    lambda_: float | Array = 1.0,
-) -> Array:
-    """What multiplies grad log pi(a_t), float[T, N]; 0 where the episode is over.
-
-    reward: float[T, N]; value: float[T, N], a baseline that does not depend on a_t (for `gae` the critic,
-    with value 0 after the last step); mask: bool[T, N], the step belongs to the episode. gamma, lambda_: of
-    `gae`.
-    """
-    check_credit("credit", credit)
-    cut = ~jnp.concatenate([mask[1:], jnp.zeros_like(mask[:1])])
-    reward = jnp.where(mask, reward, 0)
-    if credit == "gae":
-        return jnp.where(mask, advantages(reward, value, cut, gamma, lambda_), 0)
-    return jnp.where(mask, signal(credit, reward, cut, first) - value, 0)
-
-
 def advantages(
     reward: Array, value: Array, cut: Array, gamma: float | Array, lambda_: float | Array
 ) -> Array:

@@ -7,21 +7,23 @@ import pytest
 from instance_e import H, enumerate_all, probabilities, scores, values
 
 from jaxrl.core.errors import UsageError
-from jaxrl.submodular.credit import CREDITS, SUMS, advantages, mixture, signal, weights
+from jaxrl.submodular.credit import SUMS, advantages, mixture, signal
 
 ZERO = np.zeros((H, 4, 5))
 CELLS, ACTIONS = enumerate_all()
 F = values(CELLS)
 GAINS = np.diff(F, axis=0)
 MODULAR = np.array([1.0, 2.0, 3.0, 4.0])[CELLS[1:]]
-MASK = np.ones(GAINS.shape, bool)
+CUT = np.arange(H)[:, None] == np.full(GAINS.shape[1], H - 1)
 
 
 def _weights(credit, reward=GAINS, baseline=None, first=1.0):
     with jax.enable_x64(True):
-        value = np.zeros(reward.shape) if baseline is None else baseline
-        arrays = (jnp.asarray(x) for x in (reward, value, MASK))
-        return np.asarray(weights(credit, *arrays, first=first))
+        value = jnp.asarray(np.zeros(reward.shape) if baseline is None else baseline)
+        reward, cut = jnp.asarray(reward), jnp.asarray(CUT)
+        if credit == "gae":
+            return np.asarray(advantages(reward, value, cut, 1.0, 1.0))
+        return np.asarray(signal(credit, reward, cut, first) - value)
 
 
 def _moments(w, theta=ZERO):
@@ -125,17 +127,6 @@ def test_sums_against_a_loop_over_ragged_episodes():
             begin = t + 1 if cut[t, n] else begin
 
 
-def test_weights_are_zero_after_the_end_and_ignore_what_is_there():
-    mask = np.arange(5)[:, None] < np.array([5, 2])
-    reward = np.where(mask, 1.0, 7.0)
-    value = np.full((5, 2), 0.5)
-    for credit in CREDITS:
-        w = np.asarray(weights(credit, jnp.asarray(reward), jnp.asarray(value), jnp.asarray(mask)))
-        assert np.all(w[2:, 1] == 0)
-        short = [x[:2, 1:] for x in (reward, value, mask)]
-        np.testing.assert_allclose(w[:2, 1:], weights(credit, *map(jnp.asarray, short)), rtol=1e-6)
-
-
 def test_mixture_is_the_weighted_sum():
     rng = np.random.default_rng(5)
     reward, cut = jnp.asarray(rng.normal(size=(6, 4))), jnp.asarray(rng.random((6, 4)) < 0.2)
@@ -154,4 +145,4 @@ def test_gae_bootstraps_from_the_next_value_only_inside_the_episode():
 def test_unknown_credits_are_refused():
     x = jnp.zeros((2, 1))
     with pytest.raises(UsageError, match=r"credit: must be one of to_go"):
-        weights("suffix", x, x, x == 0)
+        signal("suffix", x, x == 0)

@@ -5,14 +5,15 @@ Legend: `K` trajectories, `H` actions, `V` places, `A` actions to choose from.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.submodular.credit import Sum, signal
 from theory.exact.enumeration import trajectories
 from theory.submodular.instances import Problem
-
-CREDITS = ("to_go", "total", "marginal", "prefix")
 
 
 class Samples(NamedTuple):
@@ -57,16 +58,16 @@ def samples(problem: Problem, logits: np.ndarray) -> Samples:
     return Samples(rows.probability, score, np.diff(F, axis=1), F[:, 1:], alone[:, 1:])
 
 
-def weights(credit: str, x: Samples) -> np.ndarray:
-    """float[K, H], what multiplies the gradient of log pi(a_h): one of `CREDITS`, or "modular"."""
-    if credit == "modular":
-        return _to_go(x.alone)
-    return {
-        "to_go": _to_go(x.gain),
-        "total": np.repeat(x.prefix[:, -1:], x.gain.shape[1], axis=1),
-        "marginal": x.gain,
-        "prefix": x.prefix,
-    }[credit]
+def weights(credit: Sum | Literal["modular"], x: Samples) -> np.ndarray:
+    """float[K, H], what multiplies the gradient of log pi(a_h), as the learners compute it.
+
+    credit: one of `SUMS`, or "modular", the values of single states to come.
+    """
+    with jax.enable_x64(True):
+        gain = jnp.asarray(x.alone if credit == "modular" else x.gain).T
+        cut = jnp.zeros(gain.shape, bool).at[-1].set(True)
+        first = jnp.asarray(x.prefix[:, 0] - x.gain[:, 0])
+        return np.asarray(signal("to_go" if credit == "modular" else credit, gain, cut, first)).T
 
 
 def mean(x: Samples, weight: np.ndarray) -> np.ndarray:
@@ -79,7 +80,3 @@ def variance(x: Samples, weight: np.ndarray) -> float:
     each = np.einsum("kh,khgva->kgva", weight, x.score)
     square = np.einsum("k,kgva->", x.probability, each**2)
     return float(square - (mean(x, weight) ** 2).sum())
-
-
-def _to_go(reward: np.ndarray) -> np.ndarray:
-    return np.cumsum(reward[:, ::-1], axis=1)[:, ::-1]

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.coverage_grid import PlaceGrid, footprint_table
+from jaxrl.envs.coverage_maps import matern_kernel
 from jaxrl.envs.tabular import TabularMDP, make_mdp
 from jaxrl.submodular.exact import Memory, Unfolded, counted, covered, unfold, visited
 
@@ -86,12 +87,10 @@ def trap(length: int, reward: float) -> Problem:
 
 def kernel(side: int, spacing: float, variance: float = 1.0, matern: bool = False) -> np.ndarray:
     """float64[V, V] with length 1 on a square grid: squared exponential, or Matern-5/2."""
+    if matern:
+        return matern_kernel(side, side, spacing, variance)
     x = spacing * np.stack(np.divmod(np.arange(side**2), side), axis=1)
-    distance = np.linalg.norm(x[:, None] - x[None], axis=-1)
-    if not matern:
-        return variance * np.exp(-(distance**2) / 2)
-    q = np.sqrt(5) * distance
-    return variance * (1 + q + q**2 / 3) * np.exp(-q)
+    return variance * np.exp(-((x[:, None] - x[None]) ** 2).sum(-1) / 2)
 
 
 def information(K: np.ndarray, noise: float) -> Callable[[tuple[int, ...]], float]:

@@ -3,10 +3,12 @@
 from fractions import Fraction
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
+from jaxrl.envs.set_reward import LogDet, kernel_params
 from jaxrl.submodular.exact import (
     best_markov_value,
     best_value,
@@ -17,10 +19,12 @@ from jaxrl.submodular.exact import (
     modular_policy,
     myopic_value,
     policy_value,
+    successors,
     unfold,
     uniform_policy,
     visited,
 )
+from jaxrl.submodular.search import beam_search, greedy_rollout
 from theory.submodular import bandit
 from theory.submodular.ascent import climb
 from theory.submodular.estimators import mean, samples, variance, weights
@@ -106,6 +110,42 @@ def test_information_gain(name):
     assert f((start,) * states) == pytest.approx(0.5 * np.log(1 + states * K[0, 0] / noise), abs=1e-10)
     if DESIGN_TABLE[name][5] is not None:
         assert f(tuple(range(side**2))) == pytest.approx(DESIGN_TABLE[name][5], abs=1e-8)
+
+
+@pytest.mark.parametrize("name", DESIGN_TABLE)
+def test_log_det_is_the_information_of_the_table(name):
+    """The fold and the planners on it: values, greedy path, optimum, and gains against determinants."""
+    side, K, noise, start, states = DESIGN[name]
+    f, mdp = information(K, noise), design(name).mdp
+    successor, law = successors(mdp.P)
+    best, greedy, _, stay, alone, everything = DESIGN_TABLE[name]
+    paths = np.random.default_rng(0).integers(side**2, size=(40, states)).astype(np.int32)
+    with jax.enable_x64(True):
+        F, params = LogDet(side**2, side**2), kernel_params(K, noise)
+
+        @jax.jit
+        def along(path):
+            return jax.lax.scan(lambda s, v: F.add(params, s, v), F.init(params), path)[1]
+
+        @jax.jit
+        def walk(key):
+            moves = jnp.asarray(successor, jnp.int32), jnp.asarray(law)
+            return greedy_rollout(F, params, *moves, jnp.int32(start), states, key).value
+
+        found = along(jnp.full(states, start, jnp.int32))
+        np.testing.assert_allclose([found.sum(), found[0]], [stay, alone], rtol=0, atol=1e-8)
+        assert float(walk(jax.random.key(0))) == pytest.approx(greedy, abs=1e-8)
+        assert beam_search(F, params, mdp.P.argmax(-1), start, states, 400)[1] == pytest.approx(
+            best, abs=1e-8
+        )
+        if everything is not None:
+            assert float(along(jnp.arange(side**2, dtype=jnp.int32)).sum()) == pytest.approx(
+                everything, abs=1e-8
+            )
+        gains = np.asarray(jax.vmap(along)(paths))
+    expected = [[f(tuple(p[: t + 1])) - f(tuple(p[:t])) for t in range(states)] for p in paths.tolist()]
+    np.testing.assert_allclose(gains, expected, rtol=0, atol=1e-10)
+    assert np.all(gains > 0)
 
 
 @pytest.mark.parametrize(
