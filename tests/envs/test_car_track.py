@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.types import Policy
 from jaxrl.envs.base import HasTimeLimit
 from jaxrl.envs.car_track import CarState, CarTrack, Reach, car_track
+from jaxrl.rollout.unroll import Freeze, start, unroll
 
 ACTIONS = np.array([(1.0, 0.0), (0.0, 0.0), (0.7, 0.2)])
 
@@ -123,6 +125,34 @@ def test_only_a_finished_lap_reaches_the_finish():
     np.testing.assert_array_equal(after.stat >= 16.4, [False, False, False, False, True])
     np.testing.assert_array_equal(out.info["F"][[wide, none]], s[[wide, none]])
     assert float(out.reward[lap]) > 1 - 0.01
+
+
+def test_gains_telescope():
+    """1,000 episodes of at most 60 random steps, half throttle on average: most end in a crash."""
+    env = car_track()
+    params = env.default_params()
+
+    def act(key, obs, memory):
+        return jax.random.uniform(key, (2,), minval=-0.2, maxval=0.8) - jnp.array([0.0, 0.3]), (), memory
+
+    @jax.jit
+    def run(key):
+        k_start, k_run = jax.random.split(key)
+        vec = start(env, Policy(act), k_start, params, 1000)
+        keep = ("gain", "F")
+        after, out, _ = unroll(env, Policy(act), vec, k_run, params, length=60, reset=Freeze(), keep=keep)
+        return after.env_state, after.elapsed, out
+
+    state, length, out = jax.tree.map(np.asarray, run(jax.random.key(0)))
+    running = np.arange(60)[:, None] < length
+    gain = np.where(running, out.info["gain"], 0)
+    np.testing.assert_allclose(gain.sum(0), state.stat, atol=1e-4)
+    furthest = np.where(running, out.next_obs[..., 0], 0).max(0)
+    np.testing.assert_allclose(state.stat, furthest, atol=1e-6)
+    ended = out.terminated & running
+    costs = np.where(running, out.reward - gain, 0).sum(0)
+    np.testing.assert_allclose(costs, -0.01 * length - ended.sum(0), atol=1e-4)
+    assert 0.5 < ended.any(0).mean() < 1 and state.stat.max() > 1 and np.all(gain >= 0)
 
 
 def test_reach_is_the_maximum():

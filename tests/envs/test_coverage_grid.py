@@ -1,7 +1,7 @@
 """Grids that pay for what was visited: moves, footprints and maps against the published tables, gains against
 loops, values of the random policy against published ones."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,8 @@ from jaxrl.envs.coverage_grid import (
 from jaxrl.envs.set_reward import Coverage, LogDet, TimedItems, Visit, set_episode, set_reward
 from jaxrl.envs.wrappers import flatten_obs
 from jaxrl.rollout.unroll import start, unroll
+from jaxrl.submodular.combinators import SumParams
+from jaxrl.submodular.set_functions import coverage_params, coverage_with_bonus, nonnegative
 
 N = 1000  # episodes per environment
 FREE = {(r, c) for r, row in enumerate(coverage_maps.TWO_ROOMS) for c, cell in enumerate(row) if cell == "."}
@@ -41,8 +43,11 @@ def covered_weight(path, rows, cols, weight, free=None):
     return sum(weight[x] for x in union)
 
 
-def collected(path):
-    cells = [coverage_maps.ITEMS[v // 15][v % 15] for v in {int(v) for v in path}]
+NOISY = coverage_maps.random_items(1)
+
+
+def collected(path, layout=coverage_maps.ITEMS):
+    cells = [layout[v // 15][v % 15] for v in {int(v) for v in path}]
     return sum(min(cells.count(kind), most) for kind, most in coverage_maps.DEMAND.items())
 
 
@@ -54,8 +59,9 @@ def information(path, noise=1e-2):
     return 0.5 * np.linalg.slogdet(np.eye(len(path)) + K / noise)[1]
 
 
-def weight_map(name):
-    return GridCoverage(30, 30, "quad", name).weight_map().astype(float)
+@cache
+def weight_map(name, seed=0):
+    return GridCoverage(30, 30, "quad", name, seed=seed).weight_map().astype(float)
 
 
 # environment, value of the uniformly random policy and its standard error as published, F by a loop
@@ -78,6 +84,8 @@ CASES = {
     ),
     "items": (item_collection(modular=True), (12.667, 0.016), collected),
     "design": (gp_design(), None, information),
+    "gp": (coverage_grid("gp", seed=3), None, lambda p: covered_weight(p, 30, 30, weight_map("gp", 3))),
+    "noisy items": (item_collection(NOISY, slip=0.1), None, lambda p: collected(p, NOISY)),
 }
 
 
@@ -291,6 +299,37 @@ def test_observations():
     _, obs = flat.reset(jax.random.key(0), flat.default_params())
     # one-hot of h, of the cell, and the covered cells
     assert obs.shape == (40 + 98 + 98,) and float(obs.sum()) == 1 + 1 + 4
+
+
+@pytest.mark.parametrize("show_history", [False, True])
+def test_a_bonus_by_time_and_place_is_paid(show_history):
+    """Coverage plus a modular part of (h, v) in an environment, against loops over the paths."""
+    states, F = 6, coverage_with_bonus(6, 9)
+    env = set_episode(PlaceGrid(3, 3, 4), F, states, show_history=show_history)
+    rng = np.random.default_rng(0)
+    covers, weight, bonus = rng.random((9, 9)) < 0.3, rng.random(9), rng.random((states, 9))
+    numbers = SumParams(nonnegative([2.0, 1.0]), (coverage_params(covers, weight), nonnegative(bonus)))
+    params = env.default_params()._replace(F=numbers)
+    policy = Policy(lambda key, obs, memory: (spaces.sample(env.action_space, key), (), memory))
+
+    @jax.jit
+    def run(key):
+        vec = start(env, policy, key, params, 50)
+        return unroll(env, policy, vec, key, params, length=states - 1, keep=("F",))[1]
+
+    out = jax.tree.map(np.asarray, run(jax.random.key(0)))
+    shown = (lambda obs: obs["obs"]["obs"]) if show_history else lambda obs: obs["obs"]
+    paths = np.concatenate([shown(out.obs)[:1], shown(out.next_obs)])
+    for path, gain, value in zip(paths.T, out.reward.T, out.info["F"].T, strict=True):
+        worth = [
+            2 * weight[covers[path[: h + 1]].any(0)].sum() + bonus[np.arange(h + 1), path[: h + 1]].sum()
+            for h in range(states)
+        ]
+        np.testing.assert_allclose(value, worth[1:], rtol=1e-5)
+        np.testing.assert_allclose(gain, np.diff(worth), atol=1e-5)
+    if show_history:
+        np.testing.assert_array_equal(out.next_obs["history"][-1].T, paths)
+        assert set_episode(PlaceGrid(3, 3, 4), F, states, show_history=True) == env
 
 
 def test_timed_items():

@@ -12,7 +12,7 @@ from jaxrl.core import spaces
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
 from jaxrl.envs.coverage_grid import GridCoverage, coverage_grid, item_collection, two_rooms
-from jaxrl.envs.set_reward import LogDet, LogDetParams
+from jaxrl.envs.set_reward import LogDet
 from jaxrl.rollout.unroll import start, unroll
 from jaxrl.submodular.combinators import OfPlaces, Sum
 from jaxrl.submodular.exact import (
@@ -70,13 +70,6 @@ def test_beam_search_finds_the_optimum_of_small_problems():
     assert value == best_value(PROBLEM) == 91 and len(path) == 6 and path[0] == 0
     assert all(b in ends[a] for a, b in itertools.pairwise(path))
     assert beam_search(F, PARAMS.F, ends, 0, 6, 1)[1] <= value
-    # a function that remembers floats
-    x = np.stack(np.divmod(np.arange(16), 4), axis=1) * 0.5
-    kernel = np.exp(-((x[:, None] - x[None]) ** 2).sum(-1) / 2)
-    with jax.enable_x64(True):
-        params = LogDetParams(jnp.asarray(kernel), jnp.asarray(0.01))
-        _, value = beam_search(LogDet(16, 7), params, ends, 5, 7, 400)
-    assert value == pytest.approx(10.6175495828, abs=1e-8)
     with pytest.raises(UsageError, match=r"beam_search\.states"):
         beam_search(F, PARAMS.F, ends, 0, 1, 5)
     wrapped = Sum((LogDet(16, 3),))
@@ -104,14 +97,18 @@ def test_best_known_values(env, width, least):
         assert value == least
 
 
-def test_global_rl_never_falls_and_reaches_the_optimum():
+def test_global_rl_never_falls_and_reaches_the_optimum_from_some_orders():
+    """A local search: of six keys, which draw the orders, one reaches 91; greedy is 85."""
     ends = jnp.asarray(MDP.P.argmax(-1))
     over_visits = OfPlaces(F)
-    run = jax.jit(partial(global_rl, over_visits, states=6, iterations=12, orders=32))
-    found = run(PARAMS.F, ends, jnp.int32(0), key=jax.random.key(0))
-    values, path = np.asarray(found.value), np.asarray(found.place)
-    assert np.all(np.diff(values) >= 0) and values[0] == 31  # stays at first
-    assert 85 <= values[-1] <= 91 and path[0] == 0
+    one = partial(global_rl, over_visits, states=6, iterations=12, orders=32)
+    run = jax.jit(jax.vmap(lambda key: one(PARAMS.F, ends, jnp.int32(0), key=key)))
+    found = jax.tree.map(np.asarray, run(jnp.stack([jax.random.key(seed) for seed in range(6)])))
+    assert np.all(np.diff(found.value) >= 0) and np.all(found.value[:, 0] == 31)  # stays at first
+    assert found.value[:, -1].max() == best_value(PROBLEM) and np.median(found.value[:, -1]) >= 85
+    best = found.value[:, -1].argmax()
+    values, path = found.value[best], found.place[best]
+    assert path[0] == 0
     assert all(b in np.asarray(ends)[a] for a, b in itertools.pairwise(path))
     seen = np.zeros(16, bool)
     for v in path:
