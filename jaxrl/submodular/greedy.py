@@ -70,8 +70,10 @@ def lazy_greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selec
         stat, bound, evaluations = carry
 
         def refresh(inner: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-            bound, old, _, count = inner
-            at = jax.lax.top_k(jnp.where(old, bound, -jnp.inf), block)[1]
+            bound, old, best, count = inner
+            # in single precision, which has a fast top_k; the best itself is always among them
+            likely = jnp.where(old, bound, -jnp.inf).astype(jnp.float32)
+            at = jax.lax.top_k(likely, block)[1].at[0].set(best)
             gain = gains(F, params, stat, tree_take(ground, at))
             # a gain that is no number is taken at once, for it would never become the largest
             gain = jnp.where(jnp.isnan(gain), jnp.inf, gain)

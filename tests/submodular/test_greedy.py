@@ -86,14 +86,17 @@ def test_lazy_is_greedy_and_greedy_is_the_textbook(name):
         assert scores.argmax() == chosen[t]
 
 
-def test_ties_of_long_sums_are_those_of_greedy():
+@pytest.mark.parametrize("wide", [False, True])
+def test_ties_of_long_sums_are_those_of_greedy(wide):
     """Sums of 700 thirds round: single gains, summed in another order, chose otherwise for most seeds."""
     n, k = 150, 40
     F = FacilityLocation(n, 700)
-    both = jax.jit(lambda p: (greedy(F, p, jnp.arange(n), k), lazy_greedy(F, p, jnp.arange(n), k)))
+    ground = jnp.arange(n, dtype=jnp.int32)
+    both = jax.jit(lambda p: (greedy(F, p, ground, k), lazy_greedy(F, p, ground, k)))
     for seed in range(10):
         similarity = np.random.default_rng(seed).integers(0, 4, (n, 700)) / 3
-        plain, lazy = both(jnp.asarray(similarity, jnp.float32))
+        with jax.enable_x64(wide):
+            plain, lazy = both(jnp.asarray(similarity, jnp.result_type(float)))
         np.testing.assert_array_equal(plain.index, lazy.index)
         # each choice is the best up to rounding, by sums in double precision
         best = np.zeros(700)
