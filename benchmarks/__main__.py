@@ -65,10 +65,14 @@ def run(arguments: list[str], one_core: bool) -> list[dict[str, Any]]:
     )
     if done.returncode:
         raise SystemExit(f"benchmarks.{arguments[0]} failed with status {done.returncode}")
+    return [asdict(entry) | {"command": shown(arguments, one_core)} for entry in parse(done.stdout)]
+
+
+def shown(arguments: list[str], one_core: bool) -> str:
+    """What a reader types to repeat a benchmark."""
     words = " ".join(f'"{word}"' if " " in word else word for word in arguments)
     prefix = " ".join(pinned([""])) if one_core else ""
-    shown = f"{prefix}python -m benchmarks.{words}"
-    return [asdict(entry) | {"command": shown} for entry in parse(done.stdout)]
+    return f"{prefix}python -m benchmarks.{words}"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -91,7 +95,9 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(
             f"--only: {path} holds {'quick' if kept['quick'] else 'full'} results; choose another --out"
         )
-    entries, machine = kept["entries"], describe_machine()
+    # results of commands that are no more would never be measured again
+    known = {shown(arguments, one_core) for one_core, arguments in commands(args.quick)}
+    entries, machine = [e for e in kept["entries"] if e["command"] in known], describe_machine()
     for i, (one_core, arguments) in enumerate(chosen, 1):
         print(f"[{i}/{len(chosen)}] {' '.join(arguments)}", flush=True)
         began = time.perf_counter()
