@@ -45,13 +45,15 @@ class Config:
         default_factory=lambda: learner.Config(methods=METHODS, batch_size=64, widths=(64, 64))
     )
     """Static choices."""
+    reward_scale: float = 1.0
+    """Factor of rewards; at the task's own 0.1 the weights of MountainCar are alike, and so all methods."""
     episodes: int | None = None
     """Episodes of the suite; None takes the recipe's own number."""
     seeds: int = 5
     """Members per method and parameter."""
     seed: int = 0
     """Root seed of members and data."""
-    updates: int = 2500
+    updates: int = 7500
     """Updates per member."""
     eval_episodes: int = 64
     """Episodes of the last evaluations, one per slot, greedy and drawn."""
@@ -96,8 +98,8 @@ def run(config: Config, folder: RunFolder) -> None:
     spaces = env.observation_space, env.action_space
 
     def numbers(name: str, **others: float) -> learner.Hyper:
-        made = task.hyper_numbers(name, config.updates) | others
-        return learner.hyper(config.algo, name, **made)
+        made = task.hyper_numbers(name, config.updates) | {"reward_scale": config.reward_scale}
+        return learner.hyper(config.algo, name, **(made | others))
 
     grid = [
         numbers(name, parameter=value)

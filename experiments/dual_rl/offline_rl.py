@@ -28,7 +28,7 @@ from jaxrl.run.sweep import Member
 
 CLONES = {"BC": 1.0, "10 % BC": 0.1}
 DASHBOARD = ("drift", "v", "ess", "at_cap", "at_clip", "positive", "below_2")
-COLUMNS = 4  # of the figure
+COLUMNS = 3  # of the figure
 
 
 @dataclass(frozen=True)
