@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.baselines import ppo
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import check_sizes
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, Policy, PyTree, Step
 from jaxrl.envs.base import Env, RewardFn, real
@@ -84,9 +84,7 @@ class Config:
     """Episodes per evaluation, by the policy as it is trained, not by its mode."""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "updates", "evaluations", "episodes"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "seeds", "updates", "evaluations", "episodes")
 
 
 def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) -> None:

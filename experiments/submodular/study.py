@@ -16,7 +16,7 @@ import matplotlib
 import numpy as np
 
 from experiments.submodular.problems import LEARNERS, PROBLEMS, Problem, make, picture, stacked
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm
@@ -63,9 +63,7 @@ class Config:
             unknown = [x for x in chosen if x not in known]
             if unknown or not chosen:
                 raise UsageError(f"{name}: must be one or more of {', '.join(known)}, got {chosen}")
-        for name in ("seeds", "maps", "n_envs", "width"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        check_sizes(self, "seeds", "maps", "n_envs", "width")
 
 
 def run(config: Config, folder: RunFolder) -> None:
