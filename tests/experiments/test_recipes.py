@@ -166,6 +166,9 @@ def test_usage(monkeypatch, tmp_path):
     assert len(set(recipes.names())) == len(recipes.names()) == 38
     with pytest.raises(UsageError, match=r"^name: hopper-medium is from Hopper-v5 of gymnasium"):
         recipes.environment("hopper-medium")
+    assert recipes.host_maker("pendulum-medium") is None
+    assert recipes.resized(recipes.recipe_of("maze2d-umaze"), 3) == FromPlanner("umaze", lanes=3)
+    assert recipes.resized(GOALS, 3).episodes == 3
     assert {recipes.environment(n).name for n in recipes.names() if n not in MUJOCO} == {
         "Pendulum", "hopper", "MountainCar", "CartPole", "Acrobot", "GoalGrid", "Maze2D"
     }  # fmt: skip
