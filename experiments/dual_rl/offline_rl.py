@@ -61,6 +61,12 @@ class Config:
         check_sizes(self, "episodes", "seeds", "updates", "eval_episodes")
 
 
+_PAPER = Config(
+    tasks=(*Config.tasks, "maze2d-umaze", "brax-hopper-medium-expert", "hopper-medium-replay"),
+    methods=("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "SQL", "ODICE", "BC", "10 % BC"),
+    algo=learner.Config(widths=(64, 64)),
+    updates=5000,
+)
 PRESETS = {
     "smoke": Config(
         tasks=("maze2d-umaze",),
@@ -72,12 +78,8 @@ PRESETS = {
         eval_episodes=2,
     ),
     "quick": Config(),
-    "paper": Config(
-        tasks=(*Config.tasks, "maze2d-umaze", "brax-hopper-medium-expert", "hopper-medium-replay"),
-        methods=("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "SQL", "ODICE", "BC", "10 % BC"),
-        algo=learner.Config(widths=(64, 64)),
-        updates=5000,
-    ),
+    "paper": _PAPER,
+    "hopper": replace(_PAPER, tasks=("hopper-medium-expert",)),
 }
 
 
