@@ -199,7 +199,11 @@ def recipe_of(name: str) -> Recipe:
 
 
 def environment(name: str) -> Env:
-    """The compiled environment of a suite; `UsageError` for those that live on the host."""
+    """The compiled environment of a suite; `UsageError` for those that live on the host.
+
+    Its own time limit may be longer than `FromSnapshots.limit`, after which episodes of those suites end:
+    compare policies with references of CartPole and Acrobot by `evaluate(.., limit=recipe_of(name).limit)`.
+    """
     recipe = recipe_of(name)
     if isinstance(recipe, FromMujoco):
         raise UsageError(f"name: {name} is from {recipe.name} of gymnasium; use host_maker")
@@ -335,8 +339,11 @@ def _train(
 
 
 def _buffer(recipe: FromSac, state: PyTree) -> Dataset:
-    """Everything in a buffer that has not wrapped around, environment after environment."""
+    """Everything in a buffer, environment after environment; `UsageError` where it has wrapped around."""
     n, size = recipe.algo.n_envs, int(state.buffer.size)
+    seen = int(state.updates) * n * recipe.algo.length
+    if seen > recipe.algo.capacity:
+        raise UsageError(f"algo.capacity: {recipe.algo.capacity} rows hold no {seen} steps; make it larger")
 
     def rows(x: jax.Array) -> jax.Array:
         return x[:size].reshape(size // n, n, *x.shape[1:])

@@ -181,9 +181,10 @@ class Standardised(NamedTuple):
 
     @classmethod
     def of(cls, data: Dataset) -> Standardised:
-        """By the rows of `data`."""
+        """By the rows of `data`; what does not vary is only shifted."""
         obs = np.asarray(data.obs)
-        return cls(obs.mean(0), obs.std(0))
+        deviation = obs.std(0)
+        return cls(obs.mean(0), np.where(deviation > 1e-6, deviation, 1.0))
 
     def data(self, data: Dataset) -> Dataset:
         """`data` as the algorithm sees it."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from experiments.data import recipes
 from experiments.data.recipes import FromGoalGrid, FromPlanner, FromSac, FromSnapshots, suite
-from jaxrl.baselines import ppo
+from jaxrl.baselines import ppo, sac
 from jaxrl.core.errors import CorruptInput, NumericalFailure, UsageError
 from jaxrl.core.spaces import contains
 from jaxrl.data.dataset import dataset_hash
@@ -172,3 +173,10 @@ def test_usage(monkeypatch, tmp_path):
     assert {recipes.environment(n).name for n in recipes.names() if n not in MUJOCO} == {
         "Pendulum", "hopper", "MountainCar", "CartPole", "Acrobot", "GoalGrid", "Maze2D"
     }  # fmt: skip
+
+
+def test_a_buffer_that_wrapped_around_is_refused():
+    recipe = recipes.FromSac(algo=sac.Config(n_envs=2, capacity=8, widths=()))
+    state = SimpleNamespace(updates=np.int32(5), buffer=SimpleNamespace(size=np.int32(8), data=None))
+    with pytest.raises(UsageError, match="algo.capacity: 8 rows hold no 10 steps"):
+        recipes._buffer(recipe, state)
