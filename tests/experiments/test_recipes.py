@@ -178,5 +178,5 @@ def test_usage(monkeypatch, tmp_path):
 def test_a_buffer_that_wrapped_around_is_refused():
     recipe = recipes.FromSac(algo=sac.Config(n_envs=2, capacity=8, widths=()))
     state = SimpleNamespace(updates=np.int32(5), buffer=SimpleNamespace(size=np.int32(8), data=None))
-    with pytest.raises(UsageError, match="algo.capacity: 8 rows hold no 10 steps"):
+    with pytest.raises(UsageError, match=r"algo\.capacity: 8 rows hold no 10 steps"):
         recipes._buffer(recipe, state)
