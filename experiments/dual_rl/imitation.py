@@ -148,8 +148,8 @@ def _blind(data: Dataset) -> Dataset:
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `eval_return [K, M, S]`, `drift` likewise and `reference [2]`.
 
-    Methods that see of the first mixture no more than where episodes begin are trained once and stand in every
-    row.
+    Methods that see no more of a mixture than where its episodes begin are trained once, with the first one,
+    and stand in every row.
     """
     shape = (len(config.mixtures), len(config.methods), config.seeds)
     returns, drift = np.full(shape, np.nan), np.full(shape, np.nan)
