@@ -13,7 +13,7 @@ PRESETS = {
     "smoke": Config(("items",), ("M", "M total", "M marginal", "M prefix"), n_envs=8, updates=3, seeds=2),
     "quick": Config(("items", "bimodal"), ("M", "M total", "M marginal", "M prefix", "M gae")),
     "paper": Config(
-        ("items", "bimodal", "two rooms", "gorilla", "design"),
+        ("items", "bimodal", "two rooms"),
         ("M", "M total", "M marginal", "M prefix", "M gae", "M official"),
         seeds=20,
     ),
