@@ -113,6 +113,8 @@ class Checkpoints:
                 raise
             except Exception as error:  # every failure here is a write that did not happen
                 self._abandon(step)
+                # tasks of orbax that failed too are collected at some time later, each with a traceback
+                logging.getLogger("asyncio").addFilter(_is_news)
                 time.sleep(SETTLE_S)
                 raise storage_error(path, needed, error) from error
         if distributed.is_primary():
@@ -289,6 +291,10 @@ def _digest(manifest: dict[str, Any]) -> str:
 
 def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return "exception was never retrieved" not in record.getMessage()
 
 
 @contextlib.contextmanager

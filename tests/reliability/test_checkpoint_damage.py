@@ -1,11 +1,14 @@
 """R5, R6, R7, R10: damaged, incomplete and failed checkpoints are never restored."""
 
+import logging
 import shutil
 
+import numpy as np
 import pytest
 import toy_run
 from processes import run as run_script
 
+from jaxrl.core.errors import StorageError
 from jaxrl.run.checkpoint import MANIFEST, Checkpoints, CorruptCheckpoint
 
 CONFIG = toy_run.Config(updates=20)
@@ -82,6 +85,23 @@ def test_r7_debris_is_set_aside_with_one_line(finished, copy, capsys):
     assert toy_run.digest(trained) == finished[1]
     lines = [line for line in capsys.readouterr().err.splitlines() if "setting aside" in line]
     assert lines == ["train: checkpoints: setting aside 25.orbax-checkpoint-tmp, 30"]
+
+
+def test_r10_what_failed_with_a_checkpoint_is_not_printed_later(tmp_path, monkeypatch, caplog):
+    """Tasks of a library whose errors nobody fetched report them when they are collected, at any time."""
+    checkpoints = Checkpoints(tmp_path / "train")
+    logger = logging.getLogger("asyncio")
+    monkeypatch.setattr(logger, "filters", [])
+
+    def refuse(*_, **__):
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(checkpoints, "_open", refuse)
+    with pytest.raises(StorageError, match=r"train/1: "):
+        checkpoints.save(1, {"x": np.ones(3)}, {})
+    logger.error("Task exception was never retrieved\nfuture: ...")
+    logger.error("Executing took 1 s")
+    assert [record.getMessage() for record in caplog.records] == ["Executing took 1 s"]
 
 
 def test_r10_no_space_for_a_checkpoint(tmp_path):
