@@ -21,6 +21,7 @@ from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
+from jaxrl.dual_rl.methods import METHODS
 from jaxrl.run import style
 from jaxrl.run.cli import experiment_main
 from jaxrl.run.folder import RunFolder
@@ -120,7 +121,7 @@ def _duals(config: Config, folder: RunFolder, name: str, world: World, data: Dat
     chosen = [m for m in config.methods if m in PARAMETERS]
     if not chosen:
         return []
-    losses = tuple(m for m in chosen if m not in ("SQL", "ODICE"))
+    losses = tuple(m for m in chosen if METHODS[m].extraction == "awr")
     statics = [replace(config.algo, methods=losses if m in losses else (m,)) for m in chosen]
     task = tasks.task(name)
     members = tasks.trained(

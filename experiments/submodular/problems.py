@@ -114,17 +114,25 @@ class Learner:
 
     def static(self, problem: Problem, n_envs: int) -> tuple[str, bool, subpo.Config | proximal.Config]:
         """`(features, modular, configuration)`: what decides the program. Sums of gains share one program."""
-        config: subpo.Config | proximal.Config = subpo.Config(
-            n_envs=n_envs,
-            length=problem.states - 1,
-            baseline=self.baseline,  # pyright: ignore[reportArgumentType]
-            memory=self.memory,
-            fisher=self.fisher,
-            credit="gae" if self.credit == "gae" else "mixture",
-        )
+        config: subpo.Config | proximal.Config
         if self.epochs:
             # raw features are up to 899, which orthogonal weights and tanh do not bear
-            config = proximal.Config(n_envs, problem.states - 1, epochs=self.epochs, normalise_obs=True)
+            config = proximal.Config(
+                n_envs,
+                problem.states - 1,
+                epochs=self.epochs,
+                normalise_obs=True,
+                credit=self.credit,  # pyright: ignore[reportArgumentType]
+            )
+        else:
+            config = subpo.Config(
+                n_envs=n_envs,
+                length=problem.states - 1,
+                baseline=self.baseline,  # pyright: ignore[reportArgumentType]
+                memory=self.memory,
+                fisher=self.fisher,
+                credit="gae" if self.credit == "gae" else "mixture",
+            )
         features = problem.history if self.remembers else problem.markov
         return "markov" if self.memory else features, self.modular, config
 
@@ -149,7 +157,7 @@ LEARNERS = {
     "M prefix": Learner("prefix"),
     "M gae": Learner("gae", baseline="critic"),
     "M natural": Learner(fisher=10),
-    "M PPO": Learner("gae", baseline="critic", epochs=4),
+    "M PPO": Learner("gae", epochs=4),
     "NM GRU": Learner(memory=32),
 }
 """`official` is what the released grid code does: prefix sums and no baseline, on raw features."""

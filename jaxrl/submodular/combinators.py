@@ -40,7 +40,7 @@ class Sum:
     @property
     def capacity(self) -> int | None:
         """The least of the parts."""
-        limits = [_capacity(F) for F in self.parts]
+        limits = [getattr(F, "capacity", None) for F in self.parts]
         return min((n for n in limits if n is not None), default=None)
 
     @property
@@ -77,6 +77,17 @@ class Sum:
         return params.weight @ jnp.stack([F.value(p, s) for F, p, s in rows])
 
 
+class _Around:
+    """A function made of one other, F, which holds as many items, whatever the items of a window are."""
+
+    F: SetFunction
+
+    @property
+    def capacity(self) -> int | None:
+        """That of F."""
+        return getattr(self.F, "capacity", None)
+
+
 class CapParams(NamedTuple):
     """cap: float[] >= 0; F: parameters of the inner function."""
 
@@ -85,7 +96,7 @@ class CapParams(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Truncated:
+class Truncated(_Around):
     """min(F(S), cap), submodular because F is monotone and submodular. Statistic: that of F.
 
     cap: default of the parameter.
@@ -97,11 +108,6 @@ class Truncated:
     def __post_init__(self) -> None:
         if not self.cap >= 0:
             raise UsageError(f"Truncated.cap: must be >= 0, got {self.cap}")
-
-    @property
-    def capacity(self) -> int | None:
-        """That of F."""
-        return _capacity(self.F)
 
     @property
     def timed(self) -> bool:
@@ -142,7 +148,7 @@ class WindowParams(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TimeWindow:
+class TimeWindow(_Around):
     """F of the visits at low <= h < high; items of F and of the result are `Visit(h, v)`.
 
     low, high: defaults of the parameters.
@@ -158,11 +164,6 @@ class TimeWindow:
             raise UsageError(f"TimeWindow.low, high: must be 0 <= low < high, got {self.low}, {self.high}")
         if not getattr(self.F, "timed", False):
             raise UsageError("TimeWindow.F: is over places, not visits; wrap it in OfPlaces")
-
-    @property
-    def capacity(self) -> int | None:
-        """That of F, as if all visits were in the window."""
-        return _capacity(self.F)
 
     def default_params(self) -> WindowParams:
         """See the class."""
@@ -191,16 +192,11 @@ class TimeWindow:
 
 
 @dataclass(frozen=True)
-class OfPlaces:
+class OfPlaces(_Around):
     """F of the places of visits: items `Visit(h, v)` instead of `v`. Parameters and statistic: those of F."""
 
     F: SetFunction
     timed: ClassVar[bool] = True
-
-    @property
-    def capacity(self) -> int | None:
-        """That of F."""
-        return _capacity(self.F)
 
     def default_params(self) -> PyTree:
         """Those of F."""
@@ -227,7 +223,3 @@ def stack_visits(n_states: int, n_places: int) -> Visit:
     """The ground set of all visits, leaves int32[n_states * n_places], place fastest."""
     h, v = jnp.divmod(jnp.arange(n_states * n_places, dtype=jnp.int32), n_places)
     return jax.tree.map(lambda x: x.astype(jnp.int32), Visit(h, v))
-
-
-def _capacity(F: SetFunction) -> int | None:
-    return getattr(F, "capacity", None)

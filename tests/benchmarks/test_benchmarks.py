@@ -206,6 +206,20 @@ def test_only_refuses_to_mix_quick_and_full_results(tmp_path, capsys):
     assert "full results" in capsys.readouterr().err
 
 
+def test_results_of_commands_that_are_no_more_are_dropped(tmp_path, monkeypatch):
+    known = {command.shown(arguments, one_core) for one_core, arguments in command.commands(True)}
+    kept = next(text for text in known if "startup" not in text)
+    entry = {"group": "g", "name": "n", "unit": "s", "value": 1.0, "rounds": [1.0], "settings": ""}
+    entry |= {"floor": None, "ceiling": None}
+    entries = [entry | {"name": text, "command": text} for text in (kept, "python -m benchmarks.gone")]
+    results = {"machine": {}, "quick": True, "entries": entries}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    monkeypatch.setattr(command, "run", lambda arguments, one_core: [])
+    command.main(["--quick", "--only", "startup", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "results.json").read_text())["entries"]
+    assert [e["name"] for e in found] == [kept]
+
+
 @pytest.mark.slow
 def test_one_command_end_to_end(tmp_path):
     """Processes, workers and the table; `--only` keeps what it does not measure again."""

@@ -498,7 +498,8 @@ def test_the_semi_gradient_of_q_is_a_saddle_and_rests_with_that_of_v(key, alpha)
     best = q.max(1, keepdims=True)
     np.testing.assert_allclose(policy * (best - q), 0, atol=1e-10)  # it acts where Q is largest
     np.testing.assert_allclose(best[:, 0], at_rest(MDP, D_O, key, alpha, "semi").v, atol=1e-10)
-    assert (alpha < 1) == bool((best - q > 1e-2).any() and (policy == 0).any()) or key != "chi2"
+    if key == "chi2":  # whose ratios reach 0 where the regulariser is weak
+        assert (alpha < 1) == bool((best - q > 1e-2).any() and (policy == 0).any())
 
 
 def test_iq_learn_is_the_distance_to_the_expert():
