@@ -2,7 +2,7 @@
 
 Each row of `commands` is a process of its own, pinned to one core unless it is about several; its numbers go
 to `results.json` as soon as they are there, and `RESULTS.md` is the table of that file. The persistent
-compilation cache is off. A file of this folder joins by a literal `COMMANDS`, a list of
+compilation cache is off. A file below this folder joins by a literal `COMMANDS`, a list of
 `(pinned to one core, arguments, arguments of --quick)`.
 """
 
@@ -49,10 +49,13 @@ def commands(quick: bool) -> list[tuple[bool, list[str]]]:
 def registered() -> list[tuple[str, bool, list[str], list[str]]]:
     """`(module, pinned, arguments, arguments of --quick)` of every row of a `COMMANDS`; imports nothing."""
     found = []
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.rglob("*.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMMANDS":
-                found += [(path.stem, *row) for row in ast.literal_eval(node.value)]
+                found += [
+                    (".".join(path.relative_to(FOLDER).with_suffix("").parts), *row)
+                    for row in ast.literal_eval(node.value)
+                ]
     return found
 
 

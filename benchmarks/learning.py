@@ -13,7 +13,7 @@ import jax
 from benchmarks.measure import Entry, compile_ahead, emit, repeat
 from jaxrl.baselines import ppo
 from jaxrl.core.types import Algorithm
-from jaxrl.envs.classic import CartPole
+from jaxrl.envs.control.cartpole import CartPole
 
 #: 64-64 tanh, 4 epochs, 4 minibatches, N = 64, T = 128: the settings at which peers are measured too
 CONFIG = ppo.Config(n_envs=64, length=128, epochs=4, minibatches=4, widths=(64, 64), activation="tanh")

@@ -17,7 +17,7 @@ from benchmarks import learning, stepping
 from benchmarks.measure import compile_ahead
 from benchmarks.workers import serve
 from jaxrl.baselines import ppo
-from jaxrl.envs.classic import CartPole
+from jaxrl.envs.control.cartpole import CartPole
 
 
 def ppo_rounds(config: ppo.Config, updates: int) -> tuple[Any, Any]:

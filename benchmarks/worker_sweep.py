@@ -16,7 +16,7 @@ from benchmarks import learning
 from benchmarks.workers import serve
 from jaxrl.baselines import ppo
 from jaxrl.core.tree import tree_broadcast
-from jaxrl.envs.classic import CartPole
+from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.run.population import Members, Population, as_arrays
 from jaxrl.run.sweep import member_keys
 

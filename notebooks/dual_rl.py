@@ -30,7 +30,7 @@ from jaxrl.dual_rl.batches import Data
 from jaxrl.dual_rl.divergences import DIVERGENCES, Surrogate
 from jaxrl.dual_rl.methods import METHODS
 from jaxrl.dual_rl.objectives import EXPECTILE, conjugate
-from jaxrl.envs import tabular
+from jaxrl.envs.tabular.generators import gridworld
 from jaxrl.run.sweep import sweep
 from theory.dual_rl.duality import dual_v, recoil_v
 from theory.dual_rl.imitation import recoil_released, smodice
@@ -49,7 +49,7 @@ from theory.exact.optimal_control import solve
 # %%
 MAZE = ["S..#..", ".#.#..", ".#....", ".##.#.", "....#G"]
 with jax.enable_x64(True):
-    mdp = tabular.gridworld(MAZE, slip=0.2, gamma=0.9, terminal_goal=False)
+    mdp = gridworld(MAZE, slip=0.2, gamma=0.9, terminal_goal=False)
 GAMMA = float(mdp.gamma)
 behaviour = np.tile([0.2, 0.3, 0.2, 0.3], (mdp.n_states, 1))  # up, down, left, right
 data = discounted_occupancy(mdp, behaviour)

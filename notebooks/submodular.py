@@ -29,7 +29,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from jaxrl.core.types import Policy
-from jaxrl.envs.coverage_grid import coverage_grid
+from jaxrl.envs.coverage.coverage_grid import coverage_grid
 from jaxrl.rollout.unroll import start, unroll
 from jaxrl.run.sweep import sweep
 from jaxrl.submodular import subpo

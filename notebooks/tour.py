@@ -29,7 +29,8 @@ import numpy as np
 
 from jaxrl.baselines import ppo
 from jaxrl.core.types import Policy
-from jaxrl.envs import tabular
+from jaxrl.envs.tabular.generators import gridworld
+from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.unroll import start, unroll
 from jaxrl.run.sweep import sweep
@@ -44,8 +45,8 @@ SMOKE = "JAXRL_SMOKE" in os.environ  # set by the tests: fewer updates
 
 # %%
 MAZE = ["S..#...", ".#.#.#.", ".#...#.", ".#.#.#.", "...#..G"]
-mdp = tabular.gridworld(MAZE, slip=0.25, gamma=0.95)
-env = tabular.Tabular.of(mdp, one_hot=True)
+mdp = gridworld(MAZE, slip=0.25, gamma=0.95)
+env = Tabular.of(mdp, one_hot=True)
 print(env.observation_space.shape, env.action_space, f"{mdp.n_states} states")
 
 # %% [markdown]

@@ -10,13 +10,10 @@ import hypothesis
 import jax
 import pytest
 
-from jaxrl.run.api import cache_folder
+from jaxrl.cli.api import cache_folder
 
 TESTS = Path(__file__).parent
 collect_ignore = ["architecture/seventh_family"]  # a tree of its own, copied by the drill
-
-# what the tests of a folder share is a module beside them, imported by its name
-sys.path += sorted({str(p.parent) for p in TESTS.glob("*/*.py") if not p.name.startswith("test_")})
 
 # for subprocesses; this process is configured below
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder(TESTS.parent)))

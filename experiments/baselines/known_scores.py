@@ -18,10 +18,12 @@ from jaxrl.baselines import ppo, sac
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.envs.adapters.brax import Brax
 from jaxrl.envs.base import Env
-from jaxrl.envs.classic import Acrobot, CartPole, Pendulum
+from jaxrl.envs.control.acrobot import Acrobot
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.report import plots
 from jaxrl.rollout.evaluate import greedy_return
 from jaxrl.rollout.unroll import Pool
-from jaxrl.run import style
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import sweep
 
@@ -161,13 +163,13 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Every seed of every task, on an axis from a random policy (0) to the known score (1)."""
     found = scores(folder.load_result())
-    with style.paper():
-        fig, axes = style.subplots(1, 1, width=7.0, height=0.7 + 0.45 * len(found))
+    with plots.paper():
+        fig, axes = plots.subplots(1, 1, width=7.0, height=0.7 + 0.45 * len(found))
         ax = axes[0, 0]
         for row, (name, returns) in enumerate(found.items()):
             task = TASKS[name]
             shown = (returns - task.random) / (task.expected - task.random)
-            ax.plot(shown, np.full(len(shown), row), "o", alpha=0.7, color=style.PALETTE[0], clip_on=False)
+            ax.plot(shown, np.full(len(shown), row), "o", alpha=0.7, color=plots.PALETTE[0], clip_on=False)
             ax.annotate(
                 f"{np.nanmean(returns):.0f} (known: {task.expected:.0f})",
                 (1.0, row),
@@ -180,4 +182,4 @@ def figure(folder: RunFolder) -> list[Path]:
         ax.set_yticks(range(len(found)), list(found))
         ax.invert_yaxis()
         ax.set(xlabel="return of the last policy, 0 = random, 1 = known score", xlim=(-0.05, 1.2))
-        return style.save(fig, folder.figures / "known_scores")
+        return plots.save(fig, folder.figures / "known_scores")

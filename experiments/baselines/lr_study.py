@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxrl.baselines import ppo
+from jaxrl.cli.export import TrainedPolicy
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.envs.base import Env
+from jaxrl.report import plots
 from jaxrl.rollout.evaluate import greedy_return
-from jaxrl.run import style
-from jaxrl.run.export import TrainedPolicy
 from jaxrl.run.sweep import Member, expand, sweep
 
 if TYPE_CHECKING:
@@ -109,19 +109,19 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder, title: str, best: float) -> list[Path]:
     """Learning curves with the maximum `best`, and the last policy of every member as a heat map."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(1, 2, width=5.4, height=3.6)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 2, width=5.4, height=3.6)
         curves, map_ = axes[0]
         for label, y in zip(result["point"], result["eval_return"], strict=True):
-            style.learning_curve(curves, result["env_steps"], y, label=str(label), worst=0.0)
+            plots.learning_curve(curves, result["env_steps"], y, label=str(label), worst=0.0)
         curves.axhline(best, color="#5f6670", linewidth=0.8, linestyle=":")
         curves.set(title=title, xlabel="environment steps per member", ylabel="return (IQM, 95 % band)")
         curves.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
         last = np.stack(list(scores(result).values()))
         columns = [str(i) for i in range(last.shape[1])]
-        style.heat_map(map_, last, result["point"].tolist(), columns, label="return")
+        plots.heat_map(map_, last, result["point"].tolist(), columns, label="return")
         map_.set(title="last policy of every member", xlabel="seed")
-        return style.save(fig, folder.figures / "learning_curves")
+        return plots.save(fig, folder.figures / "learning_curves")
 
 
 def _label(grid: dict[str, Any], point: Config) -> str:

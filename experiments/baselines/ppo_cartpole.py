@@ -7,9 +7,9 @@ from pathlib import Path
 from experiments.baselines import lr_study
 from experiments.baselines.lr_study import Config
 from jaxrl.baselines import ppo
-from jaxrl.envs.classic import CartPole
-from jaxrl.run.cli import experiment_main
-from jaxrl.run.export import TrainedPolicy
+from jaxrl.cli.export import TrainedPolicy
+from jaxrl.cli.main import experiment_main
+from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.run.folder import RunFolder
 
 ENV = CartPole()

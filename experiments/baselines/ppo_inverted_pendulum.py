@@ -7,10 +7,10 @@ from pathlib import Path
 from experiments.baselines import lr_study
 from experiments.baselines.lr_study import Config
 from jaxrl.baselines import ppo
+from jaxrl.cli.export import TrainedPolicy
+from jaxrl.cli.main import experiment_main
 from jaxrl.envs.adapters.brax import Brax
 from jaxrl.rollout.unroll import Pool
-from jaxrl.run.cli import experiment_main
-from jaxrl.run.export import TrainedPolicy
 from jaxrl.run.folder import RunFolder
 
 ENV = Brax("inverted_pendulum", "spring")

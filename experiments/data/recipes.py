@@ -46,9 +46,12 @@ from jaxrl.data.scores import Reference, reference
 from jaxrl.envs.adapters.brax import Brax
 from jaxrl.envs.adapters.gymnasium import maker, spaces
 from jaxrl.envs.base import Env
-from jaxrl.envs.classic import Acrobot, CartPole, MountainCar, Pendulum
-from jaxrl.envs.goal_grid import GoalGrid, expert
-from jaxrl.envs.maze2d import MAPS, Maze2D, controller
+from jaxrl.envs.control.acrobot import Acrobot
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.mountain_car import MountainCar
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.envs.grids.goal_grid import GoalGrid, expert
+from jaxrl.envs.grids.maze2d import MAPS, Maze2D, controller
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.unroll import Pool, start, unroll
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from experiments.data import recipes
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import normalised_score, reference_of
 from jaxrl.data.validate import validate
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 
 _CLASSIC = tuple(f"{env}-{quality}" for env in ("pendulum", "mountaincar") for quality in recipes.QUALITIES)
@@ -85,12 +85,12 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """The range from the 10 % to the 90 % quantile of returns of each suite, and their mean, by score."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(1, 1, width=6.5, height=1.0 + 0.28 * len(result["name"]))
+    with plots.paper():
+        fig, axes = plots.subplots(1, 1, width=6.5, height=1.0 + 0.28 * len(result["name"]))
         ax = axes[0, 0]
         groups = [name.partition("-")[0] for name in result["name"].tolist()]
         for row, group in enumerate(groups):
-            color = style.PALETTE[sorted(set(groups)).index(group)]
+            color = plots.PALETTE[sorted(set(groups)).index(group)]
             for low, mean, high in zip(
                 result["low"][row], result["score"][row], result["high"][row], strict=True
             ):
@@ -107,7 +107,7 @@ def figure(folder: RunFolder) -> list[Path]:
         ax.set_yticks(range(len(result["name"])), result["name"].tolist())
         ax.invert_yaxis()
         ax.set(xlabel="score of episodes: mean, and 10 % to 90 %; 0 = uniform actions, 100 = expert")
-        return style.save(fig, folder.figures / "suites")
+        return plots.save(fig, folder.figures / "suites")
 
 
 def _suite(config: Config, folder: RunFolder, name: str, seed: int) -> Dataset:

@@ -15,14 +15,14 @@ import numpy as np
 
 from experiments.data import recipes
 from experiments.dual_rl import tasks
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import check_sizes
 from jaxrl.data.dataset import dataset_hash
 from jaxrl.data.episodes import concatenate
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
-from jaxrl.envs.goal_grid import SIDE, GoalGrid
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.envs.grids.goal_grid import SIDE, GoalGrid
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, sweep
 
@@ -130,8 +130,8 @@ def figure(folder: RunFolder) -> list[Path]:
     """V as colour, greedy moves to scale, the demonstration as a line, the goal of the rewards as a star."""
     result = folder.load_result()
     axis, every = result["axis"], slice(1, None, 3)
-    with style.paper():
-        fig, axes = style.subplots(1, len(result["method"]), width=4.0, height=3.6)
+    with plots.paper():
+        fig, axes = plots.subplots(1, len(result["method"]), width=4.0, height=3.6)
         panels = zip(axes[0], result["method"], result["value"], result["move"], strict=True)
         for ax, name, value, move in panels:
             image = ax.pcolormesh(axis, axis, value, cmap="cividis", shading="nearest", rasterized=True)
@@ -147,8 +147,8 @@ def figure(folder: RunFolder) -> list[Path]:
                 scale_units="xy",
                 scale=1,
             )
-            ax.plot(*result["path"].T, "o-", color=style.PALETTE[1], markersize=3)
-            ax.plot(1.2, 1.2, "*", color=style.PALETTE[1], markersize=11)
+            ax.plot(*result["path"].T, "o-", color=plots.PALETTE[1], markersize=3)
+            ax.plot(1.2, 1.2, "*", color=plots.PALETTE[1], markersize=11)
             ax.set(
                 title=str(name),
                 aspect="equal",
@@ -157,7 +157,7 @@ def figure(folder: RunFolder) -> list[Path]:
             )
             ax.grid(False)
             fig.colorbar(image, ax=ax, label="V" if name != "BC" else "V of f-DVL", shrink=0.85)
-        return style.save(fig, folder.figures / "goal_grid")
+        return plots.save(fig, folder.figures / "goal_grid")
 
 
 if __name__ == "__main__":

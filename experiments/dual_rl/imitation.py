@@ -17,14 +17,14 @@ from experiments.data.recipes import suite
 from experiments.dual_rl import scripted, tasks
 from experiments.dual_rl.tasks import Standardised
 from jaxrl.baselines import bc
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import concatenate, take_episodes
 from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data, initial
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import sweep
 
@@ -222,8 +222,8 @@ def figure(folder: RunFolder) -> list[Path]:
     """One panel per kind of data: every seed, interquartile mean and interval."""
     result = folder.load_result()
     names, scale = result["method"].tolist(), Reference(*result["reference"])
-    with style.paper():
-        fig, axes = style.subplots(1, len(result["mixture"]), width=3.6, height=0.9 + 0.36 * len(names))
+    with plots.paper():
+        fig, axes = plots.subplots(1, len(result["mixture"]), width=3.6, height=0.9 + 0.36 * len(names))
         for i, (ax, mixture, rows) in enumerate(
             zip(axes[0], result["mixture"], result["eval_return"], strict=True)
         ):
@@ -234,7 +234,7 @@ def figure(folder: RunFolder) -> list[Path]:
             )
             ax.axvline(100, color="#5f6670", linewidth=0.8)
             ax.set(title=str(mixture), xlabel="score (0 random, 100 expert)", xlim=(-25, 110))
-        return style.save(fig, folder.figures / "imitation")
+        return plots.save(fig, folder.figures / "imitation")
 
 
 if __name__ == "__main__":

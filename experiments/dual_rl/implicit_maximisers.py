@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.dual_rl.divergences import check_lambda
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, conjugate
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from theory.dual_rl.maximisers import fixed_point, implicit_maximum
 from theory.dual_rl.reference import behaviour, m1
@@ -124,13 +124,13 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """One state, overshoot, random MDPs, reward scale."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(2, 2, width=5.2, height=4.0)
+    with plots.paper():
+        fig, axes = plots.subplots(2, 2, width=5.2, height=4.0)
         _draw_one_state(axes[0, 0], result)
         _draw_overshoot(axes[0, 1], result)
         _draw_position(axes[1, 0], result)
         _draw_scale(axes[1, 1], result)
-        return style.save(fig, folder.figures / "implicit_maximisers")
+        return plots.save(fig, folder.figures / "implicit_maximisers")
 
 
 def _draw_one_state(ax, result: dict[str, np.ndarray]) -> None:
@@ -159,7 +159,7 @@ def _draw_overshoot(ax, result: dict[str, np.ndarray]) -> None:
 def _draw_position(ax, result: dict[str, np.ndarray]) -> None:
     for name, y in zip(MAXIMISERS, result["position"], strict=True):
         look = _look(name)
-        style.learning_curve(ax, result["level"], y, label=name, color=look["color"])
+        plots.learning_curve(ax, result["level"], y, label=name, color=look["color"])
         ax.lines[-1 if len(y) == 1 or len(y) >= 10 else -1 - len(y)].set_linestyle(look["linestyle"])
     _level(ax, 1.0, "optimum")
     ax.set(xlabel=_LEVEL, ylabel="0 behaviour, 1 optimum", title="fixed points on random MDPs")
@@ -199,7 +199,7 @@ def _look(name: str) -> dict[str, str]:
     """Colour by divergence, dashes by surrogate."""
     key, _, mode = name.partition(" ")
     keys = ("chi2", "tv", "kl_n", "hel", "js", "fkl", "expectile", "Gumbel")
-    colors = (*style.PALETTE[:7], "#7f7f7f")
+    colors = (*plots.PALETTE[:7], "#7f7f7f")
     lines = {"relu": "-", "exact": "--", "literal": ":"}
     return {"color": colors[keys.index(key)], "linestyle": lines.get(mode, "-")}
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.data import recipes
 from experiments.dual_rl import tasks
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.data.dataset import dataset_hash
 from jaxrl.data.episodes import episode_returns
@@ -20,8 +21,7 @@ from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
 from jaxrl.dual_rl.methods import check_parameter, method
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import sweep
 
@@ -164,12 +164,12 @@ def figure(folder: RunFolder) -> list[Path]:
         "V on the data": result["v"],
         "effective sample size": result["ess"],
     }
-    with style.paper():
-        fig, axes = style.subplots(1, len(panels), width=3.8, height=3.7)
+    with plots.paper():
+        fig, axes = plots.subplots(1, len(panels), width=3.8, height=3.7)
         for ax, (title, values) in zip(axes[0], panels.items(), strict=True):
             for name, parameters, y in zip(result["method"], result["parameter"], values, strict=True):
                 label = f"{name}: {', '.join(f'{p:g}' for p in parameters)}"
-                style.learning_curve(ax, position, y.T, label=label)
+                plots.learning_curve(ax, position, y.T, label=label)
             ax.set(title=title, xlabel="parameter, towards the maximum")
             ax.set_xticks(position)
         for ax, clones in zip(axes[0, :2], result["clone"][::-1], strict=True):
@@ -178,7 +178,7 @@ def figure(folder: RunFolder) -> list[Path]:
                 y = normalised_score(x, scale)
                 ax.axhline(y, color="#5f6670", linewidth=1.0, linestyle=dashes, label=label)
         axes[0, 1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), fontsize=7.5)
-        return style.save(fig, folder.figures / "lambda_sweep")
+        return plots.save(fig, folder.figures / "lambda_sweep")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 from experiments.dual_rl import tasks
 from experiments.dual_rl.tasks import PARAMETERS, Standardised, World
 from jaxrl.baselines import bc
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import episode_returns
@@ -22,8 +23,7 @@ from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
 from jaxrl.dual_rl.methods import METHODS
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member
 
@@ -191,8 +191,8 @@ def figure(folder: RunFolder) -> list[Path]:
     result = folder.load_result()
     names, count = result["method"].tolist(), len(result["task"])
     columns = min(count, COLUMNS)
-    with style.paper():
-        fig, axes = style.subplots(-(-count // columns), columns, width=3.9, height=0.9 + 0.36 * len(names))
+    with plots.paper():
+        fig, axes = plots.subplots(-(-count // columns), columns, width=3.9, height=0.9 + 0.36 * len(names))
         for ax in axes.flat[count:]:
             ax.remove()
         panels = zip(
@@ -210,7 +210,7 @@ def figure(folder: RunFolder) -> list[Path]:
             ax.axvline(normalised_score(of_data, scale), color="#5f6670", linewidth=0.8, linestyle=":")
             ax.axvline(100, color="#5f6670", linewidth=0.8)
             ax.set(title=str(task), xlabel="score (0 random, 100 expert; dotted: the data)")
-        return style.save(fig, folder.figures / "offline_rl")
+        return plots.save(fig, folder.figures / "offline_rl")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from jaxrl.core.types import Array, Key, Policy, PyTree
 from jaxrl.data.collect import recorded
 from jaxrl.data.dataset import Dataset
 from jaxrl.data.episodes import drop_padding, episode_returns
-from jaxrl.envs.classic import Pendulum
+from jaxrl.envs.control.pendulum import Pendulum
 
 ENV = Pendulum()
 LIMIT = 200  # steps

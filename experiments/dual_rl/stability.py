@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Array, Key
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, Maximiser, conjugate
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 
@@ -135,11 +135,11 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Error and step size against the size of outliers; one run."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(1, 3, width=4.2, height=3.6)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 3, width=4.2, height=3.6)
         for i, name in enumerate(result["loss"].tolist()):
-            color = style.PALETTE[i]
-            style.learning_curve(
+            color = plots.PALETTE[i]
+            plots.learning_curve(
                 axes[0, 0], result["size"], result["error"][i].T + 1e-4, label=name, color=color
             )
             usual = result["step"][i]
@@ -158,7 +158,7 @@ def figure(folder: RunFolder) -> list[Path]:
             xlabel="updates", ylabel="V", title=f"one run, outliers of {float(result['reported']):g}"
         )
         axes[0, 0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=1, fontsize=7.5)
-        return style.save(fig, folder.figures / "stability")
+        return plots.save(fig, folder.figures / "stability")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.dual_rl.divergences import DIVERGENCES, divergence
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from theory.dual_rl.duality import dual_v, recoil_v
 from theory.dual_rl.gradients import at_rest
@@ -157,17 +157,17 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Values, certificates, gradients, coverage."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(2, 2, width=4.9, height=3.7)
+    with plots.paper():
+        fig, axes = plots.subplots(2, 2, width=4.9, height=3.7)
         _values(axes[0, 0], result)
         _certificates(axes[0, 1], result)
         _gradients(axes[1, 0], result)
         _coverage(axes[1, 1], result)
-        return style.save(fig, folder.figures / "tabular_duality")
+        return plots.save(fig, folder.figures / "tabular_duality")
 
 
 def _values(ax, result: dict[str, np.ndarray]) -> None:
-    for key, y, color in zip(result["divergence"], result["value"], style.PALETTE, strict=False):
+    for key, y, color in zip(result["divergence"], result["value"], plots.PALETTE, strict=False):
         ax.plot(result["alpha"], y, label=str(key), color=color)
     for level, name, x in ((result["best"], "linear programme", 1), (result["behaviour"], "behaviour", 0.2)):
         ax.axhline(level, color=_GREY, linewidth=0.8, linestyle=":")
@@ -178,7 +178,7 @@ def _values(ax, result: dict[str, np.ndarray]) -> None:
 
 def _certificates(ax, result: dict[str, np.ndarray]) -> None:
     for key, gap, flow, color in zip(
-        result["divergence"], result["gap"], result["flow"], style.PALETTE, strict=False
+        result["divergence"], result["gap"], result["flow"], plots.PALETTE, strict=False
     ):
         ax.plot(result["alpha"], np.maximum(gap, _FLOOR), "o", color=color, markersize=3.5, label=str(key))
         ax.plot(result["alpha"], np.maximum(flow, _FLOOR), "x", color=color, markersize=4)
@@ -194,7 +194,7 @@ def _certificates(ax, result: dict[str, np.ndarray]) -> None:
 
 
 def _gradients(ax, result: dict[str, np.ndarray]) -> None:
-    for key, by_gradient, color in zip(GRADIENT_DIVERGENCES, result["j"], style.PALETTE, strict=False):
+    for key, by_gradient, color in zip(GRADIENT_DIVERGENCES, result["j"], plots.PALETTE, strict=False):
         for gradient, y, line in zip(GRADIENTS[1:], by_gradient[1:], ("-", "--"), strict=True):
             ax.plot(result["alpha"], y - by_gradient[0], line, color=color, label=f"{gradient}, {key}")
     ax.axhline(0, color=_GREY, linewidth=0.8, linestyle=":")
@@ -209,7 +209,7 @@ def _gradients(ax, result: dict[str, np.ndarray]) -> None:
 
 def _coverage(ax, result: dict[str, np.ndarray]) -> None:
     for i, (name, y) in enumerate(zip(METHODS, result["score"].swapaxes(0, 1), strict=True)):
-        style.learning_curve(ax, 100 * result["missing"], y.T, label=name, color=style.PALETTE[i])
+        plots.learning_curve(ax, 100 * result["missing"], y.T, label=name, color=plots.PALETTE[i])
     for line in ax.lines:
         if str(line.get_label()).startswith(METHODS[1]):
             line.set_linestyle((0, (4, 4)))  # it lies on the exact form

@@ -20,9 +20,9 @@ from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
 from jaxrl.data.dataset import Dataset
 from jaxrl.envs.adapters import gymnasium
 from jaxrl.envs.base import Env
+from jaxrl.report import plots, statistics
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.host import host_evaluate
-from jaxrl.run import statistics, style
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, member_keys, sweep
 
@@ -207,7 +207,7 @@ class Standardised(NamedTuple):
 def draw_scores(ax: Any, names: list[str], rows: Sequence[np.ndarray]) -> None:
     """One line per name: seeds as dots, the interquartile mean with its 95 % interval as a bar."""
     for i, x in enumerate(rows):
-        color = style.PALETTE[i % len(style.PALETTE)]
+        color = plots.PALETTE[i % len(plots.PALETTE)]
         finite = x[np.isfinite(x)]
         ax.plot(finite, np.full(finite.size, i + 0.18), "o", color=color, alpha=0.45, markersize=4)
         if finite.size:

@@ -15,14 +15,14 @@ import jax
 import numpy as np
 
 from experiments.minimax import fits
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
 from jaxrl.minimax import instances
 from jaxrl.minimax.flow import Trace, flow
 from jaxrl.minimax.instances import Burnside
 from jaxrl.minimax.problem import Problem
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 from theory.minimax import truth
@@ -132,17 +132,17 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Errors against time, and the learned functions beside their closed forms."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(2, 2, width=4.6, height=3.3)
+    with plots.paper():
+        fig, axes = plots.subplots(2, 2, width=4.6, height=3.3)
         ax = axes[0, 0]
-        ax.plot(result["t"], result["price_error"].T, color=style.PALETTE[0], alpha=0.6)
+        ax.plot(result["t"], result["price_error"].T, color=plots.PALETTE[0], alpha=0.6)
         ax.axhline(0.01, color=fits.GREY, linestyle=":")
         ax.set(yscale="log", xlabel="t", ylabel="error over variance")
         ax.set_title(f"price-dividend ratio ({len(result['price'])} draws; dotted: bound)", fontsize=9)
         ax = axes[0, 1]
         middle = np.abs(result["growth"] - 0.0179) < 0.11
         growth = result["growth"][middle]
-        ax.plot(growth, result["price"][:, middle].T, color=style.PALETTE[0], alpha=0.6)
+        ax.plot(growth, result["price"][:, middle].T, color=plots.PALETTE[0], alpha=0.6)
         ax.plot(growth, result["price_true"][middle], "k--", label="closed form")
         ax.set(xlabel="growth x", ylabel="v(x)")
         ax.set_title("learned price at the end", fontsize=9)
@@ -150,9 +150,9 @@ def figure(folder: RunFolder) -> list[Path]:
         ax = axes[1, 0]
         t = result["discount_t"]
         ax.plot(
-            t, result["discount_error"].T, color=style.PALETTE[1], alpha=0.6, label="distance to the saddle"
+            t, result["discount_error"].T, color=plots.PALETTE[1], alpha=0.6, label="distance to the saddle"
         )
-        ax.plot(t, result["euler"].T, color=style.PALETTE[2], alpha=0.6, label="Euler residual")
+        ax.plot(t, result["euler"].T, color=plots.PALETTE[2], alpha=0.6, label="Euler residual")
         ax.axhline(result["own_residual"], color=fits.GREY, linestyle=":")
         ax.set(yscale="log", xlabel="t", ylabel="relative error")
         ax.set_title("discount factor (dotted: residual of the saddle)", fontsize=9)
@@ -162,13 +162,13 @@ def figure(folder: RunFolder) -> list[Path]:
         ax = axes[1, 1]
         middle = np.abs(result["state"]) < 3
         state = result["state"][middle]
-        ax.plot(state, result["factor"][:, middle].T, color=style.PALETTE[1], alpha=0.6)
+        ax.plot(state, result["factor"][:, middle].T, color=plots.PALETTE[1], alpha=0.6)
         ax.plot(state, result["factor_lam"][middle], "k--", label="saddle with penalty")
         ax.plot(state, result["factor_true"][middle], "k:", label="m")
         ax.set(xlabel="x'", ylabel="f(x')")
         ax.set_title("learned factor: the bias is the penalty's", fontsize=9)
         ax.legend()
-        return style.save(fig, folder.figures / "asset_pricing")
+        return plots.save(fig, folder.figures / "asset_pricing")
 
 
 if __name__ == "__main__":

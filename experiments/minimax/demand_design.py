@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from experiments.minimax.regression import MeanField, fit
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.minimax.designs.demand import demand, grid
 from jaxrl.minimax.designs.record import Sample, Scale, mse
 from jaxrl.minimax.estimators.kernel_minimax import kernel_minimax_nystrom
 from jaxrl.minimax.estimators.kiv import kiv
 from jaxrl.minimax.estimators.two_stage import Predictor, poly2sls, tsls
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 
 
@@ -133,27 +133,27 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Errors while training, beside the levels of the closed forms; one panel per size and correlation."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(len(result["sizes"]), len(result["rhos"]), width=5.0, height=3.4)
+    with plots.paper():
+        fig, axes = plots.subplots(len(result["sizes"]), len(result["rhos"]), width=5.0, height=3.4)
         for (k, r), ax in np.ndenumerate(axes):
             _draw(ax, result, k, r)
-        return style.save(fig, folder.figures / "demand_design")
+        return plots.save(fig, folder.figures / "demand_design")
 
 
 def _draw(ax, result: dict[str, np.ndarray], k: int, r: int) -> None:
     for a, alpha in enumerate(result["alphas"]):
-        style.learning_curve(
+        plots.learning_curve(
             ax,
             result["update"],
             result["error"][k, r, a],
-            color=style.PALETTE[a],
+            color=plots.PALETTE[a],
             label=rf"mean field, $\alpha$ = {alpha:g}",
             resamples=500,
         )
         ends = result["flow"][k, r, a]
-        ax.plot(np.full(len(ends), result["update"][-1]), ends, ">", color=style.PALETTE[a], clip_on=False)
+        ax.plot(np.full(len(ends), result["update"][-1]), ends, ">", color=plots.PALETTE[a], clip_on=False)
     for e, method in enumerate(result["methods"]):
-        color = (*style.PALETTE, "#5f6670", "#8a5a2b", "#3b6ea5")[len(result["alphas"]) + e]
+        color = (*plots.PALETTE, "#5f6670", "#8a5a2b", "#3b6ea5")[len(result["alphas"]) + e]
         level = np.median(result["closed"][k, r, e])
         ax.axhline(level, color=color, linewidth=1.1, linestyle=("--", ":")[e % 2], label=method)
     ax.set(

@@ -14,9 +14,9 @@ import numpy as np
 from matplotlib.ticker import NullFormatter
 
 from experiments.minimax import fits
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from theory.minimax.thm_09_discretisation import euler_errors, sampling_errors, width_errors
 
@@ -119,22 +119,22 @@ def figure(folder: RunFolder) -> list[Path]:
     result = folder.load_result()
     labels = {"width": "particles N", "euler": r"step $\epsilon$", "sampling": r"step $\epsilon$"}
     titles = {"width": "width", "euler": "Euler's method", "sampling": "single observations"}
-    with style.paper():
-        fig, axes = style.subplots(1, 3, width=3.8, height=3.4)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 3, width=3.8, height=3.4)
         for ax, (name, predicted) in zip(axes[0], PREDICTED.items(), strict=True):
             size, error = result[f"{name}_size"], result[f"{name}_error"]
             rms = np.sqrt(np.mean(error**2, axis=0))
-            ax.plot(size, error.T, ".", color=style.PALETTE[0], alpha=0.2, markersize=4)
-            ax.plot(size, rms, "o-", color=style.PALETTE[0], label=f"root mean square ({len(error)} draws)")
+            ax.plot(size, error.T, ".", color=plots.PALETTE[0], alpha=0.2, markersize=4)
+            ax.plot(size, rms, "o-", color=plots.PALETTE[0], label=f"root mean square ({len(error)} draws)")
             known = [(x, y) for x, y in KNOWN[name].items() if x in size]
             if known:
-                ax.plot(*zip(*known, strict=True), "x", color=style.PALETTE[1], label="independent code")
+                ax.plot(*zip(*known, strict=True), "x", color=plots.PALETTE[1], label="independent code")
             fits.power_law(ax, size, 0.6 * rms, predicted, f"slope {predicted:g}")
             ax.set(xscale="log", yscale="log", xlabel=labels[name], ylabel="error at t = 4")
             ax.set_title(f"{titles[name]}: {_slope(result, name)}", fontsize=9)
             ax.xaxis.set_minor_formatter(NullFormatter())
             ax.legend(fontsize=7)
-        return style.save(fig, folder.figures / "discretisation")
+        return plots.save(fig, folder.figures / "discretisation")
 
 
 if __name__ == "__main__":

@@ -17,14 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import tree_stack
 from jaxrl.minimax.particles import TANH, Particles, draw, equal_weights, gram, predict
 from jaxrl.minimax.problem import Points, minibatch, points
 from jaxrl.minimax.velocity import Networks, Players, velocity
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 from theory.minimax.oracles import w2
@@ -209,27 +209,27 @@ def figure(folder: RunFolder) -> list[Path]:
     """Test error, alignment and distance against the scale; every seed is a point."""
     result = folder.load_result()
     alphas = result["alphas"]
-    with style.paper():
-        fig, axes = style.subplots(1, 4, width=3.3, height=3.0)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 4, width=3.3, height=3.0)
         error, share, alignment, distance = axes[0]
-        _points(error, alphas, result["error"], style.PALETTE[0], "full network")
-        for name, values, color in zip(PLAIN, result["plain_error"], style.PALETTE[1:], strict=False):
+        _points(error, alphas, result["error"], plots.PALETTE[0], "full network")
+        for name, values, color in zip(PLAIN, result["plain_error"], plots.PALETTE[1:], strict=False):
             error.axhline(np.median(values), color=color, linestyle="--", linewidth=1.1, label=name)
         error.set(yscale="log", ylabel="test error", title="error of f")
         error.legend()
         for ax, name in ((share, "share"), (alignment, "alignment")):
-            _points(ax, alphas, result[name], style.PALETTE[0], "after training")
+            _points(ax, alphas, result[name], plots.PALETTE[0], "after training")
             ax.axhline(np.median(result[f"{name}_start"]), color="#5f6670", linestyle=":", label="before")
             ax.legend()
         share.set(ylabel=r"share of $x_1$ in the first layer", title="features")
         alignment.set(ylabel="alignment with the truth", title="tangent kernel")
-        _points(distance, alphas, alphas[:, None] * result["distance"], style.PALETTE[0], "")
+        _points(distance, alphas, alphas[:, None] * result["distance"], plots.PALETTE[0], "")
         distance.set(ylabel=r"$\alpha$ W2 from the start", title="particles")
         for ax in axes[0]:
             ax.set(xscale="log", xlabel=r"scale $\alpha$")
             ax.set_xticks(alphas, [f"{a:g}" for a in alphas])
             ax.minorticks_off()
-        return style.save(fig, folder.figures / "lazy_or_features")
+        return plots.save(fig, folder.figures / "lazy_or_features")
 
 
 def _points(ax, alphas: np.ndarray, values: np.ndarray, color: str, label: str) -> None:

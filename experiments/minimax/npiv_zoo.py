@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from experiments.minimax.regression import GRID, MeanField, ZooConfig, draw_truth, fit
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, Zoo, structural, zoo
 from jaxrl.minimax.designs.record import Sample, mse
@@ -26,8 +27,7 @@ from jaxrl.minimax.estimators.kernel_minimax import (
 from jaxrl.minimax.estimators.kiv import kiv
 from jaxrl.minimax.estimators.mmr import mmr_iv
 from jaxrl.minimax.estimators.two_stage import Predictor, ols, poly2sls, poly2sls_plugin, tsls
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 
 CLOSED: dict[str, Callable[[Sample], Predictor]] = {
@@ -168,24 +168,24 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """The fits of every variant and function, and their errors over training."""
     result = folder.load_result()
-    with style.paper():
+    with plots.paper():
         return [*_draw_fits(result, folder), *_draw_errors(result, folder)]
 
 
 def _draw_fits(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]:
     rows, columns = result["shape_truth"].shape[:2]
-    fig, axes = style.subplots(rows, columns, width=3.0, height=2.5)
+    fig, axes = plots.subplots(rows, columns, width=3.0, height=2.5)
     for (v, f), ax in np.ndenumerate(axes):
         title = f"{result['functions'][f]}, data {result['variants'][v]}"
         draw_truth(ax, title, result["shape_truth"][v, f])
         for a, alpha in enumerate(result["alphas"]):
-            color = style.PALETTE[a]
+            color = plots.PALETTE[a]
             for s, curve in enumerate(result["shape"][v, f, a]):
                 label = rf"mean field, $\alpha$ = {alpha:g}" if s == 0 else None
                 ax.plot(result["grid"], curve, color=color, linewidth=0.9, alpha=0.7, label=label)
         for e, method in enumerate(result["methods"]):
             if method in ("KIV port", "MMR-IV"):
-                color = style.PALETTE[len(result["alphas"]) + (method == "MMR-IV")]
+                color = plots.PALETTE[len(result["alphas"]) + (method == "MMR-IV")]
                 ax.plot(
                     result["grid"],
                     result["shape_closed"][v, f, e],
@@ -198,25 +198,25 @@ def _draw_fits(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]:
         ax.set_ylabel("outcome, standardised" if f == 0 else "")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=columns)
-    return style.save(fig, folder.figures / "npiv_zoo_fits")
+    return plots.save(fig, folder.figures / "npiv_zoo_fits")
 
 
 def _draw_errors(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]:
     rows, columns = result["closed"].shape[:2]
-    fig, axes = style.subplots(rows, columns, width=3.0, height=2.5)
+    fig, axes = plots.subplots(rows, columns, width=3.0, height=2.5)
     for (v, f), ax in np.ndenumerate(axes):
         for a, alpha in enumerate(result["alphas"]):
             label = rf"mean field, $\alpha$ = {alpha:g}" if (v, f) == (0, 0) else ""
-            style.learning_curve(
+            plots.learning_curve(
                 ax,
                 result["update"],
                 result["error"][v, f, a],
-                color=style.PALETTE[a],
+                color=plots.PALETTE[a],
                 label=label,
                 resamples=500,
             )
             for value in result["mse"][v, f, a]:
-                ax.plot(result["update"][-1], value, ">", color=style.PALETTE[a], markersize=4, clip_on=False)
+                ax.plot(result["update"][-1], value, ">", color=plots.PALETTE[a], markersize=4, clip_on=False)
         for e, method in enumerate(result["methods"]):
             if method in _LEVELS:
                 ax.axhline(
@@ -248,13 +248,13 @@ def _draw_errors(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]
         handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     handles = {name: handle for name, handle in handles.items() if not name.startswith("n = ")}
     fig.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns)
-    return style.save(fig, folder.figures / "npiv_zoo_errors")
+    return plots.save(fig, folder.figures / "npiv_zoo_errors")
 
 
 PUBLISHED = {"A": {"DeepGMM": (0.03, 0.01, 0.02, 0.01)}, "B": {"MMR-IV": (0.011, 0.001, 0.006, 0.020)}}
 """Errors of abs, linear, sin, step: table 1 of 1905.12495; Zhang's thesis 2022, table 6.1 (train and dev)."""
 
-_LEVELS = {"2SLS": "#5f6670", "KIV port": style.PALETTE[3], "MMR-IV": style.PALETTE[4]}
+_LEVELS = {"2SLS": "#5f6670", "KIV port": plots.PALETTE[3], "MMR-IV": plots.PALETTE[4]}
 
 
 if __name__ == "__main__":

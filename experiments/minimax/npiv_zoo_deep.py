@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from experiments.minimax.regression import GRID, ZooConfig, draw_truth
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import check_sizes
 from jaxrl.minimax.designs.npiv_zoo import structural, zoo
 from jaxrl.minimax.estimators import agmm_net, deep_gmm, dfiv
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 
@@ -105,9 +105,9 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Every fit of every seed, with its error."""
     result = folder.load_result()
-    with style.paper():
+    with plots.paper():
         rows, columns = result["mse"].shape[:2]
-        fig, axes = style.subplots(rows, columns, width=3.0, height=2.5)
+        fig, axes = plots.subplots(rows, columns, width=3.0, height=2.5)
         for (v, f), ax in np.ndenumerate(axes):
             title = f"{result['functions'][f]}, data {result['variants'][v]}"
             draw_truth(ax, title, result["shape_truth"][v, f])
@@ -115,7 +115,7 @@ def figure(folder: RunFolder) -> list[Path]:
                 for s, curve in enumerate(result["shape"][v, f, e]):
                     label = method if s == 0 else None
                     ax.plot(
-                        result["grid"], curve, color=style.PALETTE[e], linewidth=0.9, alpha=0.8, label=label
+                        result["grid"], curve, color=plots.PALETTE[e], linewidth=0.9, alpha=0.8, label=label
                     )
             medians = np.median(result["mse"][v, f], -1)
             text = "\n".join(f"{m} {x:.3f}" for m, x in zip(METHODS, medians, strict=True))
@@ -124,7 +124,7 @@ def figure(folder: RunFolder) -> list[Path]:
             ax.set_ylabel("outcome, standardised" if f == 0 else "")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="outside lower center", ncols=max(2, columns))
-        return style.save(fig, folder.figures / "npiv_zoo_deep")
+        return plots.save(fig, folder.figures / "npiv_zoo_deep")
 
 
 if __name__ == "__main__":

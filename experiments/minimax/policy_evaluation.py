@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.minimax import fits
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
 from jaxrl.minimax import instances
@@ -25,8 +26,7 @@ from jaxrl.minimax.flow import integrate
 from jaxrl.minimax.particles import TANH, Family, Particles, displacement, draw, equal_weights, gram, predict
 from jaxrl.minimax.problem import Problem
 from jaxrl.minimax.velocity import Networks, Players, velocity
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 from theory.minimax import truth
@@ -220,10 +220,10 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """AR(1) errors, off-policy errors, and the lazy limit."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(1, 3, width=4.2, height=3.6)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 3, width=4.2, height=3.6)
         ax = axes[0, 0]
-        for color, method, y in zip(style.PALETTE, METHODS, result["error"], strict=False):
+        for color, method, y in zip(plots.PALETTE, METHODS, result["error"], strict=False):
             ax.plot(result["t"], y.mean(0), color=color, label=method)
             ax.fill_between(result["t"], y.min(0), y.max(0), color=color, alpha=0.2, linewidth=0)
             known = [(x, v) for x, v in zip(TIMES, KNOWN[method], strict=True)]
@@ -233,7 +233,7 @@ def figure(folder: RunFolder) -> list[Path]:
         ax.legend(fontsize=7)
         ax = axes[0, 1]
         for a, alpha in enumerate(result["alphas"]):
-            color = style.PALETTE[a]
+            color = plots.PALETTE[a]
             for k, dash in ((0, "-"), (1, "--")):
                 y = result["off_error"][k, :, a]
                 ax.plot(result["off_t"], np.median(y, axis=0), dash, color=color, label=_legend(alpha, k))
@@ -249,7 +249,7 @@ def figure(folder: RunFolder) -> list[Path]:
         ax.set(yscale="log", xlabel="t", ylabel="error in L2(p)", ylim=(1e-2, 1e8))
         ax.set_title("the same, linearised: TD diverges", fontsize=9)
         ax.legend(fontsize=7)
-        return style.save(fig, folder.figures / "policy_evaluation")
+        return plots.save(fig, folder.figures / "policy_evaluation")
 
 
 def _legend(alpha: float, k: int) -> str:

@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.minimax import fits
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.minimax.flow import flow, gap
 from jaxrl.minimax.lazy import check_step
 from jaxrl.minimax.particles import cos_kernel
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 from theory.minimax.oracles import lazy_solution, planted, saddle
@@ -140,8 +140,8 @@ def figure(folder: RunFolder) -> list[Path]:
     result = folder.load_result()
     t, average = result["t"][1:], _average(result)
     bound = result["bound"][:, None, None]
-    with style.paper():
-        fig, axes = style.subplots(2, 2, width=4.8, height=3.6)
+    with plots.paper():
+        fig, axes = plots.subplots(2, 2, width=4.8, height=3.6)
         ax = axes[0, 0]
         for a, y in zip(result["alphas"], np.median(average / bound, axis=0), strict=True):
             ax.plot(t, y, label=rf"$\alpha$ = {a:g}")
@@ -162,10 +162,10 @@ def figure(folder: RunFolder) -> list[Path]:
         ax.set(xscale="log", yscale="log", xlabel="t", ylabel="G(t), median")
         ax.set_title(r"no floor of height $1 / \alpha$", fontsize=9)
         ax = axes[1, 1]
-        ax.plot(result["lazy_t"], result["lazy_gap"], color=style.PALETTE[0])
+        ax.plot(result["lazy_t"], result["lazy_gap"], color=plots.PALETTE[0])
         ax.set(xlabel="t", ylabel="G(t)", ylim=(0, None))
         ax.set_title("lazy limit, cosine neurons: G is not monotone", fontsize=9)
-        return style.save(fig, folder.figures / "rates")
+        return plots.save(fig, folder.figures / "rates")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.minimax import fits
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.minimax.flow import flow, moved
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 from theory.minimax.oracles import entropic_w2, saddle, w2
@@ -125,8 +125,8 @@ def figure(folder: RunFolder) -> list[Path]:
     result = folder.load_result()
     alphas = result["alphas"]
     rms = {name: np.sqrt(np.mean(result[name] ** 2, axis=0)) for name in (*PREDICTED, "entropic")}
-    with style.paper():
-        fig, axes = style.subplots(1, 2, width=4.8, height=3.6)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 2, width=4.8, height=3.6)
         ax = axes[0, 0]
         ax.plot(alphas, rms["moved"], "o-", label=f"displacement, slope {_slope(result, 'moved')}")
         ax.plot(alphas, rms["w2"], "x--", label=f"exact W2, slope {_slope(result, 'w2')}")
@@ -154,7 +154,7 @@ def figure(folder: RunFolder) -> list[Path]:
         )
         ax.set_title(f"functions, root mean square of {len(result['sym'])} draws", fontsize=9)
         ax.legend(fontsize=7)
-        return style.save(fig, folder.figures / "representation")
+        return plots.save(fig, folder.figures / "representation")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ import numpy as np
 
 from experiments.submodular import bodies
 from jaxrl.baselines import ppo
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.types import Array
-from jaxrl.envs.ant_coverage import ant_coverage
+from jaxrl.envs.coverage.ant_coverage import ant_coverage
+from jaxrl.report import plots
 from jaxrl.rollout.unroll import Pool
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
 from jaxrl.run.folder import RunFolder
 from jaxrl.submodular import proximal
 
@@ -82,8 +82,8 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Covered cells, lengths of episodes, and an episode of each last policy over the floor of the first."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(1, 4, width=3.5, height=3.2)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 4, width=3.5, height=3.2)
         for ax, (name, label) in zip(axes[0], (("cells", "cells covered"), ("steps", "steps")), strict=False):
             bodies.curve(ax, result, name)
             ax.set(title=f"{label} per episode", ylim=(0, None))
@@ -91,7 +91,7 @@ def figure(folder: RunFolder) -> list[Path]:
         for a, learner in enumerate(result["learner"].tolist()):
             _floor(axes[0, 2 + a], result["seen"][a, 0], result["path"][a], min(reach, HALF))
             axes[0, 2 + a].set(title=f"{learner}, an episode of each seed")
-        return style.save(fig, folder.figures / "learning_curves")
+        return plots.save(fig, folder.figures / "learning_curves")
 
 
 def _floor(ax: Any, seen: np.ndarray, path: np.ndarray, reach: float) -> None:
@@ -99,8 +99,8 @@ def _floor(ax: Any, seen: np.ndarray, path: np.ndarray, reach: float) -> None:
     palette = matplotlib.colormaps["Blues"]
     ax.imshow(seen.T, cmap=palette, vmin=0, vmax=3, origin="lower", extent=(-HALF, HALF, -HALF, HALF))
     for e, (x, y) in enumerate(path.transpose(0, 2, 1)):
-        ax.plot(x, y, color=style.PALETTE[e % 7], linewidth=1.4 if e == 0 else 0.7)
-        ax.plot(x[-1], y[-1], ".", color=style.PALETTE[e % 7], markersize=5)
+        ax.plot(x, y, color=plots.PALETTE[e % 7], linewidth=1.4 if e == 0 else 0.7)
+        ax.plot(x[-1], y[-1], ".", color=plots.PALETTE[e % 7], markersize=5)
     ax.plot(0, 0, "o", color="black", markersize=4)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="x (m)", ylabel="y (m)", aspect="equal")
     ax.grid(False)

@@ -19,10 +19,10 @@ from jaxrl.core.errors import check_sizes
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, Policy, PyTree, Step
 from jaxrl.envs.base import Env, RewardFn, real
-from jaxrl.envs.set_reward import SetParams, SetReward
-from jaxrl.envs.wrappers import Wrapper
+from jaxrl.envs.wrappers.set_reward import SetParams, SetReward
+from jaxrl.envs.wrappers.wrapper import Wrapper
+from jaxrl.report import plots
 from jaxrl.rollout.unroll import Freeze, start, unroll
-from jaxrl.run import style
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import train
 from jaxrl.submodular import proximal
@@ -181,8 +181,8 @@ def estimate(config: Config) -> dict[str, int]:
 def curve(ax: Any, result: dict[str, np.ndarray], name: str, worst: float = 0.0) -> None:
     """One measure over environment steps, with the untrained policy as a dotted line."""
     for a, learner in enumerate(result["learner"].tolist()):
-        style.learning_curve(
-            ax, result["env_steps"], result[name][a], label=learner, color=style.PALETTE[a], worst=worst
+        plots.learning_curve(
+            ax, result["env_steps"], result[name][a], label=learner, color=plots.PALETTE[a], worst=worst
         )
     level = float(np.mean(result[f"untrained_{name}"]))
     ax.axhline(level, color="#5f6670", linewidth=0.8, linestyle=":", label="untrained policy")

@@ -10,10 +10,10 @@ import numpy as np
 from experiments.submodular import bodies
 from experiments.submodular.bodies import Config
 from jaxrl.baselines import ppo
+from jaxrl.cli.main import experiment_main
 from jaxrl.core.types import Array
-from jaxrl.envs.car_track import CarParams, CarTrack, car_track
-from jaxrl.run import style
-from jaxrl.run.cli import experiment_main
+from jaxrl.envs.control.car_track import CarParams, CarTrack, car_track
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.submodular import proximal
 
@@ -75,15 +75,15 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def figure(folder: RunFolder) -> list[Path]:
     """Track seen, laps finished, their time, and an episode of each last policy on the track."""
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots(1, 5, width=3.3, height=3.1)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 5, width=3.3, height=3.1)
         labels = {"track": "track seen (m)", "lap": "share of laps finished", "seconds": "episode (s)"}
         for ax, (name, label) in zip(axes[0], labels.items(), strict=False):
             bodies.curve(ax, result, name)
             ax.set(title=label, ylim=(0, None))
         for a, learner in enumerate(result["learner"].tolist()):
             _drive(axes[0, 3 + a], result["path"][a], f"{learner}, an episode of each seed")
-        return style.save(fig, folder.figures / "learning_curves")
+        return plots.save(fig, folder.figures / "learning_curves")
 
 
 def _drive(ax: Any, path: np.ndarray, title: str) -> None:
@@ -94,9 +94,9 @@ def _drive(ax: Any, path: np.ndarray, title: str) -> None:
         ax.plot(*plane(s, _around(track, bound, s)), color="#5f6670", linewidth=0.7)
     for e, episode in enumerate(path):
         x, y = plane(episode[:, 0], episode[:, 1])
-        ax.plot(x, y, color=style.PALETTE[e % 7], linewidth=0.7)
+        ax.plot(x, y, color=plots.PALETTE[e % 7], linewidth=0.7)
         if episode[-1, 0] < float(track.finish):
-            ax.plot(x[-1], y[-1], "x", color=style.PALETTE[e % 7], markersize=7, markeredgewidth=2)
+            ax.plot(x[-1], y[-1], "x", color=plots.PALETTE[e % 7], markersize=7, markeredgewidth=2)
     ax.plot(*plane(np.zeros(1), np.zeros(1)), "o", color="black", markersize=4)
     ax.set(title=title, xticks=[], yticks=[], aspect="equal")
     ax.spines[:].set_visible(False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.submodular import study
 from experiments.submodular.study import Config
-from jaxrl.run.cli import experiment_main
+from jaxrl.cli.main import experiment_main
 from jaxrl.run.folder import RunFolder
 
 PRESETS = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from experiments.submodular import study
 from experiments.submodular.study import Config
-from jaxrl.run.cli import experiment_main
+from jaxrl.cli.main import experiment_main
 
 PRESETS = {
     "smoke": Config(("designs",), ("M", "M total"), n_envs=4, updates=2, seeds=1, maps=2, width=2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.submodular import study
 from experiments.submodular.study import Config
-from jaxrl.run.cli import experiment_main
+from jaxrl.cli.main import experiment_main
 
 PRESETS = {
     "smoke": Config(("two rooms",), ("M", "M total"), n_envs=8, updates=3, seeds=2),

@@ -17,15 +17,12 @@ from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm
 from jaxrl.envs.base import Env
-from jaxrl.envs.coverage_grid import (
-    FootprintParams,
-    ItemParams,
-    coverage_grid,
-    gp_design,
-    item_collection,
-    two_rooms,
-)
-from jaxrl.envs.coverage_maps import GORILLA_UNIT, random_items
+from jaxrl.envs.coverage.coverage_grid import coverage_grid, two_rooms
+from jaxrl.envs.coverage.gp_design import gp_design
+from jaxrl.envs.coverage.item_collection import item_collection
+from jaxrl.envs.coverage.maps import GORILLA_UNIT, random_items
+from jaxrl.envs.sets.grid_coverage import FootprintParams
+from jaxrl.envs.sets.items import ItemParams
 from jaxrl.submodular import proximal, subpo
 from jaxrl.submodular.credit import SUMS
 from jaxrl.submodular.features import with_features

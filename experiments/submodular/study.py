@@ -20,7 +20,7 @@ from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm
-from jaxrl.run import style
+from jaxrl.report import plots
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import train
 from jaxrl.submodular.exact import successors
@@ -204,21 +204,21 @@ def figure(folder: RunFolder) -> list[Path]:
     """Learning curves over the best known value, and episodes of the first trained member over the map."""
     result = folder.load_result()
     learners = result["learner"].tolist()
-    with style.paper():
+    with plots.paper():
         rows, columns = len(result["problem"]), 1 + len(learners)
-        fig, axes = style.subplots(rows, columns, width=3.1, height=2.9)
+        fig, axes = plots.subplots(rows, columns, width=3.1, height=2.9)
         for p, name in enumerate(result["problem"].tolist()):
             _curves(axes[p, 0], result, p, name)
             for a, learner in enumerate(learners):
                 _paths(axes[p, 1 + a], result[f"map_{p}"], result[f"cells_{p}"][a], f"{name}: {learner}")
-        return style.save(fig, folder.figures / "learning_curves")
+        return plots.save(fig, folder.figures / "learning_curves")
 
 
 def _curves(ax: Any, result: dict[str, np.ndarray], p: int, title: str) -> None:
     value = _normalised(result, p)
     update = np.arange(1, value.shape[-1] + 1)
     for a, learner in enumerate(result["learner"].tolist()):
-        style.learning_curve(ax, update, value[a], label=learner, color=style.PALETTE[a % 7], worst=0.0)
+        plots.learning_curve(ax, update, value[a], label=learner, color=plots.PALETTE[a % 7], worst=0.0)
     greedy = float(np.mean(result[f"greedy_{p}"] / result[f"best_{p}"]))
     ax.axhline(greedy, color=_GREY, linewidth=0.8, linestyle=":")
     ax.annotate("greedy planner", (1, greedy), (0, 2), xycoords=("axes fraction", "data"),
@@ -235,7 +235,7 @@ def _paths(ax: Any, values: np.ndarray, cells: np.ndarray, title: str) -> None:
     columns = values.shape[1]
     for e, path in enumerate(cells):
         shift = 0.06 * (e - len(cells) / 2)
-        ax.plot(path % columns + shift, path // columns + shift, color=style.PALETTE[e % 7], linewidth=0.9)
+        ax.plot(path % columns + shift, path // columns + shift, color=plots.PALETTE[e % 7], linewidth=0.9)
     ax.plot(cells[0, 0] % columns, cells[0, 0] // columns, "o", color="black", markersize=4)
     ax.set(xticks=[], yticks=[])
     ax.set_title(title, fontsize=8.5)
@@ -246,17 +246,17 @@ def spread(folder: RunFolder, title: str) -> list[Path]:
     """The value of every member after the last update, one column per learner, one panel per problem."""
     result = folder.load_result()
     learners = result["learner"].tolist()
-    with style.paper():
-        fig, axes = style.subplots(1, len(result["problem"]), width=3.6, height=3.2)
+    with plots.paper():
+        fig, axes = plots.subplots(1, len(result["problem"]), width=3.6, height=3.2)
         for p, (ax, name) in enumerate(zip(axes[0], result["problem"].tolist(), strict=True)):
             last = _normalised(result, p)[:, :, -1]
             for a, x in enumerate(last):
                 shift = np.linspace(-0.25, 0.25, len(x)) if len(x) > 1 else np.zeros(1)
-                ax.plot(a + shift, x, "o", markersize=3.5, alpha=0.8, color=style.PALETTE[a % 7])
-                ax.plot([a - 0.3, a + 0.3], 2 * [np.nanmean(x)], color=style.PALETTE[a % 7], linewidth=1.5)
+                ax.plot(a + shift, x, "o", markersize=3.5, alpha=0.8, color=plots.PALETTE[a % 7])
+                ax.plot([a - 0.3, a + 0.3], 2 * [np.nanmean(x)], color=plots.PALETTE[a % 7], linewidth=1.5)
             ax.set_xticks(range(len(learners)), learners, rotation=35, ha="right")
             ax.set(title=f"{name}{title}", ylabel="F / best known value, every seed", ylim=(0, 1.05))
-        return style.save(fig, folder.figures / "spread")
+        return plots.save(fig, folder.figures / "spread")
 
 
 def _normalised(result: dict[str, np.ndarray], p: int) -> np.ndarray:

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
-from jaxrl.envs.tabular import Tabular, TabularMDP, expected_reward
+from jaxrl.envs.tabular.mdp import TabularMDP, expected_reward
+from jaxrl.envs.tabular.tabular import Tabular
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from jaxrl.envs.base import Entry, Env
 
 @functools.cache
 def catalogue() -> dict[str, Entry]:
-    """All `ENVIRONMENTS` of the modules in `jaxrl.envs`: a new file appears here without an old one changing.
+    """Every environment by name: the `ENVIRONMENTS` of all modules in `jaxrl.envs` and its folders.
 
-    Adapters are left out, for their libraries are optional. Raises `UsageError` for a name used twice.
+    A new file appears here without an old one changing. Adapters are left out, for their libraries are
+    optional. Raises `UsageError` for a name used twice.
     """
     found: dict[str, Entry] = {}
-    for module in pkgutil.iter_modules(jaxrl.envs.__path__, "jaxrl.envs."):
-        if module.ispkg:
+    for module in pkgutil.walk_packages(jaxrl.envs.__path__, "jaxrl.envs."):
+        if module.ispkg or module.name.startswith("jaxrl.envs.adapters."):
             continue
         own = getattr(importlib.import_module(module.name), "ENVIRONMENTS", {})
         if twice := found.keys() & own.keys():

@@ -17,8 +17,12 @@ from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Array, Key, Policy, PyTree
 from jaxrl.envs.base import Env, Renders
-from jaxrl.envs.classic import Acrobot, CartPole, MountainCar, MountainCarContinuous, Pendulum
-from jaxrl.envs.wrappers import ResampleTask, Wrapper
+from jaxrl.envs.control.acrobot import Acrobot
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.mountain_car import MountainCar, MountainCarContinuous
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.envs.wrappers.resample_task import ResampleTask
+from jaxrl.envs.wrappers.wrapper import Wrapper
 
 SIZE = 240  # pixels of a drawing
 _Point = tuple[float, float]

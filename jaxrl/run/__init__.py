@@ -1,1 +1,1 @@
-"""Drivers, sweeps, checkpoints, logs, command line: the host side of a run."""
+"""What runs: driver, population, sweep, checkpoint, run folder, signals, processes."""

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
 from jaxrl.envs.base import Env
-from jaxrl.envs.wrappers import actions_per_episode
+from jaxrl.envs.wrappers.finite_horizon import actions_per_episode
 from jaxrl.rollout.returns import gae, reward_to_go
 
 Sum = Literal["to_go", "total", "marginal", "prefix"]

@@ -23,7 +23,7 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
-from jaxrl.envs.tabular import TabularMDP, validate
+from jaxrl.envs.tabular.mdp import TabularMDP, validate
 
 _TIE = 1e-12  # gains that differ by less are ties, so that rounding does not choose
 _MOST_NODES = 5_000_000

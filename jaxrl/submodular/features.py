@@ -22,7 +22,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, is_space
 from jaxrl.core.types import Array, PyTree, Step
 from jaxrl.envs.base import Env, float_dtype
-from jaxrl.envs.wrappers import Wrapper
+from jaxrl.envs.wrappers.wrapper import Wrapper
 
 FEATURES = ("markov", "markov_raw", "history_raw", "visited", "statistic")
 
@@ -30,7 +30,7 @@ FEATURES = ("markov", "markov_raw", "history_raw", "visited", "statistic")
 def with_features(name: str, problem: Callable[..., Env], n_items: int) -> Env:
     """The environment `problem(show_history=..., show_stat=...)` with the observations of that name.
 
-    problem: such as `partial(coverage_grid, "bimodal")` of `jaxrl.envs.coverage_grid`; n_items: how many
+    problem: such as `partial(coverage_grid, "bimodal")` of `jaxrl.envs.coverage`; n_items: how many
     items there are. Raises `UsageError` for another name, and for items of a grid that `visited` has no room
     for.
     """

@@ -14,7 +14,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_take, tree_where
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.envs.set_reward import SetFunction, Visit, check_capacity
+from jaxrl.envs.sets.protocol import SetFunction, Visit, check_capacity
 
 
 class Iterates(NamedTuple):

@@ -19,7 +19,7 @@ from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, Array
 from jaxrl.envs.base import Env
-from jaxrl.envs.wrappers import actions_per_episode
+from jaxrl.envs.wrappers.finite_horizon import actions_per_episode
 from jaxrl.rollout.returns import gae
 from jaxrl.submodular.credit import Sum, check_credit, signal
 

@@ -16,8 +16,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.envs.set_reward import SetFunction, check_capacity
-from jaxrl.submodular.set_functions import gains
+from jaxrl.envs.sets.protocol import SetFunction, check_capacity, gains
 
 
 class Path(NamedTuple):

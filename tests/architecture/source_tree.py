@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-LAYERS = ("core", "nets", "envs", "rollout", "data", "baselines", "run")
+LAYERS = ("core", "nets", "envs", "rollout", "data", "baselines", "run", "report", "cli")
 CODE = ("jaxrl", "experiments", "theory", "benchmarks")
 
 

@@ -4,7 +4,8 @@ import ast
 import re
 
 import pytest
-from source_tree import parse, public_functions, python_files
+
+from tests.architecture.source_tree import parse, public_functions, python_files
 
 SHAPE = re.compile(r"\[[^\]]*\]")  # [T, N, m], float[], int32[N], [...]
 LEGEND = re.compile(r"every array argument is `\[", re.IGNORECASE)  # one shape for a whole file

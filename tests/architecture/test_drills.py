@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from source_tree import ROOT, families
+
+from tests.architecture.source_tree import ROOT, families
 
 TOY = Path(__file__).with_name("seventh_family")
 NEW = sorted(path.relative_to(TOY) for path in TOY.rglob("*") if path.is_file() and path.suffix != ".pyc")
 FAMILY = "bandit"
-FOLDERS = ("jaxrl", "experiments", "theory", "tests", "tests/theory", "tests/experiments")
+TESTED = ("tests", "tests/theory", "tests/experiments", "tests/benchmarks")
+FOLDERS = ("jaxrl", "experiments", "theory", "benchmarks", *TESTED)
 
 
 def execute(folder: Path, *command: str, seconds: float = 600) -> subprocess.CompletedProcess:
@@ -66,7 +68,7 @@ def remove(folder: Path, family: str) -> None:
     """Deletes a family, its theory, tests, experiments, and what carries its name in the shared folders."""
     for place in FOLDERS:
         shutil.rmtree(folder / place / family, ignore_errors=True)
-    named = ("notebooks/{}*", "benchmarks/{}*", "jaxrl/envs/{}_*.py")
+    named = ("notebooks/{}*", "jaxrl/envs/**/{}_*.py")
     for file in (path for pattern in named for path in folder.glob(pattern.format(family))):
         file.unlink()
     git(folder, "add", "-A")
@@ -79,7 +81,7 @@ def test_a_seventh_family_changes_no_old_file(copy):
     output = suite(copy, "tests/architecture", f"tests/{FAMILY}")
     assert FAMILY not in output  # no test of the family was skipped
     assert "1 passed" in suite(copy, "tests/contract", "-k", "test_catalogue and BernoulliArms")
-    listed = execute(copy, sys.executable, "-m", "jaxrl.run.cli", "list")
+    listed = execute(copy, sys.executable, "-m", "jaxrl.cli.main", "list")
     assert f"{FAMILY}/regret" in listed.stdout, listed.stderr
     git(copy, "commit", "-q", "-m", "with the family")
 
@@ -91,7 +93,7 @@ def test_a_seventh_family_changes_no_old_file(copy):
 def test_a_seventh_family_passes_the_contracts_and_runs(copy):
     add_toy(copy)
     suite(copy, "tests/contract")
-    done = execute(copy, sys.executable, "-m", "jaxrl.run.cli", "run", f"{FAMILY}/regret", "smoke")
+    done = execute(copy, sys.executable, "-m", "jaxrl.cli.main", "run", f"{FAMILY}/regret", "smoke")
     assert done.returncode == 0, done.stderr
     assert len(list((copy / "runs" / FAMILY / "regret").glob("*/*/figures/regret.png"))) == 1
 

@@ -4,9 +4,9 @@ import ast
 from collections import Counter
 
 import pytest
-from source_tree import ROOT, parse, python_files
 
 from jaxrl.equations import BEGIN, END, Equation, collect, references, table, with_table
+from tests.architecture.source_tree import ROOT, parse, python_files
 
 EQUATIONS = collect()
 

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from source_tree import CODE, LAYERS, ROOT, families, imports, parse, python_files
+
+from tests.architecture.source_tree import CODE, LAYERS, ROOT, families, imports, parse, python_files
 
 COMMON = {"jax", "numpy", "optax", "chex"}
 # layer -> (what it may import from jaxrl, which libraries beside the common ones)
@@ -17,14 +18,16 @@ TABLE = {
     "data": ({"core", "envs.base", "rollout"}, {"h5py"}),
     "baselines": ({"core", "nets", "envs", "rollout", "data"}, set()),
     "run": ({"core"}, set()),
+    "report": ({"core", "run"}, {"scipy"}),
+    "cli": ({"core", "run", "report"}, set()),
 }
 FAMILY = {"core", "nets", "envs", "rollout", "data", "baselines"}
 # single files that hide one library from everybody else
 FILES = {
     "jaxrl/run/checkpoint.py": {"orbax"},
-    "jaxrl/run/options.py": {"tyro"},
+    "jaxrl/cli/options.py": {"tyro"},
     "jaxrl/run/log.py": {"rich"},
-    "jaxrl/run/style.py": {"matplotlib"},
+    "jaxrl/report/plots.py": {"matplotlib"},
 }
 # only inside functions, so that importing the module stays light and works without the library
 LAZY = {
@@ -33,8 +36,8 @@ LAZY = {
     "jaxrl/envs/adapters/gymnasium.py": {"gymnasium"},
     "jaxrl/envs/adapters/gymnax.py": {"gymnax"},
     "jaxrl/data/minari.py": {"minari"},
-    "jaxrl/run/cli.py": {"submitit"},
-    "jaxrl/run/export.py": {"pyarrow"},
+    "jaxrl/cli/main.py": {"submitit"},
+    "jaxrl/cli/export.py": {"pyarrow"},
 }
 THEORY_LIBRARIES = COMMON | {"scipy"}
 EXPERIMENT_LIBRARIES = COMMON | {"scipy", "matplotlib"}
@@ -53,7 +56,7 @@ def forbidden(path: Path, tree=None, family_names: tuple[str, ...] | None = None
         top = module.partition(".")[0]
         if top in sys.stdlib_module_names:
             continue
-        if by_name and path.parts[1] == "run" and top in ("experiments", "theory"):
+        if by_name and path.parts[1] in ("run", "cli") and top in ("experiments", "theory"):
             continue  # the command line finds them by name
         inside = top in (*CODE, "tests", "notebooks", "dev")
         ok = _within(module, own if inside else libraries) or (lazy and _within(module, lazy_only))
@@ -116,16 +119,16 @@ def test_layers_of_the_tree_are_the_layers_of_the_table():
         ("jaxrl/core/tree.py", "import jaxrl.envs.base"),
         ("jaxrl/core/tree.py", "import flax.linen"),
         ("jaxrl/nets/net.py", "from jaxrl import envs"),
-        ("jaxrl/envs/tabular.py", "from jaxrl.rollout import unroll"),
-        ("jaxrl/envs/tabular.py", "from ..rollout import unroll"),
-        ("jaxrl/rollout/unroll.py", "from jaxrl.envs.classic import CartPole"),
+        ("jaxrl/envs/tabular/mdp.py", "from jaxrl.rollout import unroll"),
+        ("jaxrl/envs/tabular/mdp.py", "from ...rollout import unroll"),
+        ("jaxrl/rollout/unroll.py", "from jaxrl.envs.control.cartpole import CartPole"),
         ("jaxrl/rollout/unroll.py", "from jaxrl.nets.net import mlp"),
         ("jaxrl/baselines/ppo.py", "from jaxrl.run.train import train"),
         ("jaxrl/run/train.py", "from jaxrl.rollout.evaluate import evaluate"),
         ("jaxrl/run/train.py", "import orbax.checkpoint"),
-        ("jaxrl/run/cli.py", "import importlib; importlib.import_module('jaxrl.baselines.ppo')"),
+        ("jaxrl/cli/main.py", "import importlib; importlib.import_module('jaxrl.baselines.ppo')"),
         ("jaxrl/envs/adapters/brax.py", "import brax"),
-        ("jaxrl/envs/classic.py", "def f():\n    import brax"),
+        ("jaxrl/envs/control/cartpole.py", "def f():\n    import brax"),
         ("jaxrl/equations.py", "import jax"),
         ("jaxrl/first/method.py", "from jaxrl.second import objectives"),
         ("jaxrl/first/method.py", "from jaxrl.run import train"),

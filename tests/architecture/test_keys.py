@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from source_tree import dotted, parse, python_files
 
 from jaxrl.core.prng import step_keys
+from tests.architecture.source_tree import dotted, parse, python_files
 
 FOLDS = {"stream", "streams", "step_keys", "fold_in"}
 PRNG = "jaxrl/core/prng.py"

@@ -5,7 +5,8 @@ import re
 import subprocess
 
 import pytest
-from source_tree import CODE, ROOT, dotted, families, parse, python_files
+
+from tests.architecture.source_tree import CODE, ROOT, dotted, families, parse, python_files
 
 # written from memory these still look right; each is gone from jax, wrong, or replaced by one of ours
 CALLS = {

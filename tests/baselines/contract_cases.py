@@ -7,8 +7,10 @@ import numpy as np
 from jaxrl.baselines import bc, ppo, reinforce, sac, value_iteration
 from jaxrl.core.spaces import Discrete
 from jaxrl.data.dataset import from_arrays
-from jaxrl.envs.classic import CartPole, Pendulum
-from jaxrl.envs.tabular import Tabular, random_mdp
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.envs.tabular.generators import random_mdp
+from jaxrl.envs.tabular.tabular import Tabular
 
 
 def _online(module, env, config, *hypers):

@@ -11,8 +11,10 @@ from jaxrl.baselines import bc, sac, value_iteration
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.data.dataset import from_arrays
-from jaxrl.envs.classic import CartPole, Pendulum
-from jaxrl.envs.tabular import Tabular, random_mdp
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.envs.tabular.generators import random_mdp
+from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.rollout.unroll import Freeze
 
 

@@ -6,7 +6,7 @@ import pytest
 from jaxrl.baselines import bc
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.data.dataset import from_arrays, from_occupancy
-from jaxrl.envs.tabular import random_mdp
+from jaxrl.envs.tabular.generators import random_mdp
 
 UNIT = Box(-1.0, 1.0, (2,))
 

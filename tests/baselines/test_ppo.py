@@ -14,7 +14,7 @@ from jaxrl.core import spmd
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Step
-from jaxrl.envs.classic import CartPole
+from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.rollout.unroll import unroll
 
 SMALL = ppo.Config(n_envs=8, length=16, epochs=2, minibatches=2, widths=(8,))

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from jaxrl.baselines import ppo
-from jaxrl.envs.classic import Acrobot, CartPole, Pendulum
+from jaxrl.envs.control.acrobot import Acrobot
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.pendulum import Pendulum
 from jaxrl.rollout.evaluate import evaluate
 
 SCALED = ppo.Config(normalise_obs=True, scale_rewards=True)

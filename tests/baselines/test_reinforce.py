@@ -8,8 +8,9 @@ import pytest
 
 from jaxrl.baselines import reinforce
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.classic import CartPole
-from jaxrl.envs.tabular import Tabular, make_mdp
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.tabular.mdp import make_mdp
+from jaxrl.envs.tabular.tabular import Tabular
 
 HORIZON, GAMMA = 3, 0.8
 P = np.array(

@@ -10,7 +10,7 @@ import pytest
 from jaxrl.baselines import sac
 from jaxrl.core.spaces import Box
 from jaxrl.core.types import Step, Transition
-from jaxrl.envs.classic import Pendulum
+from jaxrl.envs.control.pendulum import Pendulum
 from jaxrl.rollout.evaluate import evaluate
 
 TINY = sac.Config(n_envs=4, gradient_steps=2, batch_size=16, capacity=2000, widths=(8,))

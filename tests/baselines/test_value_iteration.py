@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from jaxrl.baselines import value_iteration
-from jaxrl.envs.tabular import Tabular, garnet, gridworld, make_mdp, random_mdp
+from jaxrl.envs.tabular.generators import garnet, gridworld, random_mdp
+from jaxrl.envs.tabular.mdp import make_mdp
+from jaxrl.envs.tabular.tabular import Tabular
 
 HYPER = value_iteration.Hyper()
 

@@ -182,7 +182,8 @@ def test_commands_name_existing_benchmarks():
     for quick in (True, False):
         modules = {words[0] for _, words in command.commands(quick)}
         assert modules >= {"startup", "stepping", "learning", "peers", "sweep"}
-        assert modules <= {path.stem for path in table.FOLDER.glob("*.py")}
+        files = (path.relative_to(table.FOLDER) for path in table.FOLDER.rglob("*.py"))
+        assert modules <= {".".join(path.with_suffix("").parts) for path in files}
 
 
 def test_a_benchmark_joins_by_a_literal(tmp_path, monkeypatch):

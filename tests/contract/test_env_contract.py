@@ -17,25 +17,30 @@ from jaxrl.envs.base import (
 )
 from jaxrl.envs.catalogue import catalogue
 from jaxrl.envs.check import check_env
-from jaxrl.envs.classic import CartPole, MountainCarContinuous, Pendulum
-from jaxrl.envs.grid_levels import LEVELS
-from jaxrl.envs.gridworld import GridWorld, RandomGridWorld
-from jaxrl.envs.linear_mixture import LinearMixture
-from jaxrl.envs.set_reward import Coverage, FacilityLocation, LogDet, Modular, set_reward
-from jaxrl.envs.tabular import Tabular
-from jaxrl.envs.toys import DeepSeaTreasure, ResourceGathering
-from jaxrl.envs.wrappers import (
-    action_repeat,
-    clip_action,
-    discretise,
-    finite_horizon,
-    flatten_obs,
-    history,
-    observe_time,
-    resample_params,
-    scalarise,
-    with_reward,
-)
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.mountain_car import MountainCarContinuous
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.envs.grids.deep_sea import DeepSeaTreasure
+from jaxrl.envs.grids.gridworld import GridWorld, RandomGridWorld
+from jaxrl.envs.grids.levels import LEVELS
+from jaxrl.envs.grids.resource_gathering import ResourceGathering
+from jaxrl.envs.sets.coverage import Coverage
+from jaxrl.envs.sets.facility_location import FacilityLocation
+from jaxrl.envs.sets.log_det import LogDet
+from jaxrl.envs.sets.modular import Modular
+from jaxrl.envs.tabular.linear_mixture import LinearMixture
+from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.envs.wrappers.action_repeat import action_repeat
+from jaxrl.envs.wrappers.clip_action import clip_action
+from jaxrl.envs.wrappers.discretise import discretise
+from jaxrl.envs.wrappers.finite_horizon import finite_horizon
+from jaxrl.envs.wrappers.flatten_obs import flatten_obs
+from jaxrl.envs.wrappers.history import history
+from jaxrl.envs.wrappers.observe_time import observe_time
+from jaxrl.envs.wrappers.resample_task import resample_params
+from jaxrl.envs.wrappers.scalarise import scalarise
+from jaxrl.envs.wrappers.set_reward import set_reward
+from jaxrl.envs.wrappers.with_reward import with_reward
 
 
 def distance(params, state, action, next_state):

@@ -3,7 +3,11 @@
 import h5py
 import numpy as np
 import pytest
-from recordings import (
+
+from jaxrl.core.errors import CorruptInput, UsageError
+from jaxrl.core.spaces import Discrete
+from jaxrl.data import d4rl, minari, npz, snapshots
+from tests.data.recordings import (
     LENGTHS,
     SPACE,
     flags,
@@ -12,10 +16,6 @@ from recordings import (
     write_minari,
     write_stable_baselines,
 )
-
-from jaxrl.core.errors import CorruptInput, UsageError
-from jaxrl.core.spaces import Discrete
-from jaxrl.data import d4rl, minari, npz, snapshots
 
 N = int(LENGTHS.sum())
 

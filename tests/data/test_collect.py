@@ -11,8 +11,9 @@ from jaxrl.data.collect import collect, host_collect, uniform
 from jaxrl.data.episodes import drop_padding, episode_returns
 from jaxrl.data.validate import validate
 from jaxrl.envs.adapters.gymnasium import maker
-from jaxrl.envs.classic import CartPole, CartPoleState, Pendulum
-from jaxrl.envs.tabular import Tabular
+from jaxrl.envs.control.cartpole import CartPole, CartPoleState
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.envs.tabular.tabular import Tabular
 
 
 def test_whole_episodes_and_nothing_else():

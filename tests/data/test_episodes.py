@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from recordings import EPISODES, LENGTHS, SPACE, write_d4rl
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Discrete
@@ -18,6 +17,7 @@ from jaxrl.data.episodes import (
     take_episodes,
 )
 from jaxrl.data.validate import validate
+from tests.data.recordings import EPISODES, LENGTHS, SPACE, write_d4rl
 
 RETURNS = [float(np.sum(e["reward"], dtype=np.float64)) for e in EPISODES]
 STARTS = np.cumsum(LENGTHS) - LENGTHS

@@ -3,7 +3,12 @@
 import jax
 import numpy as np
 import pytest
-from recordings import (
+
+from jaxrl.core.spaces import Box, Discrete
+from jaxrl.data import d4rl, minari, npz
+from jaxrl.data.dataset import dataset_hash
+from jaxrl.data.validate import validate
+from tests.data.recordings import (
     EPISODES,
     LENGTHS,
     SPACE,
@@ -14,11 +19,6 @@ from recordings import (
     write_minari,
     write_stable_baselines,
 )
-
-from jaxrl.core.spaces import Box, Discrete
-from jaxrl.data import d4rl, minari, npz
-from jaxrl.data.dataset import dataset_hash
-from jaxrl.data.validate import validate
 
 
 def same_rows(one, two):

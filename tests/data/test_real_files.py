@@ -11,14 +11,10 @@ import pytest
 from jaxrl.data import npz, safe, snapshots
 from jaxrl.data.episodes import distances, episode_returns, normalise_returns
 from jaxrl.data.validate import validate
-from jaxrl.envs.classic import (
-    Acrobot,
-    CartPole,
-    CartPoleState,
-    MountainCar,
-    Pendulum,
-    PendulumState,
-)
+from jaxrl.envs.control.acrobot import Acrobot
+from jaxrl.envs.control.cartpole import CartPole, CartPoleState
+from jaxrl.envs.control.mountain_car import MountainCar
+from jaxrl.envs.control.pendulum import Pendulum, PendulumState
 from jaxrl.rollout.evaluate import evaluate
 
 # sha256, as published with the files

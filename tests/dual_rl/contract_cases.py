@@ -1,10 +1,9 @@
 """The smallest problem for every form of the learner, read by tests/contract; one case per program."""
 
-from dual_tables import BOX, KEYS, OBS, dataset
-
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data, initial
 from jaxrl.dual_rl.learner import Config, hyper
+from tests.dual_rl.dual_tables import BOX, KEYS, OBS, dataset
 
 
 def small(methods, action_space, numbers, **static):

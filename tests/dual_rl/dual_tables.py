@@ -10,7 +10,7 @@ from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.tree import tree_stack
 from jaxrl.data.dataset import from_arrays, from_occupancy
 from jaxrl.dual_rl import learner
-from jaxrl.envs.tabular import make_mdp
+from jaxrl.envs.tabular.mdp import make_mdp
 from theory.dual_rl.reference import behaviour, problem
 
 OBS, BOX, KEYS = Box(-np.inf, np.inf, (3,)), Box(-2.0, 2.0, (1,)), Discrete(3)

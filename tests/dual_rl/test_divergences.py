@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dual_tables import quick
 
 from jaxrl.core.errors import UsageError
 from jaxrl.dual_rl.divergences import DIVERGENCES, SURROGATES, Surrogate, check_lambda, divergence
+from tests.dual_rl.dual_tables import quick
 
 N = 10_000
 NEVER_NEGATIVE = ("kl", "kl_n", "fkl", "hel", "js")  # (f')^-1 > 0 on the whole domain

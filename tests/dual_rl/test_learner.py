@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dual_tables import BOX, KEYS, OBS, any_state, dataset, quick
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
@@ -17,6 +16,7 @@ from jaxrl.dual_rl.batches import NOISE_CUT, Data, Reader, Rows, initial, smooth
 from jaxrl.dual_rl.dashboard import WINDOW, dashboard, drift, remaining, review
 from jaxrl.dual_rl.learner import Config, hyper
 from jaxrl.dual_rl.methods import METHODS
+from tests.dual_rl.dual_tables import BOX, KEYS, OBS, any_state, dataset, quick
 
 SMALL = {"batch_size": 8, "widths": ()}
 

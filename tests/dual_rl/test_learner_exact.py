@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dual_tables import TABLE, certain_problem, policy_table, start_of, table_of, train
 from scipy.optimize import minimize, root
 from scipy.special import log_softmax
 
@@ -13,6 +12,7 @@ from jaxrl.dual_rl.batches import Data
 from jaxrl.dual_rl.divergences import divergence
 from jaxrl.dual_rl.learner import Config, hyper
 from jaxrl.dual_rl.methods import METHODS
+from tests.dual_rl.dual_tables import TABLE, certain_problem, policy_table, start_of, table_of, train
 from theory.dual_rl.duality import dual_v
 from theory.dual_rl.gradients import Arrays, at_rest, expected_update
 from theory.dual_rl.imitation import recoil_released, smodice

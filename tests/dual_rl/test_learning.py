@@ -15,7 +15,7 @@ from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data
 from jaxrl.dual_rl.dashboard import review
 from jaxrl.dual_rl.learner import Config, hyper
-from jaxrl.envs.classic import Pendulum
+from jaxrl.envs.control.pendulum import Pendulum
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.run.sweep import sweep
 

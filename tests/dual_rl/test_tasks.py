@@ -6,12 +6,12 @@ import pytest
 from experiments.data import recipes
 from experiments.dual_rl import lambda_sweep, offline_rl, scripted, tasks
 from jaxrl.baselines import bc
+from jaxrl.cli import api
 from jaxrl.core.errors import MissingExtra, UsageError
 from jaxrl.core.spaces import Box
 from jaxrl.data.dataset import dataset_hash, from_arrays
 from jaxrl.data.episodes import episode_returns
 from jaxrl.dual_rl import learner
-from jaxrl.run import api
 
 
 def episodes(returns):

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dual_tables import KEYS, OBS, TABLE, dataset, policy_table, quick, table_of, train
 
 from jaxrl.core.spaces import Discrete
 from jaxrl.data.dataset import from_occupancy
 from jaxrl.dual_rl import learner
 from jaxrl.dual_rl.batches import Data, ending
 from jaxrl.dual_rl.learner import Config, hyper
-from jaxrl.envs.tabular import make_mdp
+from jaxrl.envs.tabular.mdp import make_mdp
+from tests.dual_rl.dual_tables import KEYS, OBS, TABLE, dataset, policy_table, quick, table_of, train
 from theory.dual_rl.imitation import recoil_released
 
 S, A, GAMMA, GAP = 6, 3, 0.9, 2.0

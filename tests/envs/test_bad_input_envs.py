@@ -6,44 +6,33 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.catalogue import make
-from jaxrl.envs.classic import CartPole, Pendulum
-from jaxrl.envs.grid_levels import LEVELS
-from jaxrl.envs.gridworld import Levels
-from jaxrl.envs.linear_mixture import LinearMixture, lock, make_mixture
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.envs.grids.deep_sea import DeepSeaTreasure
+from jaxrl.envs.grids.gridworld import Levels
+from jaxrl.envs.grids.levels import LEVELS
 from jaxrl.envs.render import save_film
-from jaxrl.envs.set_reward import (
-    Coverage,
-    FacilityLocation,
-    LogDet,
-    Modular,
-    kernel_params,
-    set_reward,
-    similarities,
-)
-from jaxrl.envs.tabular import (
-    Tabular,
-    chain,
-    garnet,
-    gridworld,
-    make_mdp,
-    random_walk,
-    riverswim,
-    time_indexed,
-    validate,
-)
-from jaxrl.envs.toys import DeepSeaTreasure
-from jaxrl.envs.wrappers import (
-    action_repeat,
-    clip_action,
-    discretise,
-    finite_horizon,
-    flatten_obs,
-    history,
-    observe_time,
-    resample_params,
-    scalarise,
-    with_reward,
-)
+from jaxrl.envs.sets.coverage import Coverage
+from jaxrl.envs.sets.facility_location import FacilityLocation, similarities
+from jaxrl.envs.sets.log_det import LogDet, kernel_params
+from jaxrl.envs.sets.modular import Modular
+from jaxrl.envs.tabular.generators import chain, garnet, gridworld, random_walk, riverswim
+from jaxrl.envs.tabular.linear_mixture import LinearMixture
+from jaxrl.envs.tabular.mdp import make_mdp, time_indexed, validate
+from jaxrl.envs.tabular.mixture import make_mixture
+from jaxrl.envs.tabular.mixture_generators import lock
+from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.envs.wrappers.action_repeat import action_repeat
+from jaxrl.envs.wrappers.clip_action import clip_action
+from jaxrl.envs.wrappers.discretise import discretise
+from jaxrl.envs.wrappers.finite_horizon import finite_horizon
+from jaxrl.envs.wrappers.flatten_obs import flatten_obs
+from jaxrl.envs.wrappers.history import history
+from jaxrl.envs.wrappers.observe_time import observe_time
+from jaxrl.envs.wrappers.resample_task import resample_params
+from jaxrl.envs.wrappers.scalarise import scalarise
+from jaxrl.envs.wrappers.set_reward import set_reward
+from jaxrl.envs.wrappers.with_reward import with_reward
 
 P, R = np.full((3, 2, 3), 1 / 3), np.zeros((3, 2))
 EYE = np.eye(3)

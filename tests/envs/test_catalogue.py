@@ -6,8 +6,9 @@ import jaxrl.envs.catalogue as module
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.base import Entry
 from jaxrl.envs.catalogue import catalogue, make
-from jaxrl.envs.classic import CartPole, Pendulum
-from jaxrl.envs.grid_levels import LEVELS, RANDOM_LEVELS
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.envs.grids.levels import LEVELS, RANDOM_LEVELS
 
 
 def test_make_gives_equal_environments():
@@ -26,7 +27,7 @@ def test_the_nearest_name_is_offered():
 
 def test_a_new_module_appears_and_may_not_take_a_name(tmp_path, monkeypatch):
     new = tmp_path / "new_group.py"
-    text = "from jaxrl.envs.base import Entry\nfrom jaxrl.envs.classic import Pendulum\n"
+    text = "from jaxrl.envs.base import Entry\nfrom jaxrl.envs.control.pendulum import Pendulum\n"
     new.write_text(text + 'ENVIRONMENTS = {"Swing": Entry(Pendulum)}\n')
     monkeypatch.setattr(module.jaxrl.envs, "__path__", [*module.jaxrl.envs.__path__, str(tmp_path)])
     catalogue.cache_clear()

@@ -13,7 +13,7 @@ from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Step
 from jaxrl.envs.base import integer, real
 from jaxrl.envs.check import check_env
-from jaxrl.envs.classic import CartPole
+from jaxrl.envs.control.cartpole import CartPole
 
 
 class Params(NamedTuple):

@@ -7,12 +7,16 @@ import pytest
 
 from jaxrl.core import spaces
 from jaxrl.core.types import Policy
-from jaxrl.envs.grid_levels import LEVELS
-from jaxrl.envs.gridworld import GridWorld
-from jaxrl.envs.linear_mixture import LinearMixture
-from jaxrl.envs.tabular import Tabular, expected_reward, make_mdp, validate
-from jaxrl.envs.toys import DeepSeaTreasure, ResourceGathering
-from jaxrl.envs.wrappers import finite_horizon, scalarise, with_reward
+from jaxrl.envs.grids.deep_sea import DeepSeaTreasure
+from jaxrl.envs.grids.gridworld import GridWorld
+from jaxrl.envs.grids.levels import LEVELS
+from jaxrl.envs.grids.resource_gathering import ResourceGathering
+from jaxrl.envs.tabular.linear_mixture import LinearMixture
+from jaxrl.envs.tabular.mdp import expected_reward, make_mdp, validate
+from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.envs.wrappers.finite_horizon import finite_horizon
+from jaxrl.envs.wrappers.scalarise import scalarise
+from jaxrl.envs.wrappers.with_reward import with_reward
 from jaxrl.rollout.evaluate import evaluate
 
 

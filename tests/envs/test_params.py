@@ -7,9 +7,10 @@ import pytest
 
 from jaxrl.core import spaces
 from jaxrl.core.types import Policy
-from jaxrl.envs.classic import CartPole, CartPoleParams
-from jaxrl.envs.tabular import Tabular, make_mdp
-from jaxrl.envs.wrappers import finite_horizon
+from jaxrl.envs.control.cartpole import CartPole, CartPoleParams
+from jaxrl.envs.tabular.mdp import make_mdp
+from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.envs.wrappers.finite_horizon import finite_horizon
 from jaxrl.rollout.unroll import Pool, Resample, start, unroll
 
 

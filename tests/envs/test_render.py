@@ -10,10 +10,12 @@ from jaxrl.core import spaces
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
 from jaxrl.envs.catalogue import make
+from jaxrl.envs.grids.deep_sea import DeepSeaTreasure
 from jaxrl.envs.render import episode, frames, picture, save_film, save_picture
-from jaxrl.envs.tabular import Tabular
-from jaxrl.envs.toys import DeepSeaTreasure
-from jaxrl.envs.wrappers import finite_horizon, observe_time, resample_params
+from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.envs.wrappers.finite_horizon import finite_horizon
+from jaxrl.envs.wrappers.observe_time import observe_time
+from jaxrl.envs.wrappers.resample_task import resample_params
 
 DRAWN = ["CartPole", "Pendulum", "MountainCar", "MountainCarContinuous", "Acrobot", "GridWorld-debug"]
 

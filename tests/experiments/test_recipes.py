@@ -17,7 +17,7 @@ from jaxrl.data.dataset import dataset_hash
 from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import reference_of
 from jaxrl.data.validate import validate
-from jaxrl.envs.classic import CartPole
+from jaxrl.envs.control.cartpole import CartPole
 
 GOALS = FromGoalGrid(episodes=50, reference_episodes=20)
 WANDER = FromPlanner("umaze", lanes=4, length=300)

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrl.run import api, catalogue, export, tables, verify
+from jaxrl.cli import api, export, verify
+from jaxrl.cli.plan import estimate
+from jaxrl.report import tables
+from jaxrl.run import catalogue
 from jaxrl.run.config import config_from_dict, config_to_dict
-from jaxrl.run.plan import estimate
 
 ROOT = Path(__file__).parent.parent.parent
 EXPERIMENTS = catalogue.find(ROOT)

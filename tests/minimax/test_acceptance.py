@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from experiments.minimax import asset_pricing, discretisation, policy_evaluation, rates, representation
-from jaxrl.run import api
+from jaxrl.cli import api
 from theory.minimax.setting import integral
 from theory.minimax.thm_04_energy import instance, ledger
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).with_name("api.txt")
-LAYERS = ("core", "nets", "envs", "rollout", "data", "baselines", "run")
+LAYERS = ("core", "nets", "envs", "rollout", "data", "baselines", "run", "report", "cli")
 
 
 def surface(root: Path = ROOT) -> str:

@@ -5,11 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
-import toy_run
-from processes import run as run_script
 
 from jaxrl.core.errors import StorageError
 from jaxrl.run.checkpoint import MANIFEST, Checkpoints, CorruptCheckpoint
+from tests.reliability import toy_run
+from tests.reliability.processes import run as run_script
 
 CONFIG = toy_run.Config(updates=20)
 

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from jaxrl.run import api, catalogue
-from jaxrl.run.cli import main
+from jaxrl.cli import api
+from jaxrl.cli.main import main
+from jaxrl.run import catalogue
 from jaxrl.run.config import config_hash
 from jaxrl.run.folder import RunFolder
 from tests.run import ring

@@ -7,10 +7,10 @@ import sys
 import time
 
 import pytest
-import toy_run
 
 from jaxrl.core.errors import StorageError, UsageError
 from jaxrl.run.folder import RunFolder
+from tests.reliability import toy_run
 
 
 def test_r11_metrics_without_space_are_not_silent(tmp_path):

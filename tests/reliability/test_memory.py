@@ -11,7 +11,7 @@ import resource, sys
 sys.path.append(sys.argv[1])
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
-import toy_run
+from tests.reliability import toy_run
 toy_run.run(toy_run.Config(updates=int(sys.argv[2]), log_every=int(sys.argv[2]) // 100))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

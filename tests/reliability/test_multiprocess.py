@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy_run
-from processes import finish, start
+
+from tests.reliability import toy_run
+from tests.reliability.processes import finish, start
 
 SECONDS = 120
 
@@ -50,7 +51,7 @@ def test_the_command_line_starts_several_processes(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "jaxrl.run.cli",
+        "jaxrl.cli.main",
         "run",
         "baselines/ppo_cartpole",
         "smoke",

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-import toy_run
-from processes import run as run_script
 
 from jaxrl.core.errors import NumericalFailure
+from tests.reliability import toy_run
+from tests.reliability.processes import run as run_script
 
 GOOD = (0.1, 0.2, 0.1, 0.05)
 BAD = (0.1, 1e30, 0.1, 0.05)

@@ -14,7 +14,7 @@ import pytest
 
 import dev
 import jaxrl
-from jaxrl.run import cli
+from jaxrl.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -63,7 +63,7 @@ def test_r27_commands_of_the_pages_exist(words):
         assert verb in {"setup", *(v.__name__ for v in dev.VERBS)}
     else:
         assert program == "jaxrl"
-        assert verb == "EXPERIMENT" or verb in cli.VERBS
+        assert verb == "EXPERIMENT" or verb in main.VERBS
         if "/" in words[-1] or (len(words) > 2 and "/" in words[2]):
             assert (ROOT / "experiments" / f"{words[2]}.py").is_file()
 

@@ -5,11 +5,11 @@ import random
 
 import jax
 import pytest
-import toy_run
-from processes import run as run_script
 
 from jaxrl.core.errors import UsageError
 from jaxrl.run.folder import RunFolder, atomic_write
+from tests.reliability import toy_run
+from tests.reliability.processes import run as run_script
 
 TIMES = ("wall_s", "cpu_s")
 

@@ -3,11 +3,11 @@
 import signal
 
 import pytest
-import toy_run
-from processes import run as run_script
 
 from jaxrl.core.errors import Preempted
 from jaxrl.run.checkpoint import Checkpoints
+from tests.reliability import toy_run
+from tests.reliability.processes import run as run_script
 
 
 def test_r2_sigterm_saves_and_resume_completes(tmp_path):

@@ -18,7 +18,6 @@ sys.path.append(str(Path(__file__).parents[1] / "run"))
 
 import jax
 import numpy as np
-import toy
 
 from jaxrl.core.errors import JaxrlError
 from jaxrl.run import distributed
@@ -26,6 +25,7 @@ from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.folder import RunFolder, config_from_dict
 from jaxrl.run.sweep import member_keys
 from jaxrl.run.train import Trained, train
+from tests.run import toy
 
 
 @dataclass(frozen=True)

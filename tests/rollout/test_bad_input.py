@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rollout_toys import Counter, constant_policy
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Transition
@@ -14,6 +13,7 @@ from jaxrl.rollout import returns
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.normalise import RunningMoments
 from jaxrl.rollout.unroll import Pool, start, unroll
+from tests.rollout.rollout_toys import Counter, constant_policy
 
 KEY, T, N = jax.random.key(0), 4, 2
 X, CUT = jnp.zeros((T, N)), jnp.zeros((T, N), bool)

@@ -2,13 +2,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rollout_toys import Counter, Limited, TwoLengths, constant_policy, random_policy
 
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Policy
-from jaxrl.envs.tabular import Tabular, make_mdp, random_mdp
+from jaxrl.envs.tabular.generators import random_mdp
+from jaxrl.envs.tabular.mdp import make_mdp
+from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.rollout.evaluate import CHUNK, evaluate
 from jaxrl.rollout.unroll import Freeze, start, unroll
+from tests.rollout.rollout_toys import Counter, Limited, TwoLengths, constant_policy, random_policy
 
 
 def test_check_15_unbiased_where_the_window_average_is_not():

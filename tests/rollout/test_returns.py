@@ -5,11 +5,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rollout_toys import Counter, constant_policy
 
 from jaxrl.core.types import Transition
 from jaxrl.rollout import returns
 from jaxrl.rollout.unroll import start, unroll
+from tests.rollout.rollout_toys import Counter, constant_policy
 
 rlax = pytest.importorskip("rlax")
 

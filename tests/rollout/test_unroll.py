@@ -4,13 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rollout_toys import Counter, Limited, Starts, constant_policy, random_policy
 from scipy import stats as scipy_stats
 
 from jaxrl.core.types import Policy
-from jaxrl.envs.tabular import Tabular, make_mdp, random_mdp
+from jaxrl.envs.tabular.generators import random_mdp
+from jaxrl.envs.tabular.mdp import make_mdp
+from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.unroll import Freeze, Pool, Resample, start, unroll
+from tests.rollout.rollout_toys import Counter, Limited, Starts, constant_policy, random_policy
 
 KEY = jax.random.key(0)
 

@@ -73,15 +73,15 @@ def run(config, folder):
 
 
 def figure(folder):
-    from jaxrl.run import style
+    from jaxrl.report import plots
 
     result = folder.load_result()
-    with style.paper():
-        fig, axes = style.subplots()
+    with plots.paper():
+        fig, axes = plots.subplots()
         rows = np.isfinite(result["value"]).any((0, 1))
         for value in result["value"]:
-            style.learning_curve(axes[0, 0], result["update"][rows], value[:, rows], resamples=20)
-        return style.save(fig, folder.figures / "ring")
+            plots.learning_curve(axes[0, 0], result["update"][rows], value[:, rows], resamples=20)
+        return plots.save(fig, folder.figures / "ring")
 
 
 def scores(result):
@@ -101,7 +101,7 @@ def jaxrl(*args: str, cwd: Path, **environment: str) -> subprocess.CompletedProc
     """The command line in a process of its own, on two fake devices."""
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_NUM_CPU_DEVICES": "2", **environment}
     return subprocess.run(
-        [sys.executable, "-m", "jaxrl.run.cli", *args],
+        [sys.executable, "-m", "jaxrl.cli.main", *args],
         cwd=cwd,
         env={k: v for k, v in env.items() if v},
         capture_output=True,

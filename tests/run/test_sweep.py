@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import jax
 import numpy as np
-import toy
 
 from jaxrl.run.sweep import _labels, expand, member_keys, sweep
+from tests.run import toy
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toy
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
@@ -12,6 +11,7 @@ from jaxrl.core.types import Mean
 from jaxrl.run.log import Clock, Pace, averages
 from jaxrl.run.sweep import member_keys
 from jaxrl.run.train import Schedule, train
+from tests.run import toy
 
 
 def run(members=3, updates=13, width=0, **options):

@@ -1,7 +1,7 @@
 """The smallest problem for every algorithm of `jaxrl.submodular`, read by tests/contract."""
 
 from jaxrl.baselines import ppo
-from jaxrl.envs.coverage_grid import coverage_grid
+from jaxrl.envs.coverage.coverage_grid import coverage_grid
 from jaxrl.submodular import proximal, subpo
 
 

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from jaxrl.core.spaces import Discrete
-from jaxrl.envs.coverage_grid import coverage_grid
-from jaxrl.envs.wrappers import Wrapper
+from jaxrl.envs.coverage.coverage_grid import coverage_grid
+from jaxrl.envs.wrappers.wrapper import Wrapper
 
 H, A = 3, 5
 WEIGHTS = np.array([1.0, 2.0, 3.0, 4.0])

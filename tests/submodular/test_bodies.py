@@ -8,7 +8,7 @@ import pytest
 from experiments.submodular import bodies, car_track
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
-from jaxrl.envs.car_track import car_track as environment
+from jaxrl.envs.control.car_track import car_track as environment
 
 T, N = 40, 6
 

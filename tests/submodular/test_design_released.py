@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.envs.coverage_grid import gp_design
+from jaxrl.envs.coverage.gp_design import gp_design
 from jaxrl.submodular import subpo
 from jaxrl.submodular.features import with_features
 

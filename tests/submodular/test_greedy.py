@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.set_reward import Coverage, CoverageParams, FacilityLocation, LogDet, LogDetParams, Visit
-from jaxrl.submodular.combinators import Sum, Truncated, stack_visits
+from jaxrl.envs.sets.combinators import Sum, Truncated, stack_visits
+from jaxrl.envs.sets.coverage import Coverage, CoverageParams
+from jaxrl.envs.sets.facility_location import FacilityLocation
+from jaxrl.envs.sets.features import FeatureBased, features
+from jaxrl.envs.sets.log_det import LogDet, LogDetParams
+from jaxrl.envs.sets.protocol import Visit, evaluate
+from jaxrl.envs.sets.visits import Visits
 from jaxrl.submodular.greedy import (
     greedy,
     greedy_bound,
@@ -19,7 +24,6 @@ from jaxrl.submodular.greedy import (
     sample_size,
     stochastic_greedy,
 )
-from jaxrl.submodular.set_functions import FeatureBased, Visits, evaluate, features
 
 N, K, U, SEEDS = 60, 12, 25, 8
 GROUND = jnp.arange(N)

@@ -10,7 +10,7 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
-from jaxrl.envs.coverage_grid import coverage_grid
+from jaxrl.envs.coverage.coverage_grid import coverage_grid
 from jaxrl.rollout.unroll import Freeze, start, unroll
 from jaxrl.submodular import subpo
 from jaxrl.submodular.features import with_features

@@ -11,10 +11,12 @@ import pytest
 from jaxrl.core import spaces
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
-from jaxrl.envs.coverage_grid import GridCoverage, coverage_grid, item_collection, two_rooms
-from jaxrl.envs.set_reward import LogDet
+from jaxrl.envs.coverage.coverage_grid import coverage_grid, two_rooms
+from jaxrl.envs.coverage.item_collection import item_collection
+from jaxrl.envs.sets.combinators import OfPlaces, Sum
+from jaxrl.envs.sets.grid_coverage import GridCoverage
+from jaxrl.envs.sets.log_det import LogDet
 from jaxrl.rollout.unroll import start, unroll
-from jaxrl.submodular.combinators import OfPlaces, Sum
 from jaxrl.submodular.exact import (
     best_value,
     covered,

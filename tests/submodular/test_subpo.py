@@ -5,15 +5,27 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from instance_e import WEIGHTS, H, Table, enumerate_all, problem, scores, table_of, values, zero_policy
 
 from jaxrl.baselines import reinforce
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.coverage_grid import PlaceGrid
-from jaxrl.envs.set_reward import Modular, SetParams, set_reward
-from jaxrl.envs.wrappers import finite_horizon, with_reward
+from jaxrl.envs.coverage.place_grid import PlaceGrid
+from jaxrl.envs.sets.modular import Modular
+from jaxrl.envs.wrappers.finite_horizon import finite_horizon
+from jaxrl.envs.wrappers.set_reward import SetParams, set_reward
+from jaxrl.envs.wrappers.with_reward import with_reward
 from jaxrl.submodular import subpo
 from jaxrl.submodular.credit import SUMS, signal
+from tests.submodular.instance_e import (
+    WEIGHTS,
+    H,
+    Table,
+    enumerate_all,
+    problem,
+    scores,
+    table_of,
+    values,
+    zero_policy,
+)
 
 CELLS, ACTIONS = enumerate_all()
 GAINS = np.diff(values(CELLS), axis=0)

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from instance_e import H, enumerate_all, probabilities, scores, values
 
 from jaxrl.core.errors import UsageError
 from jaxrl.submodular.credit import SUMS, advantages, mixture, signal
+from tests.submodular.instance_e import H, enumerate_all, probabilities, scores, values
 
 ZERO = np.zeros((H, 4, 5))
 CELLS, ACTIONS = enumerate_all()

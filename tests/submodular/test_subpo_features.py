@@ -10,7 +10,8 @@ import pytest
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
 from jaxrl.envs.check import check_env
-from jaxrl.envs.coverage_grid import PlaceGrid, coverage_grid
+from jaxrl.envs.coverage.coverage_grid import coverage_grid
+from jaxrl.envs.coverage.place_grid import PlaceGrid
 from jaxrl.nets.net import features
 from jaxrl.rollout.unroll import Freeze, start, unroll
 from jaxrl.submodular.features import FEATURES, PlainNumbers, Visited, with_features

@@ -6,18 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from instance_e import WEIGHTS, H, problem
 
 from jaxrl.baselines import ppo
 from jaxrl.baselines.reinforce import Window
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete
-from jaxrl.envs.car_track import car_track
-from jaxrl.envs.coverage_grid import PlaceGrid
-from jaxrl.envs.set_reward import Modular, SetParams, set_reward
-from jaxrl.envs.wrappers import finite_horizon, with_reward
+from jaxrl.envs.control.car_track import car_track
+from jaxrl.envs.coverage.place_grid import PlaceGrid
+from jaxrl.envs.sets.modular import Modular
+from jaxrl.envs.wrappers.finite_horizon import finite_horizon
+from jaxrl.envs.wrappers.set_reward import SetParams, set_reward
+from jaxrl.envs.wrappers.with_reward import with_reward
 from jaxrl.nets.actor_critic import actor_critic
 from jaxrl.submodular import natural, proximal, subpo
+from tests.submodular.instance_e import WEIGHTS, H, problem
 
 TINY = {"n_envs": 8, "length": H, "epochs": 2, "minibatches": 2, "widths": (4,)}
 ONE = ppo.Hyper(gamma=1.0, lambda_=1.0)

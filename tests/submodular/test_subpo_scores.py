@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl.envs.coverage_grid import coverage_grid, item_collection, two_rooms
+from jaxrl.envs.coverage.coverage_grid import coverage_grid, two_rooms
+from jaxrl.envs.coverage.item_collection import item_collection
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import train
 from jaxrl.submodular import subpo

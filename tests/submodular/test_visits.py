@@ -6,11 +6,13 @@ import pytest
 
 from jaxrl.core import spaces
 from jaxrl.core.types import Policy
-from jaxrl.envs.coverage_grid import PlaceGrid
-from jaxrl.envs.set_reward import set_episode
+from jaxrl.envs.coverage.place_grid import PlaceGrid
+from jaxrl.envs.sets.combinators import SumParams
+from jaxrl.envs.sets.coverage import coverage_params
+from jaxrl.envs.sets.protocol import nonnegative
+from jaxrl.envs.sets.visits import coverage_with_bonus
+from jaxrl.envs.wrappers.set_reward import set_episode
 from jaxrl.rollout.unroll import start, unroll
-from jaxrl.submodular.combinators import SumParams
-from jaxrl.submodular.set_functions import coverage_params, coverage_with_bonus, nonnegative
 
 
 @pytest.mark.parametrize("show_history", [False, True])

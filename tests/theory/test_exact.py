@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import NumericalFailure, UsageError
-from jaxrl.envs.tabular import gridworld, make_mdp, random_mdp, random_walk, time_indexed
+from jaxrl.envs.tabular.generators import gridworld, random_mdp, random_walk
+from jaxrl.envs.tabular.mdp import make_mdp, time_indexed
 from theory.exact import enumeration, lp, occupancy, optimal_control, pareto, policy_evaluation
 from theory.exact.tables import policy_table, random_mdps, random_policies, tables
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.set_reward import Coverage, CoverageParams, FacilityLocation
-from jaxrl.envs.tabular import make_mdp
+from jaxrl.envs.sets.coverage import Coverage, CoverageParams
+from jaxrl.envs.sets.facility_location import FacilityLocation
+from jaxrl.envs.tabular.mdp import make_mdp
 from theory.exact.set_functions import (
     best,
     best_trajectory_value,

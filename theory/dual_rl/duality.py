@@ -22,7 +22,7 @@ from scipy.optimize import linprog
 from jaxrl.core.errors import UsageError
 from jaxrl.dual_rl.divergences import Divergence, divergence
 from jaxrl.dual_rl.objectives import mixture, recoil_floor
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.dual_rl.convex import Programme, Solution, minimise
 from theory.exact.occupancy import discounted_occupancy, policy_of
 from theory.exact.tables import Tables, policy_table, tables

@@ -25,7 +25,7 @@ from jaxrl.core.errors import NumericalFailure, UsageError
 from jaxrl.core.types import Array
 from jaxrl.dual_rl.divergences import Divergence, divergence
 from jaxrl.dual_rl.objectives import conjugate
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.dual_rl.duality import dual_v
 from theory.dual_rl.maximisers import fixed_point
 from theory.exact.occupancy import policy_of

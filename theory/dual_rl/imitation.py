@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.dual_rl.objectives import awr_weight
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.dual_rl.duality import Dual, dual_v
 from theory.exact.occupancy import policy_of
 from theory.exact.tables import tables

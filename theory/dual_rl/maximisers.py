@@ -21,7 +21,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
 from jaxrl.dual_rl.objectives import Maximiser
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.tables import policy_table, tables
 
 _ROUNDING = 1e-14

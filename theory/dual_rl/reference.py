@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxrl.envs.tabular import TabularMDP, make_mdp
+from jaxrl.envs.tabular.mdp import TabularMDP, make_mdp
 from theory.exact.occupancy import discounted_occupancy
 from theory.exact.optimal_control import solve
 from theory.exact.tables import random_mdps, random_policies, tables

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from jaxrl.core.errors import NumericalFailure, UsageError
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.occupancy import policy_of
 from theory.exact.tables import Tables, scalarised, tables
 

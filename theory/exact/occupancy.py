@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.policy_evaluation import check_ends, policy_model
 from theory.exact.tables import policy_table, tables
 

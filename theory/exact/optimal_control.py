@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrl.core.errors import NumericalFailure
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.policy_evaluation import evaluate_policy, policy_model
 from theory.exact.tables import Tables, scalarised, tables
 

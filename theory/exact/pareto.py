@@ -14,7 +14,7 @@ from scipy.optimize import linprog
 from scipy.spatial import HalfspaceIntersection
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.optimal_control import solve
 from theory.exact.policy_evaluation import evaluate_policy
 from theory.exact.tables import tables

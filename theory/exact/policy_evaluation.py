@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.tables import Tables, policy_table, tables
 
 

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.set_reward import SetFunction
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.sets.protocol import SetFunction
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.tables import Tables, tables
 
 HostSetFunction = Callable[[tuple[int, ...]], float]

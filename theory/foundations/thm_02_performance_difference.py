@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.occupancy import discounted_occupancy
 from theory.exact.policy_evaluation import evaluate_policy
 from theory.exact.result import Result, identity

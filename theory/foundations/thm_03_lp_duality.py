@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact import lp
 from theory.exact.occupancy import discounted_occupancy, discounted_visits, flow_residual, policy_of
 from theory.exact.optimal_control import solve

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.occupancy import discounted_occupancy
 from theory.exact.policy_evaluation import differentiable_return, evaluate_policy, policy_model
 from theory.exact.result import Result, identity

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from jaxrl.rollout.returns import per_decision_importance_sampling
 from theory.exact.enumeration import trajectories
 from theory.exact.policy_evaluation import evaluate_policy

@@ -17,7 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs.set_reward import Coverage, CoverageParams, FacilityLocation, LogDet, LogDetParams
+from jaxrl.envs.sets.coverage import Coverage, CoverageParams
+from jaxrl.envs.sets.facility_location import FacilityLocation
+from jaxrl.envs.sets.log_det import LogDet, LogDetParams
 from theory.exact.result import Result, identity
 
 V, U, T = 6, 9, 8

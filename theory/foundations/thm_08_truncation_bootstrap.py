@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.types import Transition
-from jaxrl.envs.tabular import TabularMDP
+from jaxrl.envs.tabular.mdp import TabularMDP
 from jaxrl.rollout.returns import discount_and_cut, lambda_returns
 from theory.exact.enumeration import trajectories
 from theory.exact.policy_evaluation import evaluate_policy

@@ -12,9 +12,10 @@ import jax
 import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.coverage_grid import PlaceGrid, footprint_table
-from jaxrl.envs.coverage_maps import matern_kernel
-from jaxrl.envs.tabular import TabularMDP, make_mdp
+from jaxrl.envs.coverage.maps import matern_kernel
+from jaxrl.envs.coverage.place_grid import PlaceGrid
+from jaxrl.envs.sets.grid_coverage import footprint_table
+from jaxrl.envs.tabular.mdp import TabularMDP, make_mdp
 from jaxrl.submodular.exact import Memory, Unfolded, counted, covered, unfold, visited
 
 W16 = (7 * np.arange(16) + 3) % 11 + 1.0

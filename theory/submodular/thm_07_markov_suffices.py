@@ -16,7 +16,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from jaxrl.envs.tabular import make_mdp
+from jaxrl.envs.tabular.mdp import make_mdp
 from jaxrl.submodular.exact import best_markov_value, best_value, covered
 from theory.exact.result import Result, identity
 from theory.submodular.instances import Problem, slippery_line

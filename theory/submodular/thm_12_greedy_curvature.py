@@ -20,9 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.types import Array
-from jaxrl.submodular.combinators import Sum, SumParams
+from jaxrl.envs.sets.combinators import Sum, SumParams
+from jaxrl.envs.sets.coverage import Coverage
+from jaxrl.envs.sets.modular import Modular
+from jaxrl.envs.sets.protocol import curvature, evaluate
 from jaxrl.submodular.greedy import greedy, greedy_bound, partition_bound, partition_greedy
-from jaxrl.submodular.set_functions import Coverage, Modular, curvature, evaluate
 from theory.exact.result import Result, inequality
 
 N, K, U = 9, 3, 12

@@ -13,7 +13,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from jaxrl.envs.tabular import make_mdp
+from jaxrl.envs.tabular.mdp import make_mdp
 from jaxrl.submodular.exact import best_value, covered
 from theory.exact.result import Result, identity
 from theory.submodular.instances import Problem

@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.types import Array
+from jaxrl.envs.sets.coverage import Coverage
+from jaxrl.envs.sets.protocol import evaluate
 from jaxrl.submodular.grl import modular_bound
-from jaxrl.submodular.set_functions import Coverage, evaluate
 from theory.exact.result import Result, inequality
 
 N, U, FIRST = 8, 10, 3

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.set_reward import LogDet, kernel_params
+from jaxrl.envs.sets.log_det import LogDet, kernel_params
 from jaxrl.submodular.exact import (
     best_markov_value,
     best_value,
@@ -299,7 +299,7 @@ def test_refuses_what_it_cannot_hold():
         with pytest.raises(UsageError, match=sentence):
             call()
     with jax.enable_x64(True):
-        from jaxrl.envs.tabular import time_indexed
+        from jaxrl.envs.tabular.mdp import time_indexed
 
         with pytest.raises(UsageError, match="take 3 actions, but the tables have H = 5"):
             unfold(jax.tree.map(np.asarray, time_indexed(problem.mdp, 5)), problem.memory, 4)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxrl.bandit import ucb
 from jaxrl.envs.bandit_arms import Arms
 
-from jaxrl.run import style
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import sweep
 
@@ -56,7 +56,7 @@ def run(config: Config, folder: RunFolder) -> None:
 
 def figure(folder: RunFolder) -> list[Path]:
     """Regret over time, a line per seed."""
-    with style.paper():
-        fig, axes = style.subplots(1, 1)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 1)
         axes[0][0].plot(folder.load_result()["regret"].T)
-        return style.save(fig, folder.figures / "regret")
+        return plots.save(fig, folder.figures / "regret")

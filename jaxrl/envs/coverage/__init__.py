@@ -1,0 +1,1 @@
+"""Problems that reward what has been covered, collected or measured."""

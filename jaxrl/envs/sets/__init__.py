@@ -1,0 +1,1 @@
+"""Set functions: protocol, functions, combinators, checks."""

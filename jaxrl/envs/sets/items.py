@@ -1,0 +1,86 @@
+"""Items of several kinds, each wanted up to a demand.
+
+Legend: `V` cells, row by row; `K` kinds of items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Array
+
+
+class ItemParams(NamedTuple):
+    """kind: int32[V], of the item in each cell, -1 for none; demand: float[K], how many are wanted."""
+
+    kind: Array
+    demand: Array
+
+
+class ItemStat(NamedTuple):
+    """visited: bool[V]; count: int32[K], cells visited that hold each kind."""
+
+    visited: Array
+    count: Array
+
+
+@dataclass(frozen=True)
+class ItemCollection:
+    """F(S) = sum_i min(cells of S that hold item i, demand_i); a cell counts once.
+
+    layout: default map, one string per row, a letter of `demand` or '.' per cell. demand: `(letter, number)`.
+    """
+
+    layout: tuple[str, ...]
+    demand: tuple[tuple[str, float], ...]
+
+    def __post_init__(self) -> None:
+        letters = {letter for letter, _ in self.demand}
+        for row in self.layout:
+            if len(row) != len(self.layout[0]) or not set(row) <= {*letters, "."}:
+                raise UsageError(
+                    f"ItemCollection.layout: row {row!r} must have {len(self.layout[0])} cells, each '.' or "
+                    f"one of {''.join(sorted(letters))}"
+                )
+        if not all(number >= 0 for _, number in self.demand):
+            raise UsageError("ItemCollection.demand: must be >= 0; F would not be monotone")
+
+    def default_params(self) -> ItemParams:
+        """Those of the fields."""
+        letters = "".join(letter for letter, _ in self.demand)
+        kind = [letters.find(cell) for row in self.layout for cell in row]
+        demand = np.array([number for _, number in self.demand], float)
+        return ItemParams(jnp.asarray(kind, jnp.int32), jnp.asarray(demand, jnp.result_type(float)))
+
+    def init(self, params: ItemParams) -> ItemStat:
+        """Nothing collected."""
+        return ItemStat(jnp.zeros(params.kind.shape, bool), jnp.zeros(params.demand.shape, jnp.int32))
+
+    def gain(self, params: ItemParams, stat: ItemStat, item: Array) -> Array:
+        """What the item of a cell not seen before adds, up to the demand."""
+        return self.add(params, stat, item)[1]
+
+    def add(self, params: ItemParams, stat: ItemStat, item: Array) -> tuple[ItemStat, Array]:
+        """The cell visited."""
+        kind = params.kind[item]
+        new = (kind >= 0) & ~stat.visited[item]
+        kind = jnp.clip(kind, min=0, max=params.demand.shape[0] - 1)
+        before = stat.count[kind]
+        demand = params.demand[kind]
+        gain = jnp.minimum(before + 1, demand) - jnp.minimum(before, demand)
+        after = ItemStat(stat.visited.at[item].set(True), stat.count.at[kind].add(new))
+        return after, jnp.where(new, gain, 0)
+
+    def value(self, params: ItemParams, stat: ItemStat) -> Array:
+        """Items collected, up to the demands."""
+        return jnp.sum(jnp.minimum(stat.count.astype(params.demand.dtype), params.demand))
+
+    def features(self, params: ItemParams, stat: ItemStat) -> dict[str, Array]:
+        """remaining: float[K], demands still open; visited: float[V]."""
+        remaining = jnp.maximum(params.demand - stat.count.astype(params.demand.dtype), 0)
+        return {"remaining": remaining, "visited": stat.visited.astype(params.demand.dtype)}

@@ -1,0 +1,1 @@
+"""Finite MDPs and linear-mixture MDPs: records, environments, generators."""

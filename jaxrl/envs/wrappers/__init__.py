@@ -1,0 +1,1 @@
+"""Wrappers: environments around an environment, one concept a file."""

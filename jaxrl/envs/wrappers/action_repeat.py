@@ -1,0 +1,55 @@
+"""Every action repeated a fixed number of times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import streams
+from jaxrl.core.tree import tree_where
+from jaxrl.core.types import Array, Key, PyTree, Step
+from jaxrl.envs.base import (
+    Finite,
+    RewardFn,
+    Scripted,
+)
+from jaxrl.envs.wrappers.wrapper import Wrapper
+
+
+@dataclass(frozen=True)
+class ActionRepeat(Wrapper):
+    """Applies each action `k` times and adds the rewards; stops, and stops adding, at a termination.
+
+    `info` is that of the last step taken. A time limit of L inner steps becomes ceil(L / k).
+    """
+
+    k: int
+    hidden: ClassVar[tuple[type, ...]] = (Finite, RewardFn, Scripted)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.k < 1:
+            raise UsageError(f"action_repeat.k: must be >= 1, got {self.k}")
+
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> tuple[PyTree, Step]:
+        """`k` inner steps."""
+        keys = streams(key, self.k)
+
+        def again(carry: tuple[PyTree, Step], key: Key) -> tuple[tuple[PyTree, Step], None]:
+            state, out = carry
+            after, new = self.env.step(key, state, action, params)
+            new = new._replace(reward=out.reward + new.reward)
+            return tree_where(out.terminated, carry, (after, new)), None
+
+        first = self.env.step(keys[0], state, action, params)
+        return jax.lax.scan(again, first, keys[1:])[0]
+
+    def time_limit(self, params: PyTree) -> Array:
+        """In outer steps."""
+        return -(-self.env.time_limit(params) // self.k)
+
+
+action_repeat = ActionRepeat

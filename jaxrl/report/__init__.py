@@ -1,0 +1,1 @@
+"""What shows: statistics, plots, tables, pages."""

@@ -1,0 +1,218 @@
+"""Pages: report.html of one run, and index.html of all of them. Single files, no network, no script.
+
+Figures are embedded as data; nothing but other files of the same tree is linked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from jaxrl.core.errors import JaxrlError
+from jaxrl.report import page, tables
+from jaxrl.run import catalogue
+from jaxrl.run.folder import RunFolder, atomic_write
+
+_MAX_SVG = 1_500_000  # larger vector pictures are embedded as PNG
+_LOG_LINES = 40
+_CURVES = 4
+_NOT_CURVES = {"update", "env_steps", "wall_s", "cpu_s", "stage", "nonfinite"}
+
+
+def write(folder: RunFolder, module: ModuleType | None = None, *, refresh_s: float | None = None) -> Path:
+    """report.html of one run, replaced atomically; with `refresh_s` the page reloads itself.
+
+    `module` is the experiment, which adds its title and its table of scores.
+    """
+    status = folder.status
+    state = status.get("state", "created")
+    title = ((module.__doc__ or "").strip().splitlines() or [""])[0] if module else ""
+    name = f"{page.text(folder.experiment)} <span class='soft'>{page.text(folder.preset)}</span>"
+    scores = tables.rows(tables.run_scores(module, folder), state)
+    body = [
+        f"<h1>{name} {page.pill(state)}</h1><p>{page.text(title)}</p>",
+        page.section("Warnings", _warnings(folder, status), "warning"),
+        page.section("Figures", "".join(_figure(p, folder.path) for p in _pictures(folder.path))),
+        page.section("Results", _score_table(scores)),
+        page.section("Progress", _progress(folder, status)),
+        page.section("Configuration", page.pairs(_flat(folder.config))),
+        page.section("Environment", page.pairs(_flat(folder.meta))),
+        page.section("Log", _log(folder.path / "log.txt")),
+    ]
+    path = folder.path / "report.html"
+    atomic_write(path, page.page(f"{folder.experiment} {folder.preset}", body, refresh_s))
+    return path
+
+
+def write_index(path: Path, runs: Path, root: Path) -> Path:
+    """One page of every run below `runs`: an experiment's latest figures in full, earlier ones folded.
+
+    The experiment that ran last comes first.
+    """
+    groups: dict[str, list[RunFolder]] = {}
+    for folder in find_runs(runs):
+        groups.setdefault(folder.experiment, []).append(folder)
+    titles = {e.name: e.title for e in catalogue.find(root)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sections = [_experiment(name, titles, folders, path.parent, root) for name, folders in groups.items()]
+    count = sum(map(len, groups.values()))
+    where = page.text(_relative(runs, path.parent))
+    intro = f"<h1>Experiments</h1><p>{len(groups)} experiments, {count} runs below <code>{where}</code></p>"
+    nothing = page.section("No run yet", "<code>jaxrl run EXPERIMENT PRESET</code> makes one.")
+    atomic_write(path, page.page("Experiments", [intro, *(sections or [nothing])]))
+    return path
+
+
+def find_runs(runs: Path) -> list[RunFolder]:
+    """Every run below `runs`, the latest first; folders that cannot be read are left out."""
+    found = []
+    for path in runs.glob("**/config.json"):
+        try:
+            found.append(RunFolder.open(path.parent))
+        except JaxrlError:
+            continue
+    return sorted(found, key=lambda f: f.path.name, reverse=True)
+
+
+def _experiment(
+    name: str, titles: dict[str, str], folders: Sequence[RunFolder], base: Path, root: Path
+) -> str:
+    """One card of the index; `base` is the folder of the page, `folders` are the runs, latest first."""
+    shown = next((f for f in folders if _pictures(f.path)), folders[0])
+    module = catalogue.load(root, name) if name in titles else None
+    scores = tables.rows(tables.run_scores(module, shown), shown.status.get("state", "created"))
+    earlier = [(f, p) for f in folders if f is not shown for p in _pictures(f.path)]
+    thumbnails = f"<div class='grid'>{''.join(_thumbnail(f, p, base) for f, p in earlier)}</div>"
+    return page.section(
+        name,
+        f"<p>{page.text(titles.get(name, ''))}</p>"
+        + "".join(_figure(p, base) for p in _pictures(shown.path))
+        + _score_table(scores)
+        + _run_table(folders, base)
+        + (page.details(f"{len(earlier)} earlier figures", thumbnails) if earlier else ""),
+    )
+
+
+def _run_table(folders: Sequence[RunFolder], base: Path) -> str:
+    lines = []
+    for f in folders:
+        status = f.status
+        lines.append(
+            (
+                page.link(_relative(f.path / "report.html", base), f.path.name),
+                page.text(f.path.parent.name),
+                page.pill(status.get("state", "created")),
+                f"{status.get('update', 0)} / {status.get('updates_total') or '?'}",
+                page.text(status.get("error") or ""),
+            )
+        )
+    return page.table(("run", "configuration", "state", "update", ""), lines, numeric=(3,))
+
+
+def _score_table(rows: Iterable[tables.Row]) -> str:
+    counts = ("planned", "finished", "diverged", "preempted")
+    head = ("", *counts, "IQM", "95 % interval", "IQM, unfinished = worst")
+    lines = [
+        (
+            page.text(r.label),
+            *map(str, r[1:5]),
+            _number(r.iqm),
+            "-" if r.low is None else f"[{_number(r.low)}, {_number(r.high)}]",
+            _number(r.iqm_planned),
+        )
+        for r in rows
+    ]
+    return page.table(head, lines, numeric=range(1, len(head)))
+
+
+def _warnings(folder: RunFolder, status: dict[str, Any]) -> str:
+    notes = [status["error"]] if status.get("error") else []
+    if folder.meta.get("git_dirty"):
+        notes.append("The code had uncommitted changes.")
+    return "".join(f"<p>{page.text(n)}</p>" for n in notes)
+
+
+def _progress(folder: RunFolder, status: dict[str, Any]) -> str:
+    """Numbers of the last log point, and curves of what is logged while there are no figures yet."""
+    records = [r for r in folder.read_metrics() if "update" in r]
+    if not records:
+        return ""
+    last = records[-1]
+    facts = [("update", f"{last['update']} of {status.get('updates_total') or '?'}")]
+    units = {"env_steps": "environment steps", "wall_s": "wall seconds", "cpu_s": "processor seconds"}
+    facts += [(text, f"{last[n]:,.0f}") for n, text in units.items() if isinstance(last.get(n), int | float)]
+    return page.pairs(facts) + ("" if _pictures(folder.path) else _live_curves(records))
+
+
+def _live_curves(records: Sequence[dict[str, Any]]) -> str:
+    """Median and every member of the first returns, or else of the first metrics, as one picture."""
+    from jaxrl.report import plots
+
+    last = records[-1]
+    names = sorted((n for n in last if n not in _NOT_CURVES), key=lambda n: ("return" not in n, n))[:_CURVES]
+    if not names:
+        return ""
+    with plots.paper():
+        fig, axes = plots.subplots(-(-len(names) // 2), 2)
+        for ax in axes.flat[len(names) :]:
+            ax.set_visible(False)
+        for ax, name in zip(axes.flat, names, strict=False):
+            points = [r for r in records if name in r and r.get("stage") == last.get("stage")]
+            members = np.array([np.ravel(np.asarray(r[name], np.float64)) for r in points])
+            updates = [r["update"] for r in points]
+            ax.plot(updates, members, color=plots.PALETTE[0], alpha=0.25, linewidth=0.7)
+            ax.plot(updates, np.median(members, 1), color=plots.PALETTE[0])
+            ax.set_title(name)
+            ax.set_xlabel("update")
+        return page.picture(page.embed(plots.png(fig), "png"), "progress", "every member, and the median")
+
+
+def _pictures(run: Path) -> list[Path]:
+    return sorted((run / "figures").glob("*.png"))
+
+
+def _figure(png: Path, base: Path) -> str:
+    """A figure, as vector picture where it is not too large, with links to its files."""
+    svg = png.with_suffix(".svg")
+    vector = svg.exists() and svg.stat().st_size <= _MAX_SVG
+    source = page.embed(svg.read_bytes(), "svg+xml") if vector else page.embed(png.read_bytes(), "png")
+    files = [p for p in (png.with_suffix(s) for s in (".pdf", ".svg", ".png")) if p.exists()]
+    links = " ".join(page.link(_relative(p, base), p.suffix[1:]) for p in files)
+    name = png.stem.replace("_", " ")
+    return page.picture(source, name, f"{page.text(name)} &middot; {links}")
+
+
+def _thumbnail(folder: RunFolder, png: Path, base: Path) -> str:
+    caption = f"{folder.path.name} {png.stem.replace('_', ' ')}"
+    target = _relative(folder.path / "report.html", base)
+    return page.picture(_relative(png, base), caption, page.text(caption), target)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested objects as dotted names."""
+    flat: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        nested = isinstance(value, dict) and value
+        flat += _flat(value, f"{prefix}{name}.") if nested else [(prefix + name, value)]
+    return flat
+
+
+def _log(path: Path) -> str:
+    if not path.exists():
+        return ""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    tail = page.text("\n".join(lines[-_LOG_LINES:]))
+    return page.details(f"last {min(len(lines), _LOG_LINES)} of {len(lines)} lines", f"<pre>{tail}</pre>")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _relative(path: Path, base: Path) -> str:
+    return Path(os.path.relpath(path, base)).as_posix()

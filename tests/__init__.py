@@ -1,0 +1,1 @@
+"""Tests, one folder a package; helpers are imported as `tests.<package>.<helper>`."""

@@ -1,0 +1,114 @@
+"""Aggregates of ecosystem 12 against numbers worked out by hand, and against slow independent loops."""
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from jaxrl.report import statistics
+
+# two tasks, four runs: pooled and sorted 0 1 2 3 4 5 6 100, two values cut at each end
+HAND = np.array([[0.0, 5.0], [1.0, 3.0], [2.0, 6.0], [100.0, 4.0]])
+
+
+def test_iqm_by_hand():
+    assert statistics.iqm(HAND) == (2 + 3 + 4 + 5) / 4
+
+
+@pytest.mark.parametrize(
+    ("n", "kept"), [(1, [0]), (3, [0, 1, 2]), (4, [1, 2]), (5, [1, 2, 3]), (8, [2, 3, 4, 5])]
+)
+def test_iqm_cuts_the_floor_of_a_quarter(n, kept):
+    values = np.arange(n) ** 2.0
+    assert statistics.iqm(values[::-1, None]) == values[kept].mean()
+
+
+def test_iqm_is_the_trimmed_mean_along_curves():
+    x = np.random.default_rng(0).normal(size=(7, 10, 3))
+    expected = [scipy_stats.trim_mean(row, 0.25, axis=None) for row in x]
+    np.testing.assert_allclose(statistics.iqm(x), expected, rtol=1e-12)
+
+
+def test_median_is_over_tasks_of_the_mean_over_runs():
+    three = np.array([[0.0, 10.0, 4.0], [2.0, 30.0, 8.0]])  # task means 1, 20, 6
+    assert statistics.median(three) == 6.0
+    assert statistics.median(HAND) == (25.75 + 4.5) / 2
+
+
+def test_optimality_gap_ignores_what_exceeds_one():
+    assert statistics.optimality_gap(np.array([[0.5, 2.0], [1.0, 0.0]])) == 1 - (0.5 + 1 + 1 + 0) / 4
+
+
+def test_probability_of_improvement_counts_ties_half_and_averages_tasks():
+    x = np.array([[1.0, 0.0], [3.0, 0.0]])
+    y = np.array([[1.0, 5.0], [2.0, 5.0], [0.0, 5.0]])
+    # task 0: 1 against 1, 2, 0 scores 0.5 + 0 + 1; 3 scores 3; in all 4.5 of 6; task 1: never
+    assert statistics.probability_of_improvement(x, y) == (4.5 / 6 + 0) / 2
+    assert statistics.probability_of_improvement(x, x) == 0.5
+
+
+def test_performance_profile_is_strict():
+    np.testing.assert_array_equal(
+        statistics.performance_profile(HAND, np.array([-1.0, 3.0, 99.0, 100.0])), [1, 4 / 8, 1 / 8, 0]
+    )
+
+
+def test_bootstrap_reproduces_every_draw_of_a_tiny_case():
+    # two runs {0, 1}: the mean of a resample is 0, 1/2, 1 with probabilities 1/4, 1/2, 1/4
+    low, high = statistics.bootstrap(statistics.mean, np.array([[0.0], [1.0]]), resamples=4000, level=0.4)
+    assert (low, high) == (0.5, 0.5)
+    low, high = statistics.bootstrap(statistics.mean, np.array([[0.0], [1.0]]), resamples=4000, level=0.6)
+    assert (low, high) == (0.0, 1.0)
+
+
+def test_bootstrap_width_is_the_normal_one_for_many_runs():
+    x = np.random.default_rng(1).normal(size=(400, 1))
+    low, high = statistics.bootstrap(statistics.mean, x, resamples=20_000)
+    assert (high - low) == pytest.approx(2 * 1.96 * x.std() / 20, rel=0.03)
+
+
+def test_bootstrap_is_stratified():
+    # each task is constant over runs, so that resampling within tasks changes nothing
+    x = np.tile(np.array([1.0, 10.0, 100.0]), (5, 1))
+    assert statistics.bootstrap(statistics.mean, x) == (37.0, 37.0)
+
+
+def test_bootstrap_draws_tasks_independently():
+    # with one draw of runs for both tasks the sum would always be 1
+    x = np.array([[0.0, 1.0], [1.0, 0.0]])
+    low, high = statistics.bootstrap(statistics.mean, x, level=0.8)
+    assert (low, high) == (0.25, 0.75)
+
+
+def test_bootstrap_of_a_curve_equals_its_points():
+    x = np.random.default_rng(2).normal(size=(6, 8, 1))
+    low, high = statistics.bootstrap(statistics.iqm, x, resamples=500)
+    alone = [statistics.bootstrap(statistics.iqm, point, resamples=500) for point in x]
+    np.testing.assert_array_equal(np.stack([low, high], 1), alone)
+
+
+def test_bootstrap_of_two_samples():
+    low, high = statistics.bootstrap(
+        statistics.probability_of_improvement, np.full((4, 1), 2.0), np.full((3, 1), 1.0)
+    )
+    assert (low, high) == (1.0, 1.0)
+
+
+def test_a_diverged_run_is_refused_and_counted_as_worst_on_request():
+    x = np.array([[1.0], [np.nan], [np.inf], [3.0]])
+    with pytest.raises(ValueError, match="2 of 4 are not finite"):
+        statistics.iqm(x)
+    np.testing.assert_array_equal(statistics.diverged_as_worst(x, -5.0)[:, 0], [1, -5, -5, 3])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: statistics.iqm(np.zeros(3)), "expected"),
+        (lambda: statistics.iqm(np.zeros((0, 1))), "expected"),
+        (lambda: statistics.bootstrap(statistics.iqm, HAND, resamples=0), "resamples"),
+        (lambda: statistics.bootstrap(statistics.iqm, HAND, level=1.0), "level"),
+    ],
+)
+def test_bad_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
