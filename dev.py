@@ -273,8 +273,8 @@ def lock(options, rest):
     uv = find_uv()
     if uv is None:
         raise Stop("lock needs uv on PATH, which resolves for every Python and platform at once")
-    extras = ("--extra", "dev", "--extra", "docs")
-    form = ("--universal", "--generate-hashes", "--no-emit-find-links", "--no-header", "--quiet")
+    extras = ("--extra", "dev", "--extra", "docs", "--extra", "notebook")
+    form = ("--universal", "--generate-hashes", "--no-emit-find-links", "--no-header", "--quiet", "--no-strip-extras")
     run(uv, "pip", "compile", "pyproject.toml", "build.in", *extras, *form, *rest, "-o", LOCK.name)
 
 

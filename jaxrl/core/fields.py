@@ -1,0 +1,218 @@
+"""Checks of configurations by their annotations: types, choices and ranges, made once, at construction.
+
+A frozen `Config` calls `check_fields(self)` first in `__post_init__`. The fields of a `Hyper` are leaves that
+may be traced, so they are checked by `check_numbers`, on the host and before anything is compiled: where a
+record that holds them is made, and where training begins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import jax
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval in which a number, or every entry of an array, must lie; metadata of `typing.Annotated`.
+
+    low, high: its ends, None for no bound. open_low, open_high: whether an end itself is excluded.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    open_low: bool = False
+    open_high: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether every entry of `value` lies inside; False for NaN."""
+        x = np.asarray(value)
+        above = True if self.low is None else (x > self.low if self.open_low else x >= self.low)
+        below = True if self.high is None else (x < self.high if self.open_high else x <= self.high)
+        return bool(np.all(above & below & ~np.isnan(x)))
+
+    def __str__(self) -> str:
+        if self.low is not None and self.high is not None:
+            left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+            return f"in {left}{self.low:g}, {self.high:g}{right}"
+        if self.low is not None:
+            return f"{'>' if self.open_low else '>='} {self.low:g}"
+        return "a number" if self.high is None else f"{'<' if self.open_high else '<='} {self.high:g}"
+
+
+Size = Annotated[int, Range(1)]
+"""A number of things of which there must be one."""
+Count = Annotated[int, Range(0)]
+"""A number of things, 0 for none."""
+Seed = Annotated[int, Range(0, 2**32, open_high=True)]
+"""A root seed, in [0, 2^32)."""
+Finite = Annotated[float, Range(-np.inf, np.inf, open_low=True, open_high=True)]
+"""A leaf of a `Hyper`: any finite number."""
+NonNegative = Annotated[float, Range(0, np.inf, open_high=True)]
+"""A leaf of a `Hyper`: finite and >= 0."""
+Positive = Annotated[float, Range(0, np.inf, open_low=True, open_high=True)]
+"""A leaf of a `Hyper`: finite and > 0."""
+Share = Annotated[float, Range(0, 1)]
+"""A leaf of a `Hyper`: in [0, 1]."""
+Discount = Annotated[float, Range(0, 1, open_high=True)]
+"""A leaf of a `Hyper`: in [0, 1), where values of endless episodes must exist."""
+
+
+def check_fields(record: Any) -> None:
+    """Checks every field of a frozen dataclass against its annotation; to be called in `__post_init__`.
+
+    Lists become tuples and whole numbers of float fields floats; `Literal` names the choices, `Range` bounds.
+    The numbers of a nested `Hyper` are checked as by `check_numbers`.
+
+    Raises `UsageError` that names the class and the field.
+    """
+    hints = _hints(type(record))
+    for field in dataclasses.fields(record):
+        name = f"{type(record).__name__}.{field.name}"
+        value = getattr(record, field.name)
+        checked = _checked(value, hints[field.name], name)
+        if checked is not value:
+            object.__setattr__(record, field.name, checked)
+
+
+def check_numbers(hyper: Any, prefix: str | None = None) -> None:
+    """Checks the leaves of a `Hyper`, numbers or arrays of any shape, against their annotated ranges.
+
+    Leaves without a value on the host (tracers, shapes) and fields without a `Range` pass.
+
+    Raises `UsageError` that names the field, `prefix` (default: the class) before it.
+    """
+    prefix = type(hyper).__name__ if prefix is None else prefix
+    for name, hint in _hints(type(hyper)).items():
+        value = getattr(hyper, name)
+        bounds, optional = _range(hint)
+        if bounds is None or isinstance(value, jax.core.Tracer) or (value is None and optional):
+            continue
+        if not isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array | list | tuple):
+            raise UsageError(f"{prefix}.{name}: must be a number, got {value!r}")
+        if not bounds.holds(value):
+            raise UsageError(f"{prefix}.{name}: must be {_said(bounds)}, got {_shown(value)}")
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return tuple(option for part in typing.get_args(hint) for option in _options(part))
+    return (hint,)
+
+
+def _range(hint: Any) -> tuple[Range | None, bool]:
+    """The `Range` of an annotation, and whether None is allowed beside it."""
+    options = _options(hint)
+    found = (m for o in options for m in getattr(o, "__metadata__", ()) if isinstance(m, Range))
+    return next(found, None), type(None) in options
+
+
+def _checked(value: Any, hint: Any, name: str) -> Any:
+    problems = []
+    for option in _options(hint):
+        try:
+            return _one(value, option, name)
+        except UsageError as error:
+            problems.append(
+                str(error).removeprefix(f"{name}: must be ").rpartition(", got ")[0] or str(error)
+            )
+    if len(problems) == 1:
+        return _one(value, hint, name)
+    raise UsageError(f"{name}: must be {' or '.join(problems)}, got {_shown(value)}")
+
+
+def _one(value: Any, hint: Any, name: str) -> Any:
+    """`value` as one option of an annotation, converted without loss; `UsageError` where it is none."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        inner = _checked(value, arguments[0], name)
+        for bounds in (m for m in arguments[1:] if isinstance(m, Range)):
+            _within(inner, bounds, name)
+        return inner
+    if origin is Literal:
+        _require(
+            any(type(value) is type(c) and value == c for c in arguments), name, _choices(arguments), value
+        )
+        return value
+    if hint is None or hint is type(None):
+        _require(value is None, name, "None", value)
+        return value
+    if hint in (bool, str):
+        _require(isinstance(value, hint), name, "True or False" if hint is bool else "text", value)
+        return value
+    if hint in (int, float):
+        return _number(value, hint, name)
+    if origin is tuple:
+        return _tuple(value, arguments, name)
+    if origin is dict:
+        _require(isinstance(value, dict), name, "a dict", value)
+        return {key: _checked(entry, arguments[1], f"{name}[{key!r}]") for key, entry in value.items()}
+    if dataclasses.is_dataclass(hint):
+        _require(isinstance(value, hint), name, f"a {hint.__qualname__}", value)
+        if not value.__dataclass_params__.frozen or hasattr(value, "replace"):
+            check_numbers(value, name)
+    return value
+
+
+def _number(value: Any, kind: type, name: str) -> Any:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if kind is int:
+        _require(whole, name, "an int", value)
+        return int(value)
+    _require(whole or isinstance(value, float | np.floating), name, "a float", value)
+    _require(not np.isnan(value), name, "a float, not NaN", value)
+    return float(value)
+
+
+def _tuple(value: Any, arguments: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+    _require(isinstance(value, tuple | list), name, "a tuple", value)
+    repeated = len(arguments) == 2 and arguments[1] is ...
+    if not repeated:
+        _require(len(value) == len(arguments), name, f"{len(arguments)} values", value)
+    hints = (arguments[0],) * len(value) if repeated else arguments
+    made = tuple(_checked(v, h, f"{name}[{i}]") for i, (v, h) in enumerate(zip(value, hints, strict=True)))
+    return (
+        value if isinstance(value, tuple) and all(a is b for a, b in zip(made, value, strict=True)) else made
+    )
+
+
+def _within(value: Any, bounds: Range, name: str) -> None:
+    if isinstance(value, jax.core.Tracer):
+        return
+    numbers = isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array | tuple)
+    _require(numbers and bounds.holds(value), name, _said(bounds), value)
+
+
+def _require(fine: bool, name: str, wanted: str, value: Any) -> None:
+    if not fine:
+        raise UsageError(f"{name}: must be {wanted}, got {_shown(value)}")
+
+
+def _said(bounds: Range) -> str:
+    if bounds.high == np.inf and bounds.open_high:
+        ends = dataclasses.replace(bounds, low=None if bounds.low == -np.inf else bounds.low, high=None)
+        return "finite" if ends.low is None else f"{ends} and finite"
+    return str(bounds)
+
+
+def _choices(arguments: tuple[Any, ...]) -> str:
+    return f"one of {', '.join(map(repr, arguments))}" if len(arguments) > 1 else repr(arguments[0])
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
