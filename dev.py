@@ -274,7 +274,8 @@ def lock(options, rest):
     if uv is None:
         raise Stop("lock needs uv on PATH, which resolves for every Python and platform at once")
     extras = ("--extra", "dev", "--extra", "docs", "--extra", "notebook")
-    form = ("--universal", "--generate-hashes", "--no-emit-find-links", "--no-header", "--quiet", "--no-strip-extras")
+    extras += ("--no-strip-extras",)  # pip before 24 needs them in the lock
+    form = ("--universal", "--generate-hashes", "--no-emit-find-links", "--no-header", "--quiet")
     run(uv, "pip", "compile", "pyproject.toml", "build.in", *extras, *form, *rest, "-o", LOCK.name)
 
 

@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from tests.run.test_sweep import Config
 
 from jaxrl.core.errors import UsageError
 from jaxrl.run.folder import config_from_dict, config_hash, config_to_dict
 from jaxrl.run.sweep import expand, member_keys, sweep
 from jaxrl.run.train import train
 from tests.run import toy
+from tests.run.test_sweep import Config
 
 
 def run(keys=None, hypers=None, data=None, algorithm=None, **options):
