@@ -10,6 +10,7 @@ Standard library only, and valid Python 3.8, so that a too old interpreter can b
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -31,8 +32,8 @@ OLDEST, BEYOND = (3, 11), (3, 14)  # the first that will do, the first that is n
 NAMES = ("python3.13", "python3.12", "python3.11", "python3")
 INTERRUPTED = "installing"
 DEMO = ("baselines/ppo_cartpole", "baselines/ppo_inverted_pendulum")
-FAST = "not slow and not gpu and not multiprocess and not peers"
-ALL = "not gpu and not peers"
+FAST = "not slow and not gpu and not multiprocess and not peers and not network"
+ALL = "not gpu and not peers and not network"
 CACHES = (".cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "build", "dist", "site", "out")
 
 
@@ -86,9 +87,19 @@ def version(interpreter):
     return tuple(map(int, text.split())) if text else None
 
 
+def installed():
+    """(version, number of packages) of `.venv`, or (None, 0) where it is no whole environment.
+
+    An interpreter in a folder without `pyvenv.cfg` runs, but with the packages of the one that it links to.
+    """
+    if not (VENV / "pyvenv.cfg").is_file():
+        return None, 0
+    return version(PYTHON), len(list(VENV.glob("lib/python*/site-packages/*.dist-info/METADATA")))
+
+
 def find_interpreter(chosen):
-    """The path and version of `chosen`, or of the first that will do: $PYTHON, PATH's newest, this one."""
-    names = [chosen] if chosen else [os.environ.get("PYTHON"), *NAMES, sys.executable]
+    """The path and version of `chosen`, or of the first that will do: $PYTHON, this one, PATH's newest."""
+    names = [chosen] if chosen else [os.environ.get("PYTHON"), sys.executable, *NAMES]
     found = []
     for name in filter(None, names):
         path = shutil.which(name)
@@ -138,6 +149,21 @@ def writable(folder):
         return False
 
 
+def home_folder():
+    """The caller's home, or None where there is none, as for a user id without an account."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def caches_are_writable():
+    """Whether programs can keep caches where they do so by default."""
+    home = home_folder()
+    chosen = os.environ.get("XDG_CACHE_HOME") or (home and home / ".cache")
+    return bool(chosen) and writable(chosen)
+
+
 def plain_environment():
     """The caller's environment, without colours where there is no terminal, in UTF-8.
 
@@ -155,7 +181,7 @@ def plain_environment():
 def install_environment():
     """For pip and uv: their own caches, or folders in `.venv` where those cannot be written."""
     env = plain_environment()
-    if not writable(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"):
+    if not caches_are_writable():
         env.setdefault("PIP_CACHE_DIR", str(VENV / ".cache" / "pip"))
         env.setdefault("UV_CACHE_DIR", str(VENV / ".cache" / "uv"))
     return env
@@ -164,7 +190,8 @@ def install_environment():
 def run_environment():
     """For programs of the project: a HOME that can be written."""
     env = plain_environment()
-    if not writable(Path.home() / ".cache"):
+    home = home_folder()
+    if home is None or not writable(home / ".cache"):
         env["HOME"] = str(ROOT / ".cache" / "home")
         os.makedirs(env["HOME"], exist_ok=True)
     return env
@@ -172,14 +199,20 @@ def run_environment():
 
 def set_up(chosen=None):
     """Makes `.venv` hold the lock and this project; nothing is left to do when its stamp says so."""
+    if VENV.is_symlink() or (VENV.exists() and not VENV.is_dir()):
+        raise Stop(".venv is a link or a file and no folder; remove it, then run the same command again")
+    if not chosen and ready(*installed()):
+        return
     with exclusive():
-        stamp = STAMP.read_text() if STAMP.exists() else ""
+        stamp = read_stamp()
         if stamp == INTERRUPTED:
             remove(VENV)  # half an installed package cannot be told from a whole one
-        has = version(PYTHON)
+        has, packages = installed()
+        if stamp.partition("\n")[0] == fingerprint(has) and not ready(has, packages):
+            has = None  # made and then damaged
         keep = has is not None and OLDEST <= has < BEYOND and not chosen
         interpreter, wanted = (PYTHON, has) if keep else find_interpreter(chosen)
-        if has == wanted and stamp == fingerprint(has):
+        if has == wanted and ready(has, packages):
             return
         started = time.time()
         if has != wanted and VENV.exists():
@@ -189,8 +222,19 @@ def set_up(chosen=None):
         if has != wanted:
             make_venv(interpreter, wanted)
         install()
-        STAMP.write_text(fingerprint(wanted))
+        STAMP.write_text(f"{fingerprint(wanted)}\n{installed()[1]}")
         say(f"environment ready in {time.time() - started:.0f} s")
+
+
+def read_stamp():
+    """What the last set-up noted, "" where there was none."""
+    return STAMP.read_text() if STAMP.exists() else ""
+
+
+def ready(has, packages):
+    """Whether an environment of that version holds the lock, with no fewer packages than it was made with."""
+    made, _, count = read_stamp().partition("\n")
+    return has is not None and made == fingerprint(has) and count.isdigit() and packages >= int(count)
 
 
 def make_venv(interpreter, has):
@@ -218,8 +262,13 @@ def install():
     if answer(PYTHON, "-m", "pip", "--version") is None:
         run(PYTHON, "-m", "ensurepip", "--upgrade", env=env)
     base = (PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
-    run(*base, "--require-hashes", "-r", LOCK.name, env=env)
-    run(*base, *project, env=env)
+    for words in (("--require-hashes", "-r", LOCK.name), project):
+        if run(*base, *words, env=env, check=False):
+            raise Stop(
+                "set-up failed, pip's reason is above: check the network, the package index that pip is set"
+                " up with and the free space, then run the same command again",
+                1,
+            )
 
 
 def jaxrl(*words):
@@ -300,6 +349,16 @@ def remove(folder):
     shutil.rmtree(folder)
 
 
+def refusal(error):
+    """What the file system refused, and what to do about it, in one sentence."""
+    what = f"{error.filename or 'a file'}: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{what}; free some space, then run the same command again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{what}; this user cannot write this checkout: make one of your own (git clone)"
+    return f"{what}; mend it, then run the same command again"
+
+
 VERBS = (demo, test, lint, docs, lock, reproduce, doctor, clean)
 NEED_NO_ENVIRONMENT = (lock, doctor, clean)
 
@@ -311,7 +370,9 @@ def main(arguments=None):
     )
     verbs = {verb.__name__: verb for verb in VERBS}
     parser.add_argument("verb", choices=["setup", *verbs])
-    parser.add_argument("--python", help="interpreter for .venv (default: $PYTHON, then the newest on PATH)")
+    parser.add_argument(
+        "--python", help="interpreter for .venv (default: $PYTHON, then the one that runs this)"
+    )
     parser.add_argument("--all", action="store_true", help="test: the slow and multi-process tests too")
     options, rest = parser.parse_known_args(arguments)
     if rest and options.verb not in ("test", "lock", "reproduce", "doctor"):
@@ -326,6 +387,9 @@ def main(arguments=None):
     except Stop as stop:
         print(f"dev.py: {stop}", file=sys.stderr)
         return stop.status
+    except OSError as error:
+        print(f"dev.py: {refusal(error)}", file=sys.stderr)
+        return 6
     except KeyboardInterrupt:
         print("dev.py: interrupted; run the same command again", file=sys.stderr)
         return 130

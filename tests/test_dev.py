@@ -1,8 +1,10 @@
 """The bootstrap: which interpreter, which installer, what survives interruption, and what a refusal says."""
 
 import ast
+import errno
 import fcntl
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -77,7 +79,14 @@ def test_is_valid_for_the_oldest_python_that_should_explain_itself():
     assert modules <= sys.stdlib_module_names
 
 
-def test_newest_supported_interpreter_wins(bin_folder):
+def test_the_interpreter_that_runs_it_comes_before_the_newest(bin_folder):
+    interpreter(bin_folder / "python3.13", "3 13 0")
+    running = interpreter(bin_folder / "running", "3 12 4")
+    assert dev.find_interpreter(None) == (str(running), (3, 12, 4))
+
+
+def test_newest_supported_interpreter_wins_where_the_running_one_will_not_do(bin_folder):
+    interpreter(bin_folder / "running", "3 10 13")
     interpreter(bin_folder / "python3", "3 11 7")
     interpreter(bin_folder / "python3.12", "3 12 1")
     assert dev.find_interpreter(None) == (str(bin_folder / "python3.12"), (3, 12, 1))
@@ -159,6 +168,65 @@ def test_set_up_installs_once_and_again_when_the_lock_changes(project):
         lock.write("# changed\n")
     assert bootstrap(project, "setup").returncode == 0
     assert len(calls(project)) == 4
+
+
+@pytest.mark.parametrize("lost", ["pyvenv.cfg", "lib"])
+def test_a_damaged_environment_is_made_anew(project, lost):
+    assert bootstrap(project, "setup").returncode == 0
+    damaged = project / ".venv" / lost
+    shutil.rmtree(damaged) if damaged.is_dir() else damaged.unlink()
+    again = bootstrap(project, "setup")
+    assert again.returncode == 0 and "creating .venv" in again.stdout
+    assert damaged.exists() and len(calls(project)) == 4
+    assert bootstrap(project, "setup").stdout == ""
+
+
+@pytest.mark.parametrize("make", [Path.touch, lambda path: path.symlink_to("elsewhere")])
+def test_an_environment_that_is_no_folder_is_refused(project, make):
+    make(project / ".venv")
+    done = bootstrap(project, "setup")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert ".venv is a link or a file and no folder; remove it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (errno.EACCES, "this user cannot write this checkout"),
+        (errno.EROFS, "this user cannot write this checkout"),
+        (errno.ENOSPC, "free some space, then run the same command again"),
+        (errno.EIO, "mend it, then run the same command again"),
+    ],
+)
+def test_what_the_file_system_refuses_is_one_sentence(monkeypatch, capsys, number, sentence):
+    def refuse(chosen):
+        raise OSError(number, os.strerror(number), "place")
+
+    monkeypatch.setattr(dev, "set_up", refuse)
+    assert dev.main(["setup"]) == 6
+    said = capsys.readouterr().err
+    assert said.startswith(f"dev.py: place: {os.strerror(number)}; ") and sentence in said
+    assert said.count("\n") == 1
+
+
+def test_a_user_without_a_home_has_one_made(monkeypatch, tmp_path):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(dev.Path, "home", no_home)
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    assert dev.run_environment()["HOME"] == str(tmp_path / ".cache" / "home")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("PIP_CACHE_DIR", raising=False)
+    assert dev.install_environment()["PIP_CACHE_DIR"] == str(dev.VENV / ".cache" / "pip")
+
+
+def test_a_failed_installation_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(dev, "run", lambda *command, env=None, check=True: 1)
+    monkeypatch.setattr(dev, "find_uv", lambda: None)
+    monkeypatch.setattr(dev, "answer", lambda *command: "pip 23")
+    with pytest.raises(dev.Stop, match=r"set-up failed.*: check the network.*run the same command again"):
+        dev.install()
 
 
 def test_interrupted_set_up_starts_over(project):
