@@ -26,6 +26,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
+from jaxrl.data.check import check_dataset
 from jaxrl.data.dataset import Dataset
 from jaxrl.nets import heads, net
 
@@ -79,7 +80,8 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
     """Behaviour cloning; `data` of the algorithm is a `Dataset`.
 
     Raises:
-        UsageError: no policy fits the action space, or an unknown activation.
+        UsageError: no policy fits the action space, or an unknown activation; from `init` and `check`, data
+            that do not fit the spaces.
     """
     try:
         nets = _nets(config, observation_space, action_space)
@@ -87,7 +89,11 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
         raise UsageError(f"bc.make: {error}") from error
     optimiser = optax.scale_by_adam()
 
+    def check(data: Dataset) -> None:
+        check_dataset(data, observation_space, action_space)
+
     def init(key: Key, hyper: Hyper, data: Dataset) -> State:
+        check(data)
         k_init, k_run = jax.random.split(key)
         params = nets.actor.init(k_init)
         return State(params, optimiser.init(params), k_run, jnp.zeros((), jnp.int32))
@@ -110,7 +116,7 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
 
         return Policy(choose)
 
-    return Algorithm(init, step, act)
+    return Algorithm(init, step, act, check=check)
 
 
 def _nets(config: Config, observation_space: Space, action_space: Space) -> _Nets:

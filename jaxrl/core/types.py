@@ -93,6 +93,8 @@ class Algorithm(NamedTuple):
     act: `(state, hyper, greedy) -> Policy`; `greedy` is a static bool.
     review: `(history) -> str | None`, a warning for the user at the end of a run, from one member's metrics,
         name -> numpy float32[L, ...]; None where there is nothing to say.
+    check: `(data) -> None`, raises `UsageError` for data that the algorithm cannot be trained on; called on
+        the host, where values can be looked at, before anything is compiled.
 
     `hyper` is a pytree of numbers, so that every number can be vmapped; `data` is the environment's
     parameters (online) or a dataset (offline), always an argument, never a closure.
@@ -102,3 +104,4 @@ class Algorithm(NamedTuple):
     step: Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
     act: Callable[..., Policy]
     review: Callable[[Any], str | None] = lambda history: None
+    check: Callable[[Any], None] = lambda data: None

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, UsageError
-from jaxrl.core.spaces import Box, Discrete, Space, is_space
+from jaxrl.core.spaces import Space
 from jaxrl.core.types import Array, Key, PyTree, struct
+from jaxrl.data.fit import bounds_of, misfit, outside
 
 Meta = tuple[tuple[str, str | int | float | bool], ...]
 
@@ -194,7 +195,7 @@ def _draw(key: Key, batch: int, weight: Array) -> Array:
 
 
 def _narrow(source: str, name: str, tree: PyTree) -> PyTree:
-    """Numpy leaves of at most 32 bits, finite."""
+    """Numpy leaves of at most 32 bits, finite; lists count as arrays."""
 
     def leaf(x: Any) -> np.ndarray:
         x = np.asarray(x)
@@ -213,7 +214,7 @@ def _narrow(source: str, name: str, tree: PyTree) -> PyTree:
             return x.astype(np.int32)
         return x
 
-    return jax.tree.map(leaf, tree)
+    return jax.tree.map(leaf, tree, is_leaf=lambda x: isinstance(x, list))
 
 
 def as_flags(source: str, name: str, x: np.ndarray) -> np.ndarray:
@@ -249,20 +250,10 @@ def _check_shapes(source: str, fields: dict[str, PyTree], reward_dim: int | None
 
 
 def _check_actions(source: str, actions: PyTree, space: Space) -> None:
-    spaces, treedef = jax.tree.flatten(space, is_leaf=is_space)
-    for part, x in zip(spaces, treedef.flatten_up_to(actions), strict=True):
-        if x.shape[1:] != part.shape:
-            raise CorruptInput(f"{source}: action has shape {x.shape[1:]} per row, the space {part.shape}")
-        if isinstance(part, Discrete):
-            if x.dtype.kind == "f":
-                raise CorruptInput(
-                    f"{source}: action has type {x.dtype}; the space is discrete, give integers"
-                )
-            bad, bounds = (x < 0) | (x >= part.n), f"[0, {part.n - 1}]"
-        elif isinstance(part, Box):
-            low, high = np.asarray(part.low, x.dtype), np.asarray(part.high, x.dtype)
-            bad, bounds = (x < low) | (x > high), f"[{part.low}, {part.high}]"
-        first_bad(source, "action", bad, f"lies outside {bounds}; clip or rescale the actions")
+    if problem := misfit(actions, space):
+        raise CorruptInput(f"{source}: action {problem}")
+    bad = outside(actions, space)
+    first_bad(source, "action", bad, f"lies outside {bounds_of(space)}; clip or rescale the actions")
 
 
 def first_bad(source: str, name: str, bad: np.ndarray, what: str) -> None:

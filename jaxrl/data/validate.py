@@ -7,9 +7,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxrl.core.spaces import Box, Discrete, Space, is_space
+from jaxrl.core.spaces import Space
 from jaxrl.data.dataset import Dataset
 from jaxrl.data.episodes import distances, jumps
+from jaxrl.data.fit import misfit, outside
 
 TELEPORT = 10.0  # times the median distance of one step
 
@@ -69,20 +70,6 @@ def _not_finite(data: Dataset) -> np.ndarray:
 
 
 def _outside(data: Dataset, space: Space) -> np.ndarray:
-    spaces, treedef = jax.tree.flatten(space, is_leaf=is_space)
-    bad = np.zeros(data.size, bool)
-    try:
-        actions = treedef.flatten_up_to(data.action)
-    except ValueError:  # another structure
-        return ~bad
-    for part, x in zip(spaces, actions, strict=True):
-        action = np.asarray(x)
-        if action.shape[1:] != part.shape or (isinstance(part, Discrete) and action.dtype.kind == "f"):
-            return ~bad
-        low, high = (0, part.n - 1) if isinstance(part, Discrete) else _bounds(part, action.dtype)
-        bad |= ~((action >= low) & (action <= high)).reshape(len(action), -1).all(1)
-    return bad
-
-
-def _bounds(part: Box, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    return np.asarray(part.low, dtype), np.asarray(part.high, dtype)
+    if misfit(data.action, space):
+        return np.ones(data.size, bool)
+    return outside(data.action, space)

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import NumericalFailure, Preempted, UsageError
+from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
 from jaxrl.run import debug, distributed, guard, signals
 from jaxrl.run.checkpoint import Checkpoints, refuse_differences
@@ -135,6 +136,8 @@ def train(
     members = Members(
         algorithm, evaluate, population, keys, hypers, data, shared_data, on_nonfinite == "freeze"
     )
+    for own in [data] if shared_data else [tree_take(data, i) for i in range(population.size)]:
+        algorithm.check(own)
     names = list(labels) if labels is not None else [f"seed {i}" for i in range(population.size)]
     driver = _Driver(members, schedule, folder, stage, on_nonfinite, env_steps_per_update, names)
     if folder is not None and folder.debug_nan:
