@@ -1,4 +1,4 @@
-VERBS := setup demo test lint docs lock reproduce doctor clean
+VERBS := setup demo test notebook lint docs lock reproduce doctor clean
 .PHONY: $(VERBS)
 $(VERBS):
 	python3 dev.py $@

@@ -3,6 +3,7 @@
 
     python3 dev.py demo     environment, the main job, and where its figures are
     python3 dev.py test     environment, the fast test suite (--all adds the slow tests)
+    python3 dev.py notebook environment, the notebooks in Jupyter (a name opens one, e.g. tour)
 
 Every verb makes the environment it needs first, may be run twice, and may be interrupted and run again.
 Standard library only, and valid Python 3.8, so that a too old interpreter can be told what is missing.
@@ -303,6 +304,23 @@ def test(options, rest):
     run(PYTHON, "-m", "pytest", "-m", ALL if options.all else FAST, *spread, *rest, env=run_environment())
 
 
+def notebook(options, rest):
+    """The notebooks in Jupyter, all or the one named; --execute runs them and keeps what they show."""
+    known = sorted(path.stem for path in (ROOT / "notebooks").glob("*.py"))
+    names = [word for word in rest if word != "--execute"]
+    for name in names:
+        if name not in known:
+            raise Stop(f"notebook {name!r} does not exist; there are {', '.join(known)}")
+    if "--execute" in rest:
+        for name in names or known:
+            form = ("--set-formats", "ipynb,py:percent", "--execute", "--run-path", ROOT)
+            run(PYTHON, "-m", "jupytext", *form, f"notebooks/{name}.py", env=run_environment())
+        return
+    place = [f"notebooks/{name}.ipynb" for name in names[:1]] or ["notebooks"]
+    root = ("--allow-root",) if os.geteuid() == 0 else ()
+    run(PYTHON, "-m", "jupyter", "lab", *root, *place, env=run_environment())
+
+
 def lint(options, rest):
     """Style, format, types."""
     env = plain_environment()
@@ -359,7 +377,7 @@ def refusal(error):
     return f"{what}; mend it, then run the same command again"
 
 
-VERBS = (demo, test, lint, docs, lock, reproduce, doctor, clean)
+VERBS = (demo, test, notebook, lint, docs, lock, reproduce, doctor, clean)
 NEED_NO_ENVIRONMENT = (lock, doctor, clean)
 
 
@@ -375,7 +393,7 @@ def main(arguments=None):
     )
     parser.add_argument("--all", action="store_true", help="test: the slow and multi-process tests too")
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.verb not in ("test", "lock", "reproduce", "doctor"):
+    if rest and options.verb not in ("test", "notebook", "lock", "reproduce", "doctor"):
         parser.error(f"{options.verb} takes no further words: {' '.join(rest)}")
     verb = verbs.get(options.verb)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

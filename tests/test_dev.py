@@ -291,6 +291,16 @@ def test_unknown_words_are_refused_where_nobody_reads_them(capsys):
     assert "demo takes no further words: --quick" in capsys.readouterr().err
 
 
+def test_notebooks_are_opened_by_name(monkeypatch):
+    seen = []
+    monkeypatch.setattr(dev, "run", lambda *command, env=None, check=True: seen.append(command))
+    monkeypatch.setattr(dev.os, "geteuid", lambda: 1000)
+    dev.notebook(None, ["tour"])
+    assert seen == [(dev.PYTHON, "-m", "jupyter", "lab", "notebooks/tour.ipynb")]
+    with pytest.raises(dev.Stop, match=r"notebook 'tuor' does not exist; there are .*tour"):
+        dev.notebook(None, ["tuor"])
+
+
 def test_makefile_has_one_alias_per_verb():
     text = (SOURCE.parent / "Makefile").read_text()
     verbs = {"setup", *(verb.__name__ for verb in dev.VERBS)}

@@ -1,4 +1,4 @@
-"""R21, R25, R26, R28, R35, R36: what the repository promises beside its numbers."""
+"""What the repository promises beside its numbers."""
 
 import ast
 import json
@@ -57,7 +57,7 @@ def unsafe(tree: ast.Module) -> list[str]:
 
 
 @pytest.mark.parametrize("path", [*CODE, ROOT / "dev.py"], ids=lambda p: str(p.relative_to(ROOT)))
-def test_r21_nothing_can_run_code_from_a_file(path):
+def test_nothing_can_run_code_from_a_file(path):
     assert unsafe(ast.parse(path.read_text())) == []
 
 
@@ -73,15 +73,15 @@ def test_r21_nothing_can_run_code_from_a_file(path):
         "subprocess.run(text, shell=True)",
     ],
 )
-def test_r21_finds(line):
+def test_finds(line):
     assert len(unsafe(ast.parse(line))) == 1
 
 
-def test_r21_is_not_fooled_by_names():
+def test_is_not_fooled_by_names():
     assert unsafe(ast.parse("jax.eval_shape(f); np.load(f, allow_pickle=False); self.eval(x)")) == []
 
 
-def test_r25_the_suite_has_no_network():
+def test_the_suite_has_no_network():
     with pytest.raises(PermissionError, match="network"):
         socket.create_connection(("192.0.2.1", 80), timeout=1)
     with pytest.raises(PermissionError, match="network"):
@@ -116,7 +116,7 @@ def installed(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_r26_the_wheel_is_complete(installed):
+def test_the_wheel_is_complete(installed):
     names = zipfile.ZipFile(installed[0]).namelist()
     here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "jaxrl").rglob("*") if path.is_file()}
     missing = {name for name in here if "__pycache__" not in name} - set(names)
@@ -125,7 +125,7 @@ def test_r26_the_wheel_is_complete(installed):
 
 
 @pytest.mark.slow
-def test_r26_the_wheel_works_outside_the_repository(installed, tmp_path):
+def test_the_wheel_works_outside_the_repository(installed, tmp_path):
     python = installed[1]
     where = run([python, "-c", "import jaxrl; print(jaxrl.__file__)"], cwd=tmp_path)
     assert Path(where.stdout.strip()).is_relative_to(python.parents[1])
@@ -160,14 +160,14 @@ def graph(*more: str):
     return json.loads(done.stdout)
 
 
-def test_r28_importing_jaxrl_is_light():
+def test_importing_jaxrl_is_light():
     seconds, heavy, new = graph()
     assert seconds < 0.5
     assert heavy == []
     assert new == ["jaxrl"]
 
 
-def test_r28_the_command_line_and_the_environments_load_no_heavy_library():
+def test_the_command_line_and_the_environments_load_no_heavy_library():
     shared = (
         "jaxrl.cli.main",
         "jaxrl.envs.control.cartpole",
@@ -185,18 +185,18 @@ PIN = r"^([\w.-]+)(?:\[[\w, -]+\])?==(\S+)(?: ; (.+?))? \\\n(?:    --hash=sha256
 PINS = re.findall(PIN, LOCK, re.MULTILINE)
 
 
-def test_r35_the_lock_names_no_address():
+def test_the_lock_names_no_address():
     assert "://" not in LOCK
 
 
-def test_r35_every_line_of_the_lock_is_a_pin_with_hashes():
+def test_every_line_of_the_lock_is_a_pin_with_hashes():
     lines = [line for line in LOCK.splitlines() if not line.startswith((" ", "#")) and line]
     assert len(lines) == len(PINS) > 90
 
 
 @pytest.mark.parametrize("python", ["3.11.7", "3.12.1", "3.13.0"])
 @pytest.mark.parametrize("wanted", WANTED)
-def test_r35_every_requirement_is_locked_for_every_python(wanted, python):
+def test_every_requirement_is_locked_for_every_python(wanted, python):
     requirement = Requirement(wanted)
     platform = {"python_full_version": python, "python_version": python.rpartition(".")[0]}
     locked = [
@@ -209,18 +209,18 @@ def test_r35_every_requirement_is_locked_for_every_python(wanted, python):
     assert requirement.specifier.contains(locked[0], prereleases=True)
 
 
-def test_r35_what_is_installed_agrees_with_itself():
+def test_what_is_installed_agrees_with_itself():
     done = run([sys.executable, "-m", "pip", "check"])
     assert done.returncode == 0, done.stdout
 
 
-def test_r36_the_public_surface_changes_only_on_purpose():
+def test_the_public_surface_changes_only_on_purpose():
     assert api_snapshot.surface() == api_snapshot.FILE.read_text(), (
         "the public surface changed: note it in CHANGELOG.md, then python tests/reliability/api_snapshot.py"
     )
 
 
-def test_r36_the_snapshot_shows_names_and_signatures(tmp_path):
+def test_the_snapshot_shows_names_and_signatures(tmp_path):
     module = tmp_path / "jaxrl" / "core" / "a.py"
     module.parent.mkdir(parents=True)
     module.write_text(
