@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from jaxrl.cli.notebook import Run
 from jaxrl.core.errors import JaxrlError, UsageError
 from jaxrl.run import catalogue
 from jaxrl.run.checkpoint import Checkpoints
@@ -38,7 +39,7 @@ def run(
     out: str | Path | None = None,
     root: str | Path | None = None,
     **overrides: Any,
-) -> RunFolder:
+) -> Run:
     """Runs `experiment` (`<family>/<name>`) and returns its folder, with result, figures and report.
 
     overrides: fields of its `Config`, nested ones as `**{"hyper.lr": 1e-3}`. out: folder of runs, by default
@@ -57,14 +58,16 @@ def begin(
     out: str | Path | None = None,
     root: str | Path | None = None,
     **overrides: Any,
-) -> tuple[ModuleType, Any, RunFolder]:
+) -> tuple[ModuleType, Any, Run]:
     """`(module, configuration, folder)` of a new run for `execute`, with the arguments of `run`."""
     base = find_root(root)
     with contextlib.suppress(UsageError):  # a notebook that has used jax already keeps its devices
         configure_jax(base)
     module = catalogue.load(base, experiment)
     config = override(named_preset(module, experiment, preset), overrides)
-    return module, config, RunFolder.create(experiment, config, runs_folder(base, out), preset)
+    folder = Run.create(experiment, config, runs_folder(base, out), preset)
+    folder.root = base
+    return module, config, folder
 
 
 def resume(
@@ -73,12 +76,13 @@ def resume(
     start: int | str = "latest",
     debug_nan: bool = False,
     root: str | Path | None = None,
-) -> RunFolder:
+) -> Run:
     """Continues the run at `path` from a verified checkpoint: a step, "latest" or "latest-good".
 
     Raises `CorruptInput` for damaged checkpoints, `UsageError` where config.json is no longer what was run.
     """
-    folder = RunFolder.open(path)
+    folder = Run.open(path)
+    folder.root = None if root is None else Path(root)
     folder.resume_from, folder.debug_nan = start, debug_nan
     module, config = reopen(folder, root)
     execute(module, config, folder)

@@ -49,6 +49,20 @@ def write(folder: RunFolder, module: ModuleType | None = None, *, refresh_s: flo
     return path
 
 
+def fragment(folder: RunFolder, module: ModuleType | None = None) -> str:
+    """HTML that shows a run inside another page: its state, table of scores, and figures or curves."""
+    status = folder.status
+    state = status.get("state", "created")
+    scores = tables.rows(tables.run_scores(module, folder), state)
+    heading = f"{page.text(folder.experiment)} {page.text(folder.preset)} {page.pill(state)}"
+    pictures = "".join(
+        page.picture(page.embed(png.read_bytes(), "png"), png.stem, png.stem)
+        for png in _pictures(folder.path)
+    )
+    parts = [f"<p>{heading}</p>", _score_table(scores) if scores else "", _progress(folder, status), pictures]
+    return f"<div style='max-width:900px'>{''.join(parts)}</div>"
+
+
 def write_index(path: Path, runs: Path, root: Path) -> Path:
     """One page of every run below `runs`: an experiment's latest figures in full, earlier ones folded.
 

@@ -23,7 +23,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class RunFolder:
         self._in_session = False
 
     @classmethod
-    def create(cls, experiment: str, config: Any, root: Path, preset: str) -> RunFolder:
+    def create(cls, experiment: str, config: Any, root: Path, preset: str) -> Self:
         """New folder `root/<experiment>/<preset>-<hash>/<UTC stamp>-<4 hex>/` with config, meta and status.
 
         Raises UsageError where `config` cannot be written as JSON, StorageError where the folder cannot.
@@ -80,7 +80,7 @@ class RunFolder:
         return folder
 
     @classmethod
-    def open(cls, path: str | Path) -> RunFolder:
+    def open(cls, path: str | Path) -> Self:
         """An existing folder; UsageError where there is none, CorruptInput where config.json is damaged."""
         folder = cls(Path(path))
         if not (folder.path / "config.json").is_file():

@@ -38,6 +38,7 @@ LAZY = {
     "jaxrl/data/minari.py": {"minari"},
     "jaxrl/cli/main.py": {"submitit"},
     "jaxrl/cli/export.py": {"pyarrow"},
+    "jaxrl/report/curves.py": {"pandas"},
 }
 THEORY_LIBRARIES = COMMON | {"scipy"}
 EXPERIMENT_LIBRARIES = COMMON | {"scipy", "matplotlib"}
