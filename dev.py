@@ -198,7 +198,7 @@ def run_environment():
     return env
 
 
-def set_up(chosen=None):
+def set_up(chosen=None, with_uv=True):
     """Makes `.venv` hold the lock and this project; nothing is left to do when its stamp says so."""
     if VENV.is_symlink() or (VENV.exists() and not VENV.is_dir()):
         raise Stop(".venv is a link or a file and no folder; remove it, then run the same command again")
@@ -222,7 +222,7 @@ def set_up(chosen=None):
         STAMP.write_text(INTERRUPTED)
         if has != wanted:
             make_venv(interpreter, wanted)
-        install()
+        install(with_uv)
         STAMP.write_text(f"{fingerprint(wanted)}\n{installed()[1]}")
         say(f"environment ready in {time.time() - started:.0f} s")
 
@@ -249,11 +249,11 @@ def make_venv(interpreter, has):
     run(interpreter, "-m", "venv", VENV, env=plain_environment())
 
 
-def install():
+def install(with_uv=True):
     """The lock with every hash checked, then the project; two calls, for pip allows no `-e` beside hashes."""
     env = install_environment()
     project = ("--no-deps", "--no-build-isolation", "-e", ".")
-    uv = find_uv()
+    uv = find_uv() if with_uv else None
     if uv:
         base = (uv, "pip", "install", "--python", PYTHON)
         locked = run(*base, "--compile-bytecode", "--require-hashes", "-r", LOCK.name, env=env, check=False)
@@ -391,6 +391,7 @@ def main(arguments=None):
     parser.add_argument(
         "--python", help="interpreter for .venv (default: $PYTHON, then the one that runs this)"
     )
+    parser.add_argument("--pip", action="store_true", help="install with pip, also where uv is on PATH")
     parser.add_argument("--all", action="store_true", help="test: the slow and multi-process tests too")
     options, rest = parser.parse_known_args(arguments)
     if rest and options.verb not in ("test", "notebook", "lock", "reproduce", "doctor"):
@@ -399,7 +400,7 @@ def main(arguments=None):
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         if verb not in NEED_NO_ENVIRONMENT:
-            set_up(options.python)
+            set_up(options.python, not options.pip)
         if verb:
             verb(options, rest)
     except Stop as stop:

@@ -199,7 +199,7 @@ def test_an_environment_that_is_no_folder_is_refused(project, make):
     ],
 )
 def test_what_the_file_system_refuses_is_one_sentence(monkeypatch, capsys, number, sentence):
-    def refuse(chosen):
+    def refuse(chosen, with_uv):
         raise OSError(number, os.strerror(number), "place")
 
     monkeypatch.setattr(dev, "set_up", refuse)
@@ -282,6 +282,15 @@ def test_pip_takes_over_when_uv_fails(monkeypatch):
     assert seen[1] == [*pip, "--require-hashes", "-r", "requirements.lock"]
     assert seen[2] == [*pip, "--no-deps", "--no-build-isolation", "-e", "."]
     assert not any("index" in word or "find-links" in word for words in seen for word in map(str, words))
+
+
+def test_uv_can_be_left_out(monkeypatch):
+    seen = []
+    monkeypatch.setattr(dev, "run", lambda *command, env=None, check=True: seen.append(command[1]))
+    monkeypatch.setattr(dev, "find_uv", lambda: "/bin/uv")
+    monkeypatch.setattr(dev, "answer", lambda *command: "pip 23")
+    dev.install(with_uv=False)
+    assert seen == ["-m", "-m"]
 
 
 def test_unknown_words_are_refused_where_nobody_reads_them(capsys):
