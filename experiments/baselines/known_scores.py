@@ -112,6 +112,7 @@ PRESETS = {
     "quick": Config(tasks=("PPO CartPole", "PPO Acrobot", "PPO Pendulum")),
     "paper": Config(),
 }
+BETTER = "more"
 
 
 def run(config: Config, folder: RunFolder) -> None:

@@ -33,6 +33,7 @@ PRESETS = {
         episodes=64,
     ),
 }
+BETTER = "more"
 
 
 estimate, scores = lr_study.estimate, lr_study.scores

@@ -38,6 +38,7 @@ PRESETS = {
         episodes=32,
     ),
 }
+BETTER = "more"
 
 
 estimate, scores = lr_study.estimate, lr_study.scores

@@ -54,6 +54,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(names=tuple(name for name in recipes.names() if name not in _HOST), seeds=5),
 }
+BETTER = "more"
 
 
 def run(config: Config, folder: RunFolder) -> None:

@@ -64,6 +64,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(episodes=100_000, algo=learner.Config(), seeds=10, updates=50_000),
 }
+BETTER = "more"
 
 
 def run(config: Config, folder: RunFolder) -> None:

@@ -101,6 +101,7 @@ PRESETS = {
         methods=(*DUALS, *CLONES), algo=learner.Config(), seeds=10, updates=50_000, eval_episodes=128
     ),
 }
+BETTER = "more"
 
 TASK = tasks.task("pendulum-expert")
 ENV = scripted.ENV
@@ -227,7 +228,7 @@ def figure(folder: RunFolder) -> list[Path]:
         for i, (ax, mixture, rows) in enumerate(
             zip(axes[0], result["mixture"], result["eval_return"], strict=True)
         ):
-            tasks.draw_scores(
+            plots.seed_dots(
                 ax,
                 names if i == 0 else [""] * len(names),
                 normalised_score(rows, scale),

@@ -61,6 +61,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(lambdas=tuple(round(0.51 + 0.01 * i, 2) for i in range(49)), seeds=100),
 }
+BETTER = None  # ratios, positions and slopes have a value to meet
 
 
 def run(config: Config, folder: RunFolder) -> None:

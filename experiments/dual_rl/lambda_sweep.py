@@ -86,6 +86,7 @@ PRESETS = {
         updates=20_000,
     ),
 }
+BETTER = "more"
 
 
 def run(config: Config, folder: RunFolder) -> None:
@@ -169,7 +170,7 @@ def figure(folder: RunFolder) -> list[Path]:
         for ax, (title, values) in zip(axes[0], panels.items(), strict=True):
             for name, parameters, y in zip(result["method"], result["parameter"], values, strict=True):
                 label = f"{name}: {', '.join(f'{p:g}' for p in parameters)}"
-                plots.learning_curve(ax, position, y.T, label=label)
+                plots.learning_curve(ax, position, y.T, label=label, better="more")
             ax.set(title=title, xlabel="parameter, towards the maximum")
             ax.set_xticks(position)
         for ax, clones in zip(axes[0, :2], result["clone"][::-1], strict=True):

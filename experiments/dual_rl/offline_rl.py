@@ -82,6 +82,7 @@ PRESETS = {
     "paper": _PAPER,
     "hopper": replace(_PAPER, tasks=("hopper-medium-expert",)),
 }
+BETTER = "more"
 
 
 def run(config: Config, folder: RunFolder) -> None:
@@ -206,7 +207,7 @@ def figure(folder: RunFolder) -> list[Path]:
         for i, (ax, task, rows, reference, of_data) in enumerate(panels):
             scale = Reference(*reference)
             rows = [normalised_score(x, scale) for x in rows]
-            tasks.draw_scores(ax, names if i % columns == 0 else [""] * len(names), rows)
+            plots.seed_dots(ax, names if i % columns == 0 else [""] * len(names), rows)
             ax.axvline(normalised_score(of_data, scale), color="#5f6670", linewidth=0.8, linestyle=":")
             ax.axvline(100, color="#5f6670", linewidth=0.8)
             ax.set(title=str(task), xlabel="score (0 random, 100 expert; dotted: the data)")

@@ -72,6 +72,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(updates=20_000, seeds=100),
 }
+BETTER = "less"
 
 
 def run(config: Config, folder: RunFolder) -> None:
@@ -140,7 +141,12 @@ def figure(folder: RunFolder) -> list[Path]:
         for i, name in enumerate(result["loss"].tolist()):
             color = plots.PALETTE[i]
             plots.learning_curve(
-                axes[0, 0], result["size"], result["error"][i].T + 1e-4, label=name, color=color
+                axes[0, 0],
+                result["size"],
+                result["error"][i].T + 1e-4,
+                label=name,
+                color=color,
+                better="less",
             )
             usual = result["step"][i]
             axes[0, 1].plot(result["size"], np.median(usual / usual[:1], axis=1), color=color)

@@ -83,6 +83,7 @@ PRESETS = {
         seeds=100,
     ),
 }
+BETTER = "more"
 
 
 def run(config: Config, folder: RunFolder) -> None:
@@ -209,7 +210,9 @@ def _gradients(ax, result: dict[str, np.ndarray]) -> None:
 
 def _coverage(ax, result: dict[str, np.ndarray]) -> None:
     for i, (name, y) in enumerate(zip(METHODS, result["score"].swapaxes(0, 1), strict=True)):
-        plots.learning_curve(ax, 100 * result["missing"], y.T, label=name, color=plots.PALETTE[i])
+        plots.learning_curve(
+            ax, 100 * result["missing"], y.T, label=name, color=plots.PALETTE[i], better="more"
+        )
     for line in ax.lines:
         if str(line.get_label()).startswith(METHODS[1]):
             line.set_linestyle((0, (4, 4)))  # it lies on the exact form

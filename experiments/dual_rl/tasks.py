@@ -20,7 +20,6 @@ from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
 from jaxrl.data.dataset import Dataset
 from jaxrl.envs.adapters import gymnasium
 from jaxrl.envs.base import Env
-from jaxrl.report import plots, statistics
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.host import host_evaluate
 from jaxrl.run.folder import RunFolder
@@ -202,17 +201,3 @@ class Standardised(NamedTuple):
     def _seen(self, obs: Array) -> Array:
         shape = (1,) * (obs.ndim - 1) + self.offset.shape
         return (obs - self.offset.reshape(shape)) / self.scale.reshape(shape)
-
-
-def draw_scores(ax: Any, names: list[str], rows: Sequence[np.ndarray]) -> None:
-    """One line per name: seeds as dots, the interquartile mean with its 95 % interval as a bar."""
-    for i, x in enumerate(rows):
-        color = plots.PALETTE[i % len(plots.PALETTE)]
-        finite = x[np.isfinite(x)]
-        ax.plot(finite, np.full(finite.size, i + 0.18), "o", color=color, alpha=0.45, markersize=4)
-        if finite.size:
-            low, high = statistics.bootstrap(statistics.iqm, finite[:, None])
-            ax.plot([low, high], [i - 0.12, i - 0.12], color=color, linewidth=3.5, alpha=0.5)
-            ax.plot(statistics.iqm(finite[:, None]), i - 0.12, "|", color=color, markersize=11)
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)

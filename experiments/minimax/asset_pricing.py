@@ -61,6 +61,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(width=1024, seeds=16),
 }
+BETTER = "less"
 
 
 def run(config: Config, folder: RunFolder) -> None:

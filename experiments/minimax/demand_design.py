@@ -75,6 +75,7 @@ PRESETS = {
         seeds=20,
     ),
 }
+BETTER = "less"
 
 
 def run(config: Config, folder: RunFolder) -> None:
@@ -148,6 +149,7 @@ def _draw(ax, result: dict[str, np.ndarray], k: int, r: int) -> None:
             result["error"][k, r, a],
             color=plots.PALETTE[a],
             label=rf"mean field, $\alpha$ = {alpha:g}",
+            better="less",
             resamples=500,
         )
         ends = result["flow"][k, r, a]

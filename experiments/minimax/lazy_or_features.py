@@ -73,6 +73,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(alphas=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0), updates=24_000, seeds=10),
 }
+BETTER = "less"
 
 
 def truth(x: np.ndarray) -> np.ndarray:

@@ -92,6 +92,7 @@ PRESETS = {
         seeds=10,
     ),
 }
+BETTER = "less"
 
 
 def run(config: Config, folder: RunFolder) -> None:
@@ -213,6 +214,7 @@ def _draw_errors(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]
                 result["error"][v, f, a],
                 color=plots.PALETTE[a],
                 label=label,
+                better="less",
                 resamples=500,
             )
             for value in result["mse"][v, f, a]:

@@ -53,6 +53,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(seeds=10),
 }
+BETTER = "less"
 
 
 def run(config: Config, folder: RunFolder) -> None:

@@ -61,6 +61,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(width=1024, seeds=32),
 }
+BETTER = None  # ratios, positions and slopes have a value to meet
 
 
 def run(config: Config, folder: RunFolder) -> None:
@@ -118,7 +119,7 @@ def _slope(result: dict[str, np.ndarray]) -> fits.Slope:
     """Exponent of the running average over the last seven eighths of time, largest scale."""
     t = result["t"][1:]
     late = t >= t[-1] / 8
-    return fits.slope(t[late], _average(result)[:, -1, late])
+    return fits.slope_of_draws(t[late], _average(result)[:, -1, late])
 
 
 def estimate(config: Config) -> dict[str, int]:

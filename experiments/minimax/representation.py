@@ -19,6 +19,7 @@ from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.minimax.flow import flow, moved
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 from theory.minimax.oracles import entropic_w2, saddle, w2
@@ -61,6 +62,7 @@ PRESETS = {
     "quick": Config(),
     "paper": Config(width=2048, seeds=64, matched=8),
 }
+BETTER = None  # ratios, positions and slopes have a value to meet
 
 
 def run(config: Config, folder: RunFolder) -> None:
@@ -113,11 +115,11 @@ def estimate(config: Config) -> dict[str, int]:
     return {"members": config.seeds * len(config.alphas) + len(PREDICTED)}
 
 
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
     """alpha times the displacement, `float[S]`, by scale; fitted slopes."""  # noqa: D403
     scaled = (result["alphas"] * result["moved"]).T
     found = {f"alpha displacement, alpha {a:g}": x for a, x in zip(result["alphas"], scaled, strict=True)}
-    return found | {f"slope of {name}": np.array([_slope(result, name).value]) for name in PREDICTED}
+    return found | {f"slope of {name}": _slope(result, name).score() for name in PREDICTED}
 
 
 def figure(folder: RunFolder) -> list[Path]:

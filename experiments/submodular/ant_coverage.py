@@ -59,6 +59,7 @@ PRESETS = {
         backend="positional",
     ),
 }
+BETTER = "more"
 
 
 def measure(value: Array, length: Array) -> dict[str, Array]:

@@ -182,7 +182,13 @@ def curve(ax: Any, result: dict[str, np.ndarray], name: str, worst: float = 0.0)
     """One measure over environment steps, with the untrained policy as a dotted line."""
     for a, learner in enumerate(result["learner"].tolist()):
         plots.learning_curve(
-            ax, result["env_steps"], result[name][a], label=learner, color=plots.PALETTE[a], worst=worst
+            ax,
+            result["env_steps"],
+            result[name][a],
+            label=learner,
+            color=plots.PALETTE[a],
+            better="more",
+            worst=worst,
         )
     level = float(np.mean(result[f"untrained_{name}"]))
     ax.axhline(level, color="#5f6670", linewidth=0.8, linestyle=":", label="untrained policy")

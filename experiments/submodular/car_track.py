@@ -45,6 +45,7 @@ PRESETS = {
         episodes=128,
     ),
 }
+BETTER = "more"
 
 
 def measure(value: Array, length: Array) -> dict[str, Array]:

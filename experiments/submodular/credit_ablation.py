@@ -18,6 +18,7 @@ PRESETS = {
         seeds=20,
     ),
 }
+BETTER = "more"
 
 run, estimate, scores = study.run, study.estimate, study.scores
 

@@ -14,6 +14,7 @@ PRESETS = {
     "quick": Config(("designs",), maps=2),
     "paper": Config(("designs",), ("M", "NM", "ModPO", "M natural"), seeds=20, maps=10),
 }
+BETTER = "more"
 
 run, estimate, scores, figure = study.run, study.estimate, study.scores, study.figure
 

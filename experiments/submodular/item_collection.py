@@ -11,6 +11,7 @@ PRESETS = {
     "quick": Config(("noisy items",), maps=2),
     "paper": Config(("noisy items",), ("M", "NM", "ModPO", "NM GRU"), seeds=20, maps=10),
 }
+BETTER = "more"
 
 run, estimate, scores, figure = study.run, study.estimate, study.scores, study.figure
 

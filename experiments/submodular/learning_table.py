@@ -22,6 +22,7 @@ PRESETS = {
         seeds=20,
     ),
 }
+BETTER = "more"
 
 run, estimate, scores = study.run, study.estimate, study.scores
 

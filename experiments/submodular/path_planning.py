@@ -16,6 +16,7 @@ PRESETS = {
         maps=10,
     ),
 }
+BETTER = "more"
 
 run, estimate, scores, figure = study.run, study.estimate, study.scores, study.figure
 

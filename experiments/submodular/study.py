@@ -218,7 +218,9 @@ def _curves(ax: Any, result: dict[str, np.ndarray], p: int, title: str) -> None:
     value = _normalised(result, p)
     update = np.arange(1, value.shape[-1] + 1)
     for a, learner in enumerate(result["learner"].tolist()):
-        plots.learning_curve(ax, update, value[a], label=learner, color=plots.PALETTE[a % 7], worst=0.0)
+        plots.learning_curve(
+            ax, update, value[a], label=learner, color=plots.PALETTE[a % 7], better="more", worst=0.0
+        )
     greedy = float(np.mean(result[f"greedy_{p}"] / result[f"best_{p}"]))
     ax.axhline(greedy, color=_GREY, linewidth=0.8, linestyle=":")
     ax.annotate("greedy planner", (1, greedy), (0, 2), xycoords=("axes fraction", "data"),

@@ -130,18 +130,24 @@ def _run_table(folders: Sequence[RunFolder], base: Path) -> str:
 
 def _score_table(rows: Iterable[tables.Row]) -> str:
     counts = ("planned", "finished", "diverged", "preempted")
-    head = ("", *counts, "IQM", "95 % interval", "IQM, unfinished = worst")
+    head = ("", *counts, "mean", "95 % interval", "IQM", "95 % interval", "IQM, unfinished = worst")
     lines = [
         (
             page.text(r.label),
             *map(str, r[1:5]),
+            _number(r.mean),
+            _between(r.interval),
             _number(r.iqm),
-            "-" if r.low is None else f"[{_number(r.low)}, {_number(r.high)}]",
+            _between(r.iqm_interval),
             _number(r.iqm_planned),
         )
         for r in rows
     ]
     return page.table(head, lines, numeric=range(1, len(head)))
+
+
+def _between(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"[{_number(interval[0])}, {_number(interval[1])}]"
 
 
 def _warnings(folder: RunFolder, status: dict[str, Any]) -> str:

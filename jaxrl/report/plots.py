@@ -3,10 +3,10 @@
 Pictures are drawn on `matplotlib.figure.Figure` without pyplot, so that no window system is needed and a
 notebook keeps its own backend.
 
-    with style.paper():
-        fig, axes = style.subplots(1, 2)
-        style.learning_curve(axes[0, 0], steps, returns, label="PPO")
-        return style.save(fig, folder.figures / "learning_curves")
+    with plots.paper():
+        fig, axes = plots.subplots(1, 2)
+        plots.learning_curve(axes[0, 0], steps, returns, label="PPO", better="more")
+        return plots.save(fig, folder.figures / "learning_curves")
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 FORMATS = ("png", "pdf", "svg")
 
-_GREY = "#5f6670"
+GREY = "#5f6670"
+"""Ink of axes, reference lines and remarks."""
+
 _PARAMS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -41,7 +43,7 @@ _PARAMS: Any = {
     "axes.titlepad": 8,
     "axes.labelsize": 9.5,
     "axes.labelcolor": "#2b2f36",
-    "axes.edgecolor": _GREY,
+    "axes.edgecolor": GREY,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -54,8 +56,8 @@ _PARAMS: Any = {
     "lines.solid_capstyle": "round",
     "legend.frameon": False,
     "legend.fontsize": 8.5,
-    "xtick.color": _GREY,
-    "ytick.color": _GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "figure.dpi": 100,
@@ -92,13 +94,15 @@ def learning_curve(
     *,
     label: str = "",
     color: str | None = None,
+    better: str | None = None,
     worst: float | None = None,
     resamples: int = 50_000,
 ) -> None:
-    """IQM over seeds with its 95 % bootstrap band; below ten seeds every seed is drawn as well.
+    """IQM over seeds; from ten seeds on with its 95 % bootstrap band, below every seed is drawn as well.
 
-    x: `[L]` environment steps or updates; y: `[seeds, L]`. Where a seed diverged (NaN) it counts as `worst`,
-    the smallest finite value by default, and the legend says how many did.
+    x: `[L]` environment steps or updates; y: `[seeds, L]`. Where a seed diverged (NaN) it counts as the worst
+    finite value, the smallest where "more" is `better` and the largest where "less" is, or as `worst` if that
+    is worse still; without either the curve ends there. The legend says how many did.
     """
     x, y = np.asarray(x), np.asarray(y, np.float64)
     if y.ndim != 2 or x.shape != y.shape[1:]:
@@ -107,18 +111,58 @@ def learning_curve(
     if not finite.any():
         raise ValueError("y: no finite value to draw")
     diverged = int(np.count_nonzero(~finite[:, -1]))
-    filled = statistics.diverged_as_worst(y, float(y[finite].min()) if worst is None else worst)
-    points = filled.T[:, :, None]
     note = f"n = {len(y)}" + (f", {diverged} diverged" if diverged else "")
-    (line,) = ax.plot(x, statistics.iqm(points), color=color, label=f"{label} ({note})" if label else note)
-    if len(y) > 1:
-        low, high = statistics.bootstrap(statistics.iqm, points, resamples=resamples)
+    fill = _fill(y, better, worst)
+    filled = y if fill is None else statistics.diverged_as_worst(y, fill)
+    known = np.isfinite(filled).all(0)
+    points = filled[:, known].T[:, :, None]
+    centre = np.full(x.shape, np.nan)
+    centre[known] = statistics.iqm(points)
+    (line,) = ax.plot(x, centre, color=color, label=f"{label} ({note})" if label else note)
+    band = statistics.bootstrap_interval(statistics.iqm, points, resamples=resamples)
+    if band is not None:
+        low, high = np.full(x.shape, np.nan), np.full(x.shape, np.nan)
+        low[known], high[known] = band
         ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-    if 1 < len(y) < 10:
+    elif len(y) > 1:
         ax.plot(x, y.T, color=line.get_color(), alpha=0.3, linewidth=0.6, zorder=1.5)
     if x.size and np.max(x) >= 10_000:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.margins(x=0.01)
+
+
+def _fill(y: np.ndarray, better: str | None, worst: float | None) -> float | None:
+    """What a value that is not finite counts as."""
+    found = statistics.worst_finite(y, better)
+    if worst is None or found is None:
+        return worst if found is None else found
+    return min(found, worst) if better == "more" else max(found, worst)
+
+
+def seed_dots(
+    ax: Any, names: Sequence[str], values: Sequence[np.ndarray], colors: Sequence[str] | None = None
+) -> None:
+    """One line per name: every seed as a dot, the mean as a tick, and its 95 % interval as a bar.
+
+    values: an array `[seeds]` per name; members that are not finite are left out and counted in the name. The
+    interval is Student's t, from two seeds on. colors: one per name, by default those of `PALETTE`.
+    """
+    if len(names) != len(values):
+        raise ValueError(f"values: {len(values)} arrays for {len(names)} names")
+    shown = []
+    for i, (name, x) in enumerate(zip(names, values, strict=True)):
+        color = PALETTE[i % len(PALETTE)] if colors is None else colors[i]
+        x = np.asarray(x, np.float64)
+        finite = x[np.isfinite(x)]
+        shown.append(name if finite.size == x.size else f"{name} ({x.size - finite.size} diverged)")
+        ax.plot(finite, np.full(finite.size, i + 0.18), "o", color=color, alpha=0.45, markersize=4)
+        if finite.size:
+            ax.plot(finite.mean(), i - 0.12, "|", color=color, markersize=11)
+            interval = statistics.mean_interval(finite[:, None])
+            if interval is not None:
+                ax.plot(interval, [i - 0.12, i - 0.12], color=color, linewidth=3.5, alpha=0.5)
+    ax.set_yticks(range(len(shown)), shown)
+    ax.set_ylim(len(shown) - 0.5, -0.5)
 
 
 def heat_map(

@@ -6,6 +6,7 @@ import pytest
 
 from experiments.minimax import asset_pricing, discretisation, policy_evaluation, rates, representation
 from jaxrl.cli import api
+from jaxrl.report import tables
 from theory.minimax.setting import integral
 from theory.minimax.thm_04_energy import instance, ledger
 
@@ -16,7 +17,7 @@ def numbers(module, tmp_path, **overrides):
     name = module.__name__.removeprefix("experiments.").replace(".", "/")
     folder = api.run(name, "quick", out=tmp_path, **overrides)
     result = folder.load_result()
-    return module.scores(result), result
+    return {label: s.values for label, s in tables.module_scores(module, result).items()}, result
 
 
 def test_slopes_of_representation_and_lazy_limit(tmp_path):

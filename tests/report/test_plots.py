@@ -21,32 +21,61 @@ def draw(y, **options):
 
 
 def test_curve_is_the_iqm_and_band_its_bootstrap_interval():
-    y = returns()
+    y = returns(12)
     ax = draw(y, label="PPO")
     np.testing.assert_allclose(ax.lines[0].get_ydata(), statistics.iqm(y.T[:, :, None]))
-    assert ax.lines[0].get_label() == "PPO (n = 8)"
-    low, high = statistics.bootstrap(statistics.iqm, y.T[:, :, None], resamples=200)
+    assert ax.lines[0].get_label() == "PPO (n = 12)"
+    low, high = statistics.bootstrap_interval(statistics.iqm, y.T[:, :, None], resamples=200)
     vertices = ax.collections[0].get_paths()[0].vertices
     for x, a, b in zip(X, low, high, strict=True):
         found = vertices[vertices[:, 0] == x][:, 1]
         np.testing.assert_allclose([found.min(), found.max()], [a, b])
 
 
-@pytest.mark.parametrize(("seeds", "lines", "bands"), [(1, 1, 0), (2, 3, 1), (9, 10, 1), (10, 1, 1)])
-def test_every_seed_is_shown_below_ten(seeds, lines, bands):
+@pytest.mark.parametrize(("seeds", "lines", "bands"), [(1, 1, 0), (2, 3, 0), (9, 10, 0), (10, 1, 1)])
+def test_below_ten_seeds_every_seed_is_shown_and_no_band(seeds, lines, bands):
     ax = draw(returns(seeds))
     assert (len(ax.lines), len(ax.collections)) == (lines, bands)
 
 
-@pytest.mark.parametrize(("worst", "value"), [(None, -3.0), (-100.0, -100.0)])
-def test_a_diverged_seed_counts_as_worst_and_is_named(worst, value):
+@pytest.mark.parametrize(
+    ("options", "value"),
+    [
+        ({"better": "more"}, -3.0),
+        ({"better": "more", "worst": -100.0}, -100.0),
+        ({"better": "more", "worst": 0.0}, -3.0),
+        ({"better": "less"}, 4.0),
+        ({"better": "less", "worst": 3.0}, 4.0),
+        ({"worst": 7.0}, 7.0),
+    ],
+)
+def test_a_diverged_seed_counts_as_worst_and_is_named(options, value):
     y = np.tile(np.arange(5.0), (4, 1))
     y[0, 0] = -3.0
     y[1, 3:] = np.nan
-    ax = draw(y, worst=worst)
+    ax = draw(y, **options)
     filled = np.where(np.isfinite(y), y, value)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), statistics.iqm(filled.T[:, :, None]))
     assert ax.lines[0].get_label() == "n = 4, 1 diverged"
+
+
+def test_a_curve_without_a_direction_ends_where_a_seed_diverged():
+    y = np.tile(np.arange(5.0), (4, 1))
+    y[1, 3:] = np.nan
+    np.testing.assert_array_equal(draw(y).lines[0].get_ydata(), [0, 1, 2, np.nan, np.nan])
+
+
+def test_dots_show_every_seed_the_mean_and_its_interval():
+    with plots.paper():
+        _, axes = plots.subplots()
+        plots.seed_dots(axes[0, 0], ["a", "b"], [np.array([1.0, 3.0, np.nan]), np.array([5.0])])
+    ax = axes[0, 0]
+    drawn = [line.get_xdata().tolist() for line in ax.lines]
+    low, high = statistics.mean_interval(np.array([[1.0], [3.0]]))
+    assert drawn == [[1.0, 3.0], [2.0], [low, high], [5.0], [5.0]]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a (1 diverged)", "b"]
+    with pytest.raises(ValueError, match="2 arrays for 1 names"):
+        plots.seed_dots(ax, ["a"], [np.zeros(1), np.zeros(1)])
 
 
 @pytest.mark.parametrize("y", [np.zeros(5), np.zeros((2, 4)), np.full((2, 5), np.nan)])
