@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrl.baselines import ppo, sac
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.envs.adapters.brax import Brax
 from jaxrl.envs.base import Env
 from jaxrl.envs.control.acrobot import Acrobot
@@ -91,20 +92,20 @@ class Config:
 
     tasks: tuple[str, ...] = tuple(TASKS)
     """Names of tasks, in the order of the figure."""
-    seeds: int = 5
+    seeds: Size = 5
     """Members per task."""
-    seed: int = 100
+    seed: Seed = 100
     """Root seed; tuning used 0."""
-    updates: int | None = None
+    updates: Size | None = None
     """Updates of every task; None takes the task's own number."""
-    episodes: int = 64
+    episodes: Size = 64
     """Episodes of the evaluation, one per slot, greedy."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in self.tasks:
             if name not in TASKS:
-                raise UsageError(f"tasks: unknown {name!r}; known: {', '.join(TASKS)}")
-        check_sizes(self, "seeds", "episodes")
+                raise UsageError(f"Config.tasks: unknown {name!r}; known: {', '.join(TASKS)}")
 
 
 PRESETS = {

@@ -12,7 +12,8 @@ import numpy as np
 
 from jaxrl.baselines import ppo
 from jaxrl.cli.export import TrainedPolicy
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.envs.base import Env
 from jaxrl.report import plots
 from jaxrl.rollout.evaluate import greedy_return
@@ -33,24 +34,24 @@ class Config:
     algo: ppo.Config = field(default_factory=ppo.Config)
     """Static choices of PPO."""
     hyper: ppo.Hyper = field(default_factory=ppo.Hyper)
-    """Numbers of PPO; `updates_total` is set to `updates`."""
+    """Hyper-parameters of PPO; `updates_total` is set to `updates`."""
     grid: dict[str, tuple[int | float | bool | str, ...]] = field(
         default_factory=lambda: {"hyper.lr": LEARNING_RATES}
     )
-    """Values to sweep, by field: `hyper.lr`, `algo.n_envs`, ..."""
-    seeds: int = 8
+    """Values to sweep, by field: `hyper.lr`, `algo.n_envs` and so on; the run trains every combination."""
+    seeds: Size = 8
     """Members per grid point."""
-    seed: int = 0
+    seed: Seed = 0
     """Root seed; member i depends on it and on i alone."""
-    updates: int = 25
+    updates: Size = 25
     """Updates per member."""
-    evaluations: int = 12
+    evaluations: Size = 12
     """Points of the learning curve."""
-    episodes: int = 16
+    episodes: Size = 16
     """Episodes per evaluation, one per slot, greedy."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "seeds", "updates", "evaluations", "episodes")
+        check_fields(self)
 
 
 def run(config: Config, folder: RunFolder, env: Env) -> None:

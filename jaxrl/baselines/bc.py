@@ -14,48 +14,49 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxrl.baselines.checks import check_fields
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import NonNegative, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
 from jaxrl.data.check import check_dataset
 from jaxrl.data.dataset import Dataset
 from jaxrl.nets import heads, net
+from jaxrl.nets.net import Activation
 
 
 @dataclass(frozen=True)
 class Config:
-    """Static choices.
+    """Static choices of behaviour cloning."""
 
-    batch_size: rows per update, None for all of them (tables, small linear problems).
-    squash: tanh-squashed normals instead of clipped ones; free_log_std: one log deviation for all states.
-    """
-
-    batch_size: int | None = 256
-    widths: tuple[int, ...] = (256, 256)
-    activation: str = "relu"
+    batch_size: Size | None = 256
+    """Transitions per update, None for the whole dataset (tables, small linear problems)."""
+    widths: tuple[Size, ...] = (256, 256)
+    """Hidden units per layer; () for a linear function."""
+    activation: Activation = "relu"
+    """Elementwise function between layers."""
     squash: bool = False
+    """Whether actions of a box are normals squashed by tanh, in place of normals clipped at the bounds."""
     free_log_std: bool = True
+    """Whether one log standard deviation serves all states, in place of an output of the network."""
 
     def __post_init__(self) -> None:
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"Config.batch_size: must be >= 1, or None for all rows, got {self.batch_size}")
-        check_fields(self, sizes=())
+        check_fields(self)
 
 
 @struct.dataclass
 class Hyper:
-    """lr: learning rate of Adam."""
+    """Hyper-parameters of behaviour cloning, each a leaf that can be swept."""
 
-    lr: Any = 3e-4
+    lr: NonNegative = 3e-4
+    """Learning rate of Adam, >= 0."""
 
 
 @struct.dataclass

@@ -22,60 +22,67 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.baselines.checks import check_fields, check_weights
+from jaxrl.baselines.checks import check_weights
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Bound, Count, Finite, NonNegative, Share, Size, Weights, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import clip_norm
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env, HasTimeLimit
 from jaxrl.nets.actor_critic import ActorCritic, actor_critic
-from jaxrl.nets.net import INITIAL
+from jaxrl.nets.net import Activation, Initial
 from jaxrl.rollout.returns import monte_carlo
 from jaxrl.rollout.unroll import Freeze, start, unroll
 
 
 @dataclass(frozen=True)
 class Config:
-    """Static choices.
+    """Static choices of REINFORCE."""
 
-    n_envs: episodes per update; length: steps after which an unfinished episode is cut; memory: width of the
-    GRU, 0 for feed-forward; initial: distribution of the first weights, see `net.mlp`; squash, free_log_std:
-    as in PPO.
-    keep: entries of `Step.info` that `signal` may read and whose mean and maximum at the end of episodes are
-        the metrics `train/<name>` and `train/<name>_max`.
-    """
-
-    n_envs: int = 64
-    length: int = 200
-    widths: tuple[int, ...] = (64, 64)
-    activation: str = "tanh"
-    memory: int = 0
-    initial: Literal["orthogonal", "uniform"] = "orthogonal"
+    n_envs: Size = 64
+    """Episodes per update."""
+    length: Size = 200
+    """Steps after which an unfinished episode is cut."""
+    widths: tuple[Size, ...] = (64, 64)
+    """Hidden units per layer, of the actor and of the critic each; () for linear functions."""
+    activation: Activation = "tanh"
+    """Elementwise function between layers."""
+    memory: Count = 0
+    """Width of the GRU before actor and critic, 0 for feed-forward."""
+    initial: Initial = "orthogonal"
+    """Distribution of the first weights, see `net.mlp`."""
     baseline: Literal["none", "batch", "critic"] = "batch"
+    """What is taken off the return: nothing, the average over the other episodes, or a learned value."""
     squash: bool = False
+    """Whether actions of a box are normals squashed by tanh, in place of normals clipped at the bounds."""
     free_log_std: bool = True
+    """Whether one log standard deviation serves all states, in place of an output of the network."""
     keep: tuple[str, ...] = ()
+    """Entries of `Step.info` that `signal` may read. Their mean and maximum at the ends of episodes are the
+    metrics `train/<name>` and `train/<name>_max`."""
 
     def __post_init__(self) -> None:
-        check_fields(self, sizes=("n_envs", "length"))
-        if self.initial not in INITIAL:
-            raise UsageError(f"Config.initial: must be one of {INITIAL}, got {self.initial!r}")
-        if self.baseline not in ("none", "batch", "critic"):
-            raise UsageError(f"Config.baseline: must be none, batch or critic, got {self.baseline!r}")
+        check_fields(self)
         if self.baseline == "batch" and self.n_envs < 2:
             raise UsageError('Config.n_envs: baseline="batch" compares episodes, it needs at least 2')
 
 
 @struct.dataclass
 class Hyper:
-    """Numbers; `w`: float[m] weights of vector rewards, None for scalar rewards."""
+    """Hyper-parameters of REINFORCE, each a leaf that can be swept."""
 
-    lr: Any = 1e-2
-    gamma: Any = 0.99
-    entropy: Any = 0.0
-    value_coef: Any = 0.5
-    max_grad_norm: Any = 10.0
-    w: Any = None
+    lr: NonNegative = 1e-2
+    """Learning rate, >= 0."""
+    gamma: Share = 0.99
+    """Discount per step, in [0, 1]."""
+    entropy: Finite = 0.0
+    """Weight of the entropy bonus, in return per nat."""
+    value_coef: NonNegative = 0.5
+    """Weight of half the critic's squared error, >= 0; read with `baseline="critic"`."""
+    max_grad_norm: Bound | None = 10.0
+    """Euclidean norm to which larger gradients are shrunk, >= 0; None or infinity for no clipping."""
+    w: Weights | None = None
+    """Weights of the reward components, float[m]; None for scalar rewards."""
 
 
 @struct.dataclass

@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxrl.baselines.checks import check_fields
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Count, Finite, NonNegative, Positive, Share, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box
 from jaxrl.core.tree import flatten_time, tree_where
@@ -32,55 +32,63 @@ from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, PyTree, Transi
 from jaxrl.data.buffer import RingBuffer
 from jaxrl.envs.base import Env
 from jaxrl.nets import heads, net
-from jaxrl.rollout.unroll import Freeze, Resample, Reset, VecState, start, unroll
+from jaxrl.nets.net import Activation
+from jaxrl.rollout.unroll import Pool, Resample, VecState, start, unroll
 
 
 @dataclass(frozen=True)
 class Config:
-    """Static choices.
+    """Static choices of SAC."""
 
-    n_envs, length: environments and steps that one update collects; gradient_steps: gradient steps that it
-    takes, so that `gradient_steps / (n_envs * length)` is the replay ratio. capacity: transitions kept, best
-    a multiple of `n_envs * length`. bootstrap_truncated: False treats a time limit as an end.
-    """
-
-    n_envs: int = 8
-    length: int = 1
-    gradient_steps: int = 8
-    batch_size: int = 256
-    capacity: int = 100_000
-    widths: tuple[int, ...] = (256, 256)
-    activation: str = "relu"
+    n_envs: Size = 8
+    """Number of environments."""
+    length: Size = 1
+    """Steps of every environment per update."""
+    gradient_steps: Size = 8
+    """Gradient steps per update; `gradient_steps / (n_envs * length)` is the replay ratio. Paper: ratio 1."""
+    batch_size: Size = 256
+    """Transitions per gradient step. Paper: 256."""
+    capacity: Size = 100_000
+    """Transitions that the replay memory keeps, at least those of one update and best a multiple of them.
+    Paper: 1e6."""
+    widths: tuple[Size, ...] = (256, 256)
+    """Hidden units per layer, of the actor and of the critics each. Paper: (256, 256)."""
+    activation: Activation = "relu"
+    """Elementwise function between layers. Paper: relu."""
     bootstrap_truncated: bool = True
-    reset: Reset = field(default_factory=Resample)
+    """Whether an episode cut by a time limit is valued by its successor; False treats the limit as an end."""
+    reset: Resample | Pool = field(default_factory=Resample)
+    """How the next episode starts: a fresh reset at every step, or one of `size` resets per update."""
 
     def __post_init__(self) -> None:
-        check_fields(self, sizes=("n_envs", "length", "gradient_steps", "batch_size"))
-        rows = self.n_envs * self.length
-        if self.capacity < rows:
+        check_fields(self)
+        collected = self.n_envs * self.length
+        if self.capacity < collected:
             raise UsageError(
-                f"Config.capacity: must hold one update's {rows} transitions, got {self.capacity}"
+                f"Config.capacity: must hold one update's {collected} transitions, got {self.capacity}"
             )
-        if isinstance(self.reset, Freeze):
-            raise UsageError("Config.reset: SAC continues over episode ends, use Resample or Pool")
 
 
 @struct.dataclass
 class Hyper:
-    """Numbers.
+    """Hyper-parameters of SAC, each a leaf that can be swept."""
 
-    tau: step of the target critics towards the critics; target_entropy: nats per action coordinate;
-    temperature: alpha before learning; warmup: first updates, which act uniformly at random and do not learn.
-    """
-
-    lr_actor: Any = 3e-4
-    lr_critic: Any = 3e-4
-    lr_temperature: Any = 3e-4
-    gamma: Any = 0.99
-    tau: Any = 0.005
-    target_entropy: Any = -1.0
-    temperature: Any = 1.0
-    warmup: Any = 125
+    lr_actor: NonNegative = 3e-4
+    """Learning rate of the actor, >= 0. Paper: 3e-4."""
+    lr_critic: NonNegative = 3e-4
+    """Learning rate of the critics, >= 0. Paper: 3e-4."""
+    lr_temperature: NonNegative = 3e-4
+    """Learning rate of the logarithm of the temperature, >= 0; 0 keeps it fixed. Paper: 3e-4."""
+    gamma: Share = 0.99
+    """Discount per step, in [0, 1]. Paper: 0.99."""
+    tau: Share = 0.005
+    """Step of the soft update of the target critics, in [0, 1]. Paper: 0.005."""
+    target_entropy: Finite = -1.0
+    """Entropy that the temperature aims at, in nats per action coordinate on (-1, 1). Paper: -1."""
+    temperature: Positive = 1.0
+    """Temperature alpha before learning, in reward per nat, > 0."""
+    warmup: Count = 125
+    """First updates, which act uniformly at random and do not learn."""
 
 
 class Learner(NamedTuple):

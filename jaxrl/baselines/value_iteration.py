@@ -17,18 +17,19 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
+from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
 from jaxrl.envs.tabular.mdp import TabularMDP, expected_reward
 from jaxrl.envs.tabular.tabular import Tabular
 
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose: the sizes are the environment's."""
+    """Static choices of value iteration: there are none, the sizes are the environment's."""
 
 
-class Hyper(NamedTuple):
-    """Nothing to tune: the discount is the MDP's."""
+@struct.dataclass
+class Hyper:
+    """Hyper-parameters of value iteration: there are none, the discount is the MDP's."""
 
 
 class State(NamedTuple):

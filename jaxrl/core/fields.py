@@ -42,10 +42,10 @@ class Range:
     def __str__(self) -> str:
         if self.low is not None and self.high is not None:
             left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
-            return f"in {left}{self.low:g}, {self.high:g}{right}"
+            return f"in {left}{_plain(self.low)}, {_plain(self.high)}{right}"
         if self.low is not None:
-            return f"{'>' if self.open_low else '>='} {self.low:g}"
-        return "a number" if self.high is None else f"{'<' if self.open_high else '<='} {self.high:g}"
+            return f"{'>' if self.open_low else '>='} {_plain(self.low)}"
+        return "a number" if self.high is None else f"{'<' if self.open_high else '<='} {_plain(self.high)}"
 
 
 Size = Annotated[int, Range(1)]
@@ -64,6 +64,10 @@ Share = Annotated[float, Range(0, 1)]
 """A leaf of a `Hyper`: in [0, 1]."""
 Discount = Annotated[float, Range(0, 1, open_high=True)]
 """A leaf of a `Hyper`: in [0, 1), where values of endless episodes must exist."""
+Bound = Annotated[float, Range(0, np.inf)]
+"""A leaf of a `Hyper`: an upper bound >= 0, infinite for none."""
+Weights = Annotated[tuple[float, ...], Range(-np.inf, np.inf, open_low=True, open_high=True)]
+"""A leaf of a `Hyper`: one finite weight per component of a reward, float[m]."""
 
 
 def check_fields(record: Any) -> None:
@@ -211,6 +215,10 @@ def _said(bounds: Range) -> str:
 
 def _choices(arguments: tuple[Any, ...]) -> str:
     return f"one of {', '.join(map(repr, arguments))}" if len(arguments) > 1 else repr(arguments[0])
+
+
+def _plain(x: float) -> str:
+    return f"{x:g}" if float(f"{x:g}") == x else str(x)
 
 
 def _shown(value: Any) -> str:

@@ -74,11 +74,11 @@ def actor_critic(
     reward_dim: int | None,
     *,
     widths: tuple[int, ...] = (64, 64),
-    activation: str = "tanh",
+    activation: net.Activation = "tanh",
     memory: int = 0,
     squash: bool = False,
     free_log_std: bool = True,
-    initial: str = "orthogonal",
+    initial: net.Initial = "orthogonal",
 ) -> ActorCritic:
     """Separate networks of `widths` for actor and critic, behind a GRU of width `memory` if that is not 0.
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxrl.core.spaces import Box, Discrete, Space, is_space
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.nets.net import Net, mlp
+from jaxrl.nets.net import Activation, Initial, Net, mlp
 
 with warnings.catch_warnings():  # tensorflow-probability touches names that jax has deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -206,11 +206,11 @@ def policy(
     n_inputs: int,
     head: Head,
     widths: tuple[int, ...] = (64, 64),
-    activation_name: str = "tanh",
+    activation_name: Activation = "tanh",
     *,
     free_log_std: bool = False,
     last_scale: float = 0.01,
-    initial: str = "orthogonal",
+    initial: Initial = "orthogonal",
 ) -> Net:
     """Network from features [..., k] to the parameters of a head, `float32[..., head.size]`.
 
@@ -238,9 +238,9 @@ def value(
     n_inputs: int,
     reward_dim: int | None,
     widths: tuple[int, ...] = (64, 64),
-    activation_name: str = "tanh",
+    activation_name: Activation = "tanh",
     *,
-    initial: str = "orthogonal",
+    initial: Initial = "orthogonal",
     layer_norm: bool = False,
 ) -> Net:
     """Network from features [..., k] to values: `float32[...]`, or `[..., m]` for `reward_dim = m`.

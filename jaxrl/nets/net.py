@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import flax.linen as nn
 import jax
@@ -16,16 +16,18 @@ import jax.numpy as jnp
 from jaxrl.core.spaces import Discrete, Space, is_space
 from jaxrl.core.types import Array, Key, PyTree
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+Activation = Literal["tanh", "relu", "swish", "gelu", "elu"]
+"""Names of the elementwise functions between layers."""
+Initial = Literal["orthogonal", "uniform"]
+"""Initial distributions of the weights of `mlp`."""
+
+_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
     "relu": jax.nn.relu,
     "swish": jax.nn.swish,
     "gelu": jax.nn.gelu,
     "elu": jax.nn.elu,
 }
-
-INITIAL = ("orthogonal", "uniform")
-"""Initial distributions of `mlp`."""
 
 
 class Net(NamedTuple):
@@ -40,15 +42,15 @@ class Net(NamedTuple):
     apply: Callable[..., Any]
 
 
-def activation(name: str) -> Callable[[Array], Array]:
+def activation(name: Activation) -> Callable[[Array], Array]:
     """The elementwise function of that name.
 
     Raises:
-        ValueError: the name is not a key of `ACTIVATIONS`.
+        ValueError: the name is none of `Activation`.
     """
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation: {name!r} is none of {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[name]
+    if name not in _FUNCTIONS:
+        raise ValueError(f"activation: {name!r} is none of {', '.join(_FUNCTIONS)}")
+    return _FUNCTIONS[name]
 
 
 def orthogonal(scale: float = 1.0) -> Callable[..., Array]:
@@ -87,7 +89,7 @@ class _MLP(nn.Module):
     activation: Callable[[Array], Array]
     scale: float
     last_scale: float
-    initial: str
+    initial: Initial
     layer_norm: bool
     dtype: Any
 
@@ -106,11 +108,11 @@ class _MLP(nn.Module):
 
 def mlp(
     sizes: tuple[int, ...],
-    activation_name: str = "tanh",
+    activation_name: Activation = "tanh",
     *,
     scale: float = 2**0.5,
     last_scale: float = 1.0,
-    initial: str = "orthogonal",
+    initial: Initial = "orthogonal",
     layer_norm: bool = False,
     dtype: Any = jnp.float32,
 ) -> Net:
@@ -125,8 +127,8 @@ def mlp(
     Raises:
         ValueError: fewer than two sizes, a size below 1, an unknown activation or initial distribution.
     """
-    if initial not in INITIAL:
-        raise ValueError(f"initial: {initial!r} is none of {', '.join(INITIAL)}")
+    if initial not in get_args(Initial):
+        raise ValueError(f"initial: {initial!r} is none of {', '.join(get_args(Initial))}")
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes: needs an input and an output width, all >= 1, got {sizes}")
     module = _MLP(

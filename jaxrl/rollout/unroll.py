@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.prng import step_keys, streams
 from jaxrl.core.tree import tree_broadcast, tree_take, tree_where
 from jaxrl.core.types import Array, Key, Policy, PyTree, Transition
@@ -45,14 +46,15 @@ class Resample:
 class Pool:
     """`size` fresh starts per unroll; a done environment takes a uniformly random one.
 
-    Every start has exactly the initial law; two starts of one unroll coincide with probability 1/size. Right
-    when reset is expensive. With parameters per environment the pool is per environment.
+    Every start has exactly the initial distribution; two starts of one unroll coincide with probability
+    1/size. Right when reset is expensive. With parameters per environment the pool is per environment.
     """
 
-    size: int
+    size: Size
+    """Number of fresh starts per unroll."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "size")
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from jaxrl.baselines import bc
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import check_numbers
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.data.dataset import from_arrays, from_occupancy
 from jaxrl.envs.tabular.generators import random_mdp
@@ -162,3 +164,42 @@ def test_percent_bc_clones_the_best_episodes_only():
     _, best, _ = train(config, spaces, bc.best_episodes(data, 0.5), bc.Hyper(lr=0.05), 300)
     np.testing.assert_allclose(probabilities(plain, 1)[0], [0.5, 0.5], atol=1e-3)
     assert float(probabilities(best, 1)[0, 1]) > 0.99
+
+
+OBS, UNBOUNDED = Box(0.0, 1.0, (1,)), Box(-np.inf, np.inf, (1,))
+
+
+def vector_rewards():
+    """Two rows with rewards of three components."""
+    zeros, ends = np.zeros((2, 1)), {"terminated": np.ones(2, bool), "truncated": np.zeros(2, bool)}
+    arrays = {"obs": zeros, "next_obs": zeros, "action": np.zeros(2, int), "reward": np.zeros((2, 3))}
+    return from_arrays(arrays | ends, reward_dim=3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: bc.Config(batch_size=0), r"Config\.batch_size: must be >= 1 or None, got 0"),
+        (lambda: bc.Config(widths=(-1,)), r"Config\.widths\[0\]: must be >= 1"),
+        (lambda: bc.Config(activation="cosine"), r"Config\.activation: must be one of .*'cosine'"),
+        (lambda: check_numbers(bc.Hyper(lr=-1.0)), r"Hyper\.lr: must be >= 0"),
+        (lambda: bc.make(bc.Config(), OBS, (Discrete(2), UNIT)), "action_space: .* use"),
+        (lambda: bc.make(bc.Config(squash=True), OBS, UNBOUNDED), "action_space: .* finite bounds"),
+        (
+            lambda: bc.best_episodes(dataset(np.zeros(2), np.zeros(2, int)), 0.0),
+            r"fraction: must lie in \(0, 1\]",
+        ),
+        (
+            lambda: bc.best_episodes(dataset(np.zeros(2), np.zeros(2, int)), 2.0),
+            r"fraction: must lie in \(0, 1\]",
+        ),
+        (
+            lambda: bc.best_episodes(dataset(np.zeros(2), np.zeros(2, int)), float("nan")),
+            "fraction: must lie",
+        ),
+        (lambda: bc.best_episodes(vector_rewards(), 0.5), r"data\.reward: .* scalarise"),
+    ],
+)
+def test_refusals_name_the_field_and_the_fix(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

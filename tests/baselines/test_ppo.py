@@ -11,11 +11,13 @@ import pytest
 
 from jaxrl.baselines import ppo
 from jaxrl.core import spmd
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import check_numbers
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Step
 from jaxrl.envs.control.cartpole import CartPole
-from jaxrl.rollout.unroll import unroll
+from jaxrl.rollout.unroll import Freeze, unroll
 
 SMALL = ppo.Config(n_envs=8, length=16, epochs=2, minibatches=2, widths=(8,))
 
@@ -374,3 +376,65 @@ def test_parameters_per_environment():
     state, metrics = jax.jit(algorithm.step)(state, hyper, data)
     stats = metrics["train/return"]
     np.testing.assert_allclose(stats.total / stats.count, [5 * 1.5, 10 * 1.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"n_envs": 0}, "n_envs"),
+        ({"n_envs": "8"}, "n_envs"),
+        ({"length": 0}, "length"),
+        ({"epochs": 0}, "epochs"),
+        ({"minibatches": -1}, "minibatches"),
+        ({"minibatches": 3}, "minibatches"),
+        ({"minibatches": 128, "shuffle": "envs"}, "minibatches"),
+        ({"memory": -1}, "memory"),
+        ({"memory": 8}, "shuffle"),
+        ({"widths": (64, 0)}, r"widths\[1\]"),
+        ({"widths": 64}, "widths"),
+        ({"shuffle": "columns"}, "shuffle"),
+        ({"normalise_advantage": True}, "normalise_advantage"),
+        ({"params_axis": 1}, "params_axis"),
+        ({"reset": Freeze()}, "reset"),
+        ({"activation": "sine"}, "activation"),
+    ],
+)
+def test_config_names_the_field(fields, name):
+    with pytest.raises(UsageError, match=rf"^Config\.{name}: [^\n]+$"):
+        ppo.Config(**fields)
+
+
+def test_config_takes_lists():
+    assert ppo.Config(widths=[8, 8]) == ppo.Config(widths=(8, 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("gamma", 1.5), ("gamma", 99.0), ("lr", -1.0), ("updates_total", 0.0), ("clip", -0.1), ("anneal", 2.0)],
+)
+def test_hyper_names_the_field(name, value):
+    with pytest.raises(UsageError, match=rf"^Hyper\.{name}: must be [^\n]+$"):
+        check_numbers(ppo.Hyper(**{name: value}))
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """The spaces of an environment, and nothing else."""
+
+    action_space: object
+    name: str = "Spaces"
+    reward_dim: int | None = None
+    observation_space = Box(-1.0, 1.0, (2,))
+
+
+@pytest.mark.parametrize(
+    ("space", "options"),
+    [
+        ((Discrete(2), Box(-1.0, 1.0, (1,))), {}),
+        (Box(0, 5, (1,), np.int32), {}),
+        (Box(-np.inf, np.inf, (1,)), {"squash": True}),
+    ],
+)
+def test_make_names_the_environment_and_the_space(space, options):
+    with pytest.raises(UsageError, match=r"^Spaces: action_space: [^\n]+$"):
+        ppo.make(ppo.Config(**options), Spaces(space))

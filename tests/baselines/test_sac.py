@@ -8,10 +8,14 @@ import optax
 import pytest
 
 from jaxrl.baselines import sac
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import check_numbers
 from jaxrl.core.spaces import Box
 from jaxrl.core.types import Step, Transition
+from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.envs.control.pendulum import Pendulum
 from jaxrl.rollout.evaluate import evaluate
+from jaxrl.rollout.unroll import Freeze
 
 TINY = sac.Config(n_envs=4, gradient_steps=2, batch_size=16, capacity=2000, widths=(8,))
 OBS, ACTIONS = Box(0.0, 1.0, (1,)), Box(-2.0, 6.0, (1,))
@@ -236,3 +240,34 @@ def test_pendulum():
 
     returns = learn_and_evaluate(jax.random.split(jax.random.key(0), (4, 2)))
     assert float(returns.min()) > -200, returns
+
+
+UNBOUNDED, INTEGERS = Box(-np.inf, np.inf, (1,)), Box(0, 3, (1,), np.int32)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sac.Config(n_envs=0), r"Config\.n_envs: must be >= 1, got 0"),
+        (lambda: sac.Config(length=-1), r"Config\.length: must be >= 1, got -1"),
+        (lambda: sac.Config(gradient_steps=0), r"Config\.gradient_steps: must be >= 1"),
+        (lambda: sac.Config(batch_size=0), r"Config\.batch_size: must be >= 1"),
+        (
+            lambda: sac.Config(n_envs=8, length=4, capacity=31),
+            r"Config\.capacity: must hold one update's 32 transitions, got 31",
+        ),
+        (lambda: sac.Config(widths=(8, 0)), r"Config\.widths\[1\]: must be >= 1"),
+        (lambda: sac.Config(reset=Freeze()), r"Config\.reset: must be a Resample or a Pool"),
+        (lambda: sac.Config(activation="cosine"), r"Config\.activation: must be one of 'tanh', .*'cosine'"),
+        (lambda: check_numbers(sac.Hyper(tau=1.5)), r"Hyper\.tau: must be in \[0, 1\], got 1\.5"),
+        (lambda: check_numbers(sac.Hyper(temperature=0.0)), r"Hyper\.temperature: must be > 0"),
+        (lambda: check_numbers(sac.Hyper(warmup=-1)), r"Hyper\.warmup: must be >= 0, got -1"),
+        (lambda: sac.make(TINY, CartPole()), r"sac\.make\(CartPole\): action_space: .* Box"),
+        (lambda: sac.make(TINY, Bandit(action_space=UNBOUNDED)), "action_space: .* finite bounds"),
+        (lambda: sac.make(TINY, Bandit(action_space=INTEGERS)), "action_space: .* floats"),
+        (lambda: sac.make(TINY, Bandit(reward_dim=2)), "reward_dim: .* scalarise the rewards"),
+    ],
+)
+def test_refusals_name_the_field_and_the_fix(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

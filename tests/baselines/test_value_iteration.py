@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrl.baselines import value_iteration
+from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.generators import garnet, gridworld, random_mdp
 from jaxrl.envs.tabular.mdp import make_mdp
 from jaxrl.envs.tabular.tabular import Tabular
@@ -112,3 +113,23 @@ def test_the_policy_is_greedy_in_q(one_hot):
         action, _, _ = policy.act(jax.random.key(0), obs, policy.memory)
         assert action.dtype == jnp.int32
         assert int(action) == best[s]
+
+
+def start(env, mdp):
+    algorithm = value_iteration.make(value_iteration.Config(), env)
+    return algorithm.init(jax.random.key(0), HYPER, mdp)
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        (Tabular(4, 2, H=5), r"env\.H: must be None, got 5"),
+        (Tabular(4, 2, reward_dim=2), r"env\.reward_dim: must be None, got 2; scalarise"),
+        (Tabular(3, 2), r"data: .* 4, 2, None given to .* 3, 2, None; use Tabular\.of\(data\)"),
+    ],
+)
+def test_refusals_name_what_does_not_fit(env, message):
+    mdp = random_mdp(jax.random.key(0), 4, 2)
+    with pytest.raises(UsageError, match=message):
+        start(env, mdp)
+    assert jnp.all(start(Tabular(4, 2), mdp).q == 0)

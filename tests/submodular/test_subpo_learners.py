@@ -139,5 +139,5 @@ def test_proximal_sums_need_whole_episodes():
 
 
 def test_proximal_refuses_unknown_credits():
-    with pytest.raises(UsageError, match=r"Config\.credit: must be one of to_go"):
+    with pytest.raises(UsageError, match=r"Config\.credit: must be one of 'to_go'"):
         proximal.Config(credit="suffix")
