@@ -24,7 +24,7 @@ from typing import Any
 
 from jaxrl.cli.notebook import Run
 from jaxrl.core.errors import JaxrlError, UsageError
-from jaxrl.run import catalogue
+from jaxrl.run import catalogue, lanes
 from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.config import config_from_dict, config_hash, differences, replace_at
 from jaxrl.run.folder import RunFolder
@@ -38,15 +38,17 @@ def run(
     *,
     out: str | Path | None = None,
     root: str | Path | None = None,
+    lane: lanes.Lane = "auto",
     **overrides: Any,
 ) -> Run:
     """Runs `experiment` (`<family>/<name>`) and returns its folder, with result, figures and report.
 
     overrides: fields of its `Config`, nested ones as `**{"hyper.lr": 1e-3}`. out: folder of runs, by default
-    `runs` below the root. Raises `UsageError` for unknown names and refused values, `NumericalFailure` where
-    members diverged, after everything was saved.
+    `runs` below the root. lane: members that run as one batch, as for `jaxrl.run.train.train`. Raises
+    `UsageError` for unknown names and refused values, `NumericalFailure` where members diverged, after
+    everything was saved.
     """
-    module, config, folder = begin(experiment, preset, out=out, root=root, **overrides)
+    module, config, folder = begin(experiment, preset, out=out, root=root, lane=lane, **overrides)
     execute(module, config, folder)
     return folder
 
@@ -57,6 +59,7 @@ def begin(
     *,
     out: str | Path | None = None,
     root: str | Path | None = None,
+    lane: lanes.Lane = "auto",
     **overrides: Any,
 ) -> tuple[ModuleType, Any, Run]:
     """`(module, configuration, folder)` of a new run for `execute`, with the arguments of `run`."""
@@ -65,7 +68,7 @@ def begin(
         configure_jax(base)
     module = catalogue.load(base, experiment)
     config = override(named_preset(module, experiment, preset), overrides)
-    folder = Run.create(experiment, config, runs_folder(base, out), preset)
+    folder = Run.create(experiment, config, runs_folder(base, out), preset, lane)
     folder.root = base
     return module, config, folder
 
@@ -184,7 +187,9 @@ def stage_checkpoints(folder: RunFolder) -> dict[str, Checkpoints]:
     return {name: c for name, c in found.items() if c.steps()}
 
 
-def create_folder(experiment: str, config: Any, out: Path, preset: str) -> RunFolder:
+def create_folder(
+    experiment: str, config: Any, out: Path, preset: str, lane: lanes.Lane = "auto"
+) -> RunFolder:
     """New run folder; of several processes the first makes it and the others open it.
 
     Raises `StorageError` where it cannot be created, `UsageError` in the processes that do not see it.
@@ -197,7 +202,7 @@ def create_folder(experiment: str, config: Any, out: Path, preset: str) -> RunFo
         return folder
     path = ""
     try:
-        folder = RunFolder.create(experiment, config, out, preset)
+        folder = RunFolder.create(experiment, config, out, preset, lane)
         path = str(folder.path)
     finally:
         distributed.same_text(path)

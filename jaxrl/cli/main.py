@@ -256,7 +256,7 @@ def _run(wanted: plan.Plan) -> dict[str, Any]:
         return document
     _compute_on(wanted.chosen, wanted.root)
     out = api.runs_folder(wanted.root, wanted.chosen.out)
-    folder = api.create_folder(wanted.experiment, wanted.config, out, wanted.preset)
+    folder = api.create_folder(wanted.experiment, wanted.config, out, wanted.preset, wanted.chosen.lane)
     print(f"run     {folder.path}", flush=True)
     return _execute(wanted.module, wanted.config, folder, wanted.chosen.live)
 

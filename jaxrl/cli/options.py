@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from jaxrl.core.errors import JaxrlError, UsageError
+from jaxrl.run import lanes
 
 # without subcommands: a field that may hold one of several records keeps the preset's choice
 STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands)
@@ -50,12 +51,18 @@ class RunOptions(ComputeOptions):
 
     out: Path | None = None
     """Folder of runs; by default `runs` below the root."""
+    lane: int | Literal["auto"] = "auto"
+    """Members that run as one batch; `auto`: 1 on CPUs, as many as fit on accelerators. Bits depend on it."""
     dry_run: bool = False
     """Print the resolved configuration and what it costs, then stop."""
     print_config: bool = False
     """Print the resolved configuration, to be read back with --config-file, then stop."""
     config_file: Path | None = None
     """Start from this configuration (JSON) instead of a preset."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        lanes.checked(self.lane)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from typing import Any, Self
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, JaxrlError, NumericalFailure, Preempted, StorageError, UsageError
-from jaxrl.run import signals
+from jaxrl.run import lanes, signals
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
 
 __all__ = ["RunFolder", "atomic_write", "config_from_dict", "config_hash", "config_to_dict"]
@@ -57,12 +57,14 @@ class RunFolder:
         self._in_session = False
 
     @classmethod
-    def create(cls, experiment: str, config: Any, root: Path, preset: str) -> Self:
+    def create(cls, experiment: str, config: Any, root: Path, preset: str, lane: lanes.Lane = "auto") -> Self:
         """New folder `root/<experiment>/<preset>-<hash>/<UTC stamp>-<4 hex>/` with config, meta and status.
+
+        lane: members that run as one batch in every stage of the run, for `jaxrl.run.train.train`.
 
         Raises UsageError where `config` cannot be written as JSON, StorageError where the folder cannot.
         """
-        values = config_to_dict(config)
+        values, lane = config_to_dict(config), lanes.checked(lane)
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         path = Path(root) / experiment / f"{preset}-{config_hash(config)[:8]}" / stamp
         try:
@@ -74,7 +76,7 @@ class RunFolder:
         folder = cls(path)
         record = {"schema": SCHEMA, "experiment": experiment, "preset": preset, "config": values}
         folder._write("config.json", _json_text(record))
-        meta = {"config_hash": config_hash(config), **describe_machine()}
+        meta = {"config_hash": config_hash(config), "lane_asked": lane, **describe_machine()}
         folder._write("meta.json", _json_text(meta))
         folder.set_status("created")
         return folder
@@ -113,6 +115,11 @@ class RunFolder:
     def meta(self) -> dict[str, Any]:
         """Command line, versions, machine."""
         return _read_json(self.path / "meta.json")
+
+    @property
+    def lane(self) -> lanes.Lane:
+        """Members that run as one batch, as asked for when the run was made."""
+        return lanes.checked(self.meta.get("lane_asked", "auto"))
 
     @property
     def status(self) -> dict[str, Any]:

@@ -39,16 +39,10 @@ class Population:
 
     @classmethod
     def create(cls, size: int, lane: int, devices: Sequence[Any] | None) -> Population:
-        """Over `devices` (default: all), but over no more of them than lanes, and two at least.
-
-        Raises UsageError where `lane` does not divide `size`.
-        """
-        if lane < 1 or size % lane:
-            divisors = [d for d in range(1, size + 1) if size % d == 0]
-            raise UsageError(f"lane: {lane} does not divide the {size} members; use one of {divisors}")
+        """Over `devices` (default: all), but over no more of them than lanes, and two at least."""
         devices = list(jax.devices() if devices is None else devices)
         if jax.process_count() == 1:
-            devices = devices[: max(2, size // lane)]
+            devices = devices[: max(2, -(-size // lane))]
         return cls(size, lane, mesh("pop", devices))
 
     @property
@@ -148,7 +142,9 @@ class Members:
         # weights) waits for pool threads that all wait in the same call on other devices
         self._init = replace(population, lane=1).map(first, common(2))
         self._blank = population.map(partial(guard.empty_window, self.step), common(2))
-        self._advance = population.map(guard.advance(self.step, freeze), common(4, 5, 6), donate=(0,))
+        self._updates = guard.advance(self.step, freeze)
+        self._shared_arguments = common(4, 5, 6)
+        self._advance = self._program(population)
         self._evaluate = None
         if evaluate is not None:
 
@@ -167,6 +163,31 @@ class Members:
         if missing:
             raise UsageError(f"Algorithm.init: the state has no field {' and no field '.join(missing)}")
         self._window = jax.eval_shape(self._blank, self._state, self.hypers, self.data)
+
+    def _program(self, population: Population) -> Any:
+        return population.map(self._updates, self._shared_arguments, donate=(0,))
+
+    def memory(self, lane: int) -> tuple[float, float]:
+        """Bytes per device of the updates in lanes of `lane`: (arguments and results, temporary arrays).
+
+        Nothing is allocated; the number of members and the devices stay as they are.
+        """
+        population = Population.create(self.population.size, lane, list(self.population.mesh.devices.flat))
+
+        def padded(x: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(
+                (population.padded, *x.shape[1:]), x.dtype, sharding=population.spread
+            )
+
+        def whole(x: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=population.everywhere)
+
+        members = (self._state, self._window, self.hypers, self._live)
+        data = jax.tree.map(whole if self.shared_data else padded, self.data)
+        arguments = (*jax.tree.map(padded, members), data, np.int32(0), np.bool_(False))
+        found = self._program(population).lower(*arguments).compile().memory_analysis()
+        held = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+        return held, found.temp_size_in_bytes
 
     def init(self) -> PyTree:
         """States `[padded, ...]` at the start."""

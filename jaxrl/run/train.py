@@ -22,7 +22,7 @@ import numpy as np
 from jaxrl.core.errors import NumericalFailure, Preempted, UsageError
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
-from jaxrl.run import debug, distributed, guard, signals
+from jaxrl.run import debug, distributed, guard, lanes, signals
 from jaxrl.run.checkpoint import Checkpoints, refuse_differences
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.log import CacheHits, Clock, Heartbeat, History, Pace, Reporter, averages, member_values
@@ -100,7 +100,7 @@ def train(
     eval_every: int | None = None,
     log_every: int | None = None,
     checkpoint_every: int | None = None,
-    lane: int = 1,
+    lane: lanes.Lane | None = None,
     devices: Sequence[Any] | None = None,
     on_nonfinite: OnNonFinite = "freeze",
     shared_data: bool = True,
@@ -116,10 +116,12 @@ def train(
         at the end; its key depends on the member and the update only.
     log_every: metrics are averaged over that many updates (default: 200 log points).
     checkpoint_every: default ten checkpoints where there is a folder.
-    lane: members that run as one batch; results depend on it, and not on how many devices there are, from two
-        on (on a CPU, set `jax_num_cpu_devices` to two or more before jax is first used).
-    devices: default all. chunk: fixed number of updates between two looks of the host (default: about 1 s).
-    on_nonfinite: "freeze" stops a diverged member and goes on with the others, "stop" raises
+    lane: members that run as one batch, at most `B`, or "auto": 1 on CPUs, on accelerators as many as fit
+        (`jaxrl.run.lanes`). The default is the lane of the folder, which stands in its record, or "auto"
+        without a folder. What was chosen is kept when a run is resumed. Results depend on it, and not on how
+        many devices there are, from two on (on a CPU, set `jax_num_cpu_devices` to two or more before jax is
+    first used). devices: default all. chunk: fixed number of updates between two looks of the host (default:
+    about 1 s). on_nonfinite: "freeze" stops a diverged member and goes on with the others, "stop" raises
         NumericalFailure at once, "ignore" only reports. Inside `folder.session()` frozen members make the
         session end with NumericalFailure, after everything was saved; elsewhere read `Trained.first_bad`.
     labels: what to call the members in messages.
@@ -132,12 +134,21 @@ def train(
         folder.writes = distributed.is_primary()
         checkpoint_every = checkpoint_every or _per(updates, CHECKPOINTS)
     schedule = Schedule(updates, log_every or _per(updates, LOG_POINTS), eval_every, checkpoint_every)
-    population = Population.create(_size(keys), lane, devices)
-    members = Members(
-        algorithm, evaluate, population, keys, hypers, data, shared_data, on_nonfinite == "freeze"
-    )
-    for own in [data] if shared_data else [tree_take(data, i) for i in range(population.size)]:
+    size = _size(keys)
+
+    def members_in(width: int) -> Members:
+        population = Population.create(size, width, devices)
+        freeze = on_nonfinite == "freeze"
+        return Members(algorithm, evaluate, population, keys, hypers, data, shared_data, freeze)
+
+    asked = _lane(lane, folder, stage)
+    members = members_in(1 if asked == "auto" else min(asked, size))
+    for own in [data] if shared_data else [tree_take(data, i) for i in range(size)]:
         algorithm.check(own)
+    if asked == "auto":
+        width = _choose_lane(members)
+        members = members if width == 1 else members_in(width)
+    population = members.population
     names = list(labels) if labels is not None else [f"seed {i}" for i in range(population.size)]
     driver = _Driver(members, schedule, folder, stage, on_nonfinite, env_steps_per_update, names)
     if folder is not None and folder.debug_nan:
@@ -457,6 +468,23 @@ def _check_options(
         raise UsageError(f"chunk: must be >= 1, got {chunk}")
     if jax.config.read("jax_enable_x64"):
         raise UsageError("jax_enable_x64: runs are float32; switch it off, float64 is for theory/ only")
+
+
+def _lane(lane: lanes.Lane | None, folder: RunFolder | None, stage: str) -> lanes.Lane:
+    """What a stage began with, else what was asked for."""
+    asked = lanes.checked(lane if lane is not None else "auto" if folder is None else folder.lane)
+    if folder is None or asked != "auto":
+        return asked
+    return lanes.stored(folder.meta, stage) or asked
+
+
+def _choose_lane(members: Members) -> int:
+    """The width that "auto" stands for, the same in every process."""
+    population = members.population
+    device = jax.local_devices()[0]
+    memory = lanes.device_memory(device)
+    width = lanes.auto(population.size, population.mesh.size, device.platform, memory, members.memory)
+    return -distributed.agree(-width)
 
 
 def _size(keys: Array) -> int:

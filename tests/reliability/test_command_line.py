@@ -52,7 +52,7 @@ BAD = [
     ((*RUN, "--coordinator", "here:1"), 2, "processes: several need --coordinator HOST:PORT"),
     ((*RUN, "--processes", "2", "--coordinator", "here"), 2, "coordinator: must be HOST:PORT, got 'here'"),
     ((*RUN, *TWO, "--process", "2"), 2, "process: must lie in [0, 2), got 2"),
-    ((*RUN, "--lane", "4"), 2, "lane"),
+    ((*RUN, "--lane", "0"), 2, "lane: must be an integer >= 1 or 'auto', got 0"),
     ((*RUN, "--root"), 2, "--root: needs a value"),
     ((*RUN, "--root", "/"), 2, "root: / holds no folder 'experiments'"),
     ((*RUN, "--config-file", "missing.json"), 2, "config-file: missing.json is not readable"),
@@ -102,7 +102,7 @@ def test_bad_input(args, code, words, root, tmp_path, monkeypatch, capsys):
         "[1]",
         '{"hyper": 3}',
         '{"seeds": 2}',
-        '{"seeds": "two", "seed": 0, "updates": 6, "lane": 1, "grid": {}, "hyper": {"lr": 0.1, "gamma": 0.9},'
+        '{"seeds": "two", "seed": 0, "updates": 6, "grid": {}, "hyper": {"lr": 0.1, "gamma": 0.9},'
         ' "algo": {"width": 0, "poison": null}}',
     ],
 )

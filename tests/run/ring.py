@@ -35,13 +35,11 @@ class Config:
     """Root seed."""
     updates: int = 6
     """Updates of every member."""
-    lane: int = 1
-    """Members that run as one batch."""
     grid: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Swept fields."""
 
     def __post_init__(self):
-        for name in ("seeds", "updates", "lane"):
+        for name in ("seeds", "updates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be >= 1, got {getattr(self, name)}")
 
@@ -63,7 +61,6 @@ def run(config, folder):
         checkpoint_every=2,
         log_every=1,
         eval_every=2,
-        lane=config.lane,
         progress=False,
     )
     value = np.stack([m.history["eval/value"] for m in members])
