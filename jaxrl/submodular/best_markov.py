@@ -37,7 +37,7 @@ def best_markov_policy(problem: Unfolded, n_places: int, most: int = 20_000) -> 
             return -bound, used
         if age >= most:
             raise UsageError(f"best_markov_policy.most: more than {most} branches; take a smaller problem")
-        for action in range(problem.layers[0].law.shape[1]):
+        for action in range(problem.layers[0].probability.shape[1]):
             branch = fixed.copy()
             branch[pair] = action
             value, used, split = _relaxed(problem, branch)
@@ -51,7 +51,7 @@ def _relaxed(problem: Unfolded, fixed: np.ndarray) -> tuple[float, np.ndarray, t
     """
     value, choices = np.zeros(problem.layers[-1].child.max() + 1), []
     for h, layer in reversed(list(enumerate(problem.layers))):
-        far = np.einsum("nam,nm->na", layer.law, layer.gain + value[layer.child])
+        far = np.einsum("nam,nm->na", layer.probability, layer.gain + value[layer.child])
         own = fixed[h, layer.place, None]
         far = np.where((own < 0) | (own == np.arange(far.shape[1])), far, -np.inf)
         value = far.max(1)
@@ -59,12 +59,12 @@ def _relaxed(problem: Unfolded, fixed: np.ndarray) -> tuple[float, np.ndarray, t
     used, pair, worst = np.full_like(fixed, -1), None, _TIE
     here = problem.start
     for h, (layer, action) in enumerate(zip(problem.layers, choices[::-1], strict=True)):
-        mass = np.zeros((fixed.shape[1], layer.law.shape[1]))
+        mass = np.zeros((fixed.shape[1], layer.probability.shape[1]))
         np.add.at(mass, (layer.place, action), here)
         used[h] = np.where(mass.sum(1) > 0, mass.argmax(1), -1)
         split = mass.sum(1) - mass.max(1)
         if split.max() > worst:
             worst, pair = split.max(), (h, int(split.argmax()))
-        flow = here[:, None] * layer.law[np.arange(len(action)), action]
+        flow = here[:, None] * layer.probability[np.arange(len(action)), action]
         here = np.bincount(layer.child.ravel(), flow.ravel(), minlength=layer.child.max() + 1)
     return float(problem.start @ (problem.first + value)), used, pair

@@ -91,18 +91,18 @@ def counted(n_places: int, states: int, f: Callable[[tuple[int, ...]], float]) -
 
 
 class Layer(NamedTuple):
-    """Nodes of one step. place: int[N]; child: int[N, m], nodes of the next layer; law: float[N, A, m];
-    gain: float[N, m], what moving to each child pays.
+    """Nodes of one step. place: int[N]; child: int[N, m], nodes of the next layer; probability: float[N, A,
+    m]; gain: float[N, m], what moving to each child pays.
     """
 
     place: np.ndarray
     child: np.ndarray
-    law: np.ndarray
+    probability: np.ndarray
     gain: np.ndarray
 
 
 class Unfolded(NamedTuple):
-    """start: float[N], law of the first nodes; first: float[N], their values; layers: steps 0 .. H - 1."""
+    """start: float[N], chances of first nodes; first: float[N], their values; layers: steps 0 to H - 1."""
 
     start: np.ndarray
     first: np.ndarray
@@ -142,7 +142,7 @@ def unfold(mdp: TabularMDP, memory: Memory, states: int, bonus: np.ndarray | Non
     p_start, first = start[place] / start.sum(), worth + extra[0, place]
     layers = []
     for h in range(states - 1):
-        successor, law = successors(P[h])
+        successor, probability = successors(P[h])
         to = successor[place]
         codes = memory.add(np.repeat(code, to.shape[1]), to.ravel())
         after_place, after_code, child = _distinct(to.ravel(), codes)
@@ -151,7 +151,7 @@ def unfold(mdp: TabularMDP, memory: Memory, states: int, bonus: np.ndarray | Non
         after_worth = memory.value(after_code)
         child = child.reshape(to.shape)
         gain = after_worth[child] - worth[:, None] + extra[h + 1][to]
-        layers.append(Layer(place, child, law[place], gain))
+        layers.append(Layer(place, child, probability[place], gain))
         place, code, worth = after_place, after_code, after_worth
     return Unfolded(p_start, first, tuple(layers))
 
@@ -176,12 +176,13 @@ def greedy_value(problem: Unfolded) -> float:
 
 def count_best(problem: Unfolded) -> int:
     """Number of optimal action sequences; raises `UsageError` unless moves and start are certain."""
-    if len(problem.start) > 1 or any(np.any(layer.law.max(-1) < 1) for layer in problem.layers):
+    if len(problem.start) > 1 or any(np.any(layer.probability.max(-1) < 1) for layer in problem.layers):
         raise UsageError("count_best.problem: moves or start are random; take slip 0 and one first place")
     value = [np.zeros(problem.layers[-1].child.max() + 1)]
     number = [np.array([1] * len(value[0]), object)]
     for layer in reversed(problem.layers):
-        score, of = (layer.law * (layer.gain + value[-1][layer.child])[:, None]).sum(-1), layer.law.argmax(-1)
+        score = (layer.probability * (layer.gain + value[-1][layer.child])[:, None]).sum(-1)
+        of = layer.probability.argmax(-1)
         best = score.max(1, keepdims=True)
         ways = number[-1][np.take_along_axis(layer.child, of, 1)]
         number.append(np.where(score >= best - _TIE, ways, 0).sum(1))
@@ -193,8 +194,8 @@ def _backward(problem: Unfolded, choose: Callable[[np.ndarray, np.ndarray], np.n
     """choose: `(expected gain [N, A], expected gain to go [N, A]) -> value [N]`, last layer first."""
     value = np.zeros(problem.layers[-1].child.max() + 1)
     for layer in reversed(problem.layers):
-        myopic = np.einsum("nam,nm->na", layer.law, layer.gain)
-        value = choose(myopic, myopic + np.einsum("nam,nm->na", layer.law, value[layer.child]))
+        myopic = np.einsum("nam,nm->na", layer.probability, layer.gain)
+        value = choose(myopic, myopic + np.einsum("nam,nm->na", layer.probability, value[layer.child]))
     return float(problem.start @ (problem.first + value))
 
 
@@ -211,7 +212,7 @@ def policy_value(policy: Array | np.ndarray, problem: Unfolded) -> Array | float
     xp = np if isinstance(policy, np.ndarray) else jnp
     value = xp.zeros((*policy.shape[:-3], problem.layers[-1].child.max() + 1))
     for h, layer in reversed(list(enumerate(problem.layers))):
-        far = xp.einsum("nam,...nm->...na", layer.law, layer.gain + value[..., layer.child])
+        far = xp.einsum("nam,...nm->...na", layer.probability, layer.gain + value[..., layer.child])
         value = xp.sum(policy[..., h, layer.place, :] * far, -1)
     return (problem.first + value) @ problem.start
 
@@ -225,16 +226,16 @@ def myopic_value(policy: Array, problem: Unfolded) -> Array:
     here, total = jnp.asarray(problem.start), problem.start @ problem.first
     for h, layer in enumerate(problem.layers):
         pi = policy[h, layer.place]
-        gain = jnp.einsum("nam,nm->na", layer.law, layer.gain)
+        gain = jnp.einsum("nam,nm->na", layer.probability, layer.gain)
         total += jnp.sum(jax.lax.stop_gradient(here)[:, None] * pi * gain)
-        flow = here[:, None] * jnp.einsum("na,nam->nm", pi, layer.law)
+        flow = here[:, None] * jnp.einsum("na,nam->nm", pi, layer.probability)
         here = jnp.zeros(layer.child.max() + 1, policy.dtype).at[layer.child].add(flow)
     return total
 
 
 def uniform_policy(problem: Unfolded, n_places: int) -> np.ndarray:
     """float64[H, V, A]."""
-    n_actions = problem.layers[0].law.shape[1]
+    n_actions = problem.layers[0].probability.shape[1]
     return np.full((len(problem.layers), n_places, n_actions), 1 / n_actions)
 
 
@@ -244,7 +245,7 @@ def best_markov_value(problem: Unfolded, n_places: int, most: int = 200_000) -> 
     A deterministic one is among the best, because E[F] is linear in the policy at each (h, v). Raises
     `UsageError` when there are more than `most`.
     """
-    n_actions = problem.layers[0].law.shape[1]
+    n_actions = problem.layers[0].probability.shape[1]
     pairs = [(h, int(v)) for h, layer in enumerate(problem.layers) for v in np.unique(layer.place)]
     if n_actions ** len(pairs) > most:
         raise UsageError(
@@ -286,14 +287,14 @@ def modular_policy(mdp: TabularMDP, reward: np.ndarray, states: int) -> tuple[np
 
 
 def successors(P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`(successor int[V, m], law [V, A, m])` of a table `[V, A, V]`; padding has probability 0."""
+    """`(successor int[V, m], probability [V, A, m])` of a table `[V, A, V]`; padding has probability 0."""
     reached = (P > 0).any(1)
     m = int(reached.sum(1).max())
     successor = np.argsort(~reached, axis=1, kind="stable")[:, :m]
     # a padded successor is replaced by the first one, so that it adds no node
     padded = ~np.take_along_axis(reached, successor, 1)
-    law = np.take_along_axis(P, successor[:, None, :], 2) * ~padded[:, None]
-    return np.where(padded, successor[:, :1], successor), law
+    probability = np.take_along_axis(P, successor[:, None, :], 2) * ~padded[:, None]
+    return np.where(padded, successor[:, :1], successor), probability
 
 
 def _distinct(place: np.ndarray, code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -51,6 +51,7 @@ def frank_wolfe(
     """
     if horizon < 1 or iterations < 1:
         raise UsageError(f"frank_wolfe.horizon, iterations: must be >= 1, got {horizon}, {iterations}")
+    P, mu0 = jnp.asarray(P), jnp.asarray(mu0)
     first = _solve(P, jnp.zeros_like(mu0), horizon)
     value_and_gradient = jax.value_and_grad(objective)
 
@@ -71,15 +72,16 @@ def frank_wolfe(
 
 
 def occupancy(P: Array, mu0: Array, action: Array) -> Array:
-    """float[V], average law of the H + 1 visited states under tables `action` int32[H, V]."""
+    """float[V], average distribution of the H + 1 visited states under tables `action` int32[H, V]."""
+    P, mu0, action = jnp.asarray(P), jnp.asarray(mu0), jnp.asarray(action)
     places = jnp.arange(mu0.shape[0])
 
-    def body(law: Array, row: Array) -> tuple[Array, Array]:
-        after = law @ P[places, row]
+    def body(before: Array, row: Array) -> tuple[Array, Array]:
+        after = before @ P[places, row]
         return after, after
 
-    laws = jax.lax.scan(body, mu0, action)[1]
-    return (mu0 + laws.sum(0)) / (action.shape[0] + 1)
+    later = jax.lax.scan(body, mu0, action)[1]
+    return (mu0 + later.sum(0)) / (action.shape[0] + 1)
 
 
 def _solve(P: Array, reward: Array, horizon: int) -> Array:

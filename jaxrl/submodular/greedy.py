@@ -1,12 +1,14 @@
 """Maximising a monotone submodular function over sets of k items: greedy, lazy, stochastic, partitioned.
 
 Legend: `n` items of the ground set (a pytree `[n, ...]`), `k` items chosen, `B` blocks of `m` items. All are
-pure; compile them with `jax.jit(..., static_argnums=...)` for F and the sizes. Ties go to the lowest index.
+pure; compile them with `jax.jit(..., static_argnums=...)` for F and the sizes. Ties go to the lowest index,
+and a gain that is no number counts as infinite; no item is ever chosen twice. Items that F does not know are
+refused where the ground set is not traced.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +18,12 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.envs.sets.protocol import SetFunction, check_capacity, gains
+from jaxrl.envs.sets.protocol import SetFunction, check_capacity, check_ground, gains
 
 # a single gain is summed in another order than many at once, and ties would be broken differently
 _BLOCK = 8
+# items that are tied by the scores of a table, up to which gains of these alone are computed
+_TIED = 16
 
 
 class Selection(NamedTuple):
@@ -36,20 +40,15 @@ class Selection(NamedTuple):
 def greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selection:
     """Adds the item of the largest gain, k times, each item at most once; n k gains.
 
-    F(greedy) >= `greedy_bound(k)` F(best). Raises `UsageError` unless 1 <= k <= n.
+    Where F keeps a table of the ground set (`LogDet`), gains of items that its scores rule out are not
+    computed; the selection is the same. F(greedy) >= `greedy_bound(k)` F(best). Raises `UsageError` unless 1
+    <= k <= n.
 
     Equation: nemhauser1978analysis [greedy heuristic]
     """
-    n = _check_sizes(F, ground, k)
-
-    def body(carry: tuple[PyTree, Array], _: None) -> tuple[tuple[PyTree, Array], tuple[Array, Array]]:
-        stat, free = carry
-        i = _argmax(jnp.where(free, gains(F, params, stat, ground), -jnp.inf))
-        stat, gain = F.add(params, stat, tree_take(ground, i))
-        return (stat, free.at[i].set(False)), (i, gain)
-
-    start = (F.init(params), jnp.ones(n, bool))
-    (stat, _), (index, gain) = jax.lax.scan(body, start, None, length=k)
+    n, ground = _check_sizes(F, ground, k)
+    choose = _by_table if hasattr(F, "table") else _by_gains
+    stat, index, gain = choose(F, params, ground, k, n)
     return Selection(index, gain, stat, jnp.full((), n * k, jnp.int32))
 
 
@@ -62,7 +61,7 @@ def lazy_greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selec
 
     Equation: minoux1978accelerated [lazy evaluation]
     """
-    n = _check_sizes(F, ground, k)
+    n, ground = _check_sizes(F, ground, k)
     block = min(_BLOCK, n)
 
     def choose(carry: tuple[PyTree, Array, Array], _: None) -> tuple[tuple, tuple[Array, Array]]:
@@ -74,9 +73,7 @@ def lazy_greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selec
             likely = jnp.where(old, bound, -jnp.inf).astype(jnp.float32)
             at = jax.lax.top_k(likely, block)[1].at[0].set(best)
             gain = gains(F, params, stat, tree_take(ground, at))
-            # a gain that is no number is taken at once, for it would never become the largest
-            gain = jnp.where(jnp.isnan(gain), jnp.inf, gain)
-            bound = bound.at[at].set(jnp.where(bound[at] == -jnp.inf, -jnp.inf, gain))
+            bound = bound.at[at].set(_scores(gain, bound[at] > -jnp.inf))
             return bound, old.at[at].set(False), _argmax(bound), count + block
 
         # an item that is still the best with its new gain is the best of all
@@ -85,7 +82,8 @@ def lazy_greedy(F: SetFunction, params: PyTree, ground: PyTree, k: int) -> Selec
         stat, gain = F.add(params, stat, tree_take(ground, i))
         return (stat, bound.at[i].set(-jnp.inf), evaluations), (i, gain)
 
-    start = (F.init(params), gains(F, params, F.init(params), ground), jnp.full((), n, jnp.int32))
+    first = _scores(gains(F, params, F.init(params), ground), jnp.ones(n, bool))
+    start = (F.init(params), first, jnp.full((), n, jnp.int32))
     (stat, _, evaluations), (index, gain) = jax.lax.scan(choose, start, None, length=k)
     return Selection(index, gain, stat, evaluations)
 
@@ -100,16 +98,15 @@ def stochastic_greedy(
 
     Equation: mirzasoleiman2015lazier [stochastic greedy]
     """
-    n = _check_sizes(F, ground, k)
-    if not 1 <= sample <= n:
-        raise UsageError(f"stochastic_greedy.sample: must lie in 1 .. n = {n}, got {sample}")
+    n, ground = _check_sizes(F, ground, k)
+    _check_count("stochastic_greedy.sample", sample, n)
 
     def body(carry: tuple[PyTree, Array], t: Array) -> tuple[tuple[PyTree, Array], tuple[Array, Array]]:
         stat, free = carry
         score = jnp.where(free, jax.random.uniform(stream(key, t), (n,)), -1)
         drawn = jnp.sort(jax.lax.top_k(score, sample)[1])
         found = gains(F, params, stat, tree_take(ground, drawn))
-        i = drawn[_argmax(jnp.where(free[drawn], found, -jnp.inf))]
+        i = drawn[_argmax(_scores(found, free[drawn]))]
         stat, gain = F.add(params, stat, tree_take(ground, i))
         return (stat, free.at[i].set(False)), (i, gain)
 
@@ -122,26 +119,85 @@ def partition_greedy(F: SetFunction, params: PyTree, ground: PyTree, blocks: Arr
     """One item from each block in turn, the one of the largest gain; `blocks` int32[B, m] of positions.
 
     F(result) >= `partition_bound(curvature)` F(best choice of one item per block). Raises `UsageError` for
-    another shape, for more blocks than F can hold, and, where `blocks` is not traced, for positions outside
-    the ground set or in two blocks.
+    another shape, for blocks or items of which there are none, for positions that are no integers, for more
+    blocks than F can hold, and, where `blocks` is not traced, for positions outside the ground set or in two
+    blocks.
     """
-    if blocks.ndim != 2:
-        raise UsageError(f"partition_greedy.blocks: shape {blocks.shape} is not [B, m]")
+    n, blocks = check_ground("ground", F, ground), _check_blocks(blocks)
     check_capacity("partition_greedy.blocks", F, len(blocks))
     if not isinstance(blocks, jax.core.Tracer):
-        n, positions = jax.tree.leaves(ground)[0].shape[0], np.ravel(blocks)
+        positions = np.ravel(blocks)
         if positions.min() < 0 or positions.max() >= n:
             raise UsageError(f"partition_greedy.blocks: positions must lie in 0 .. {n - 1}")
         if len(np.unique(positions)) < len(positions):
             raise UsageError("partition_greedy.blocks: a position is in two blocks; blocks must not overlap")
+    ground = jax.tree.map(jnp.asarray, ground)
 
     def body(stat: PyTree, block: Array) -> tuple[PyTree, tuple[Array, Array]]:
-        i = block[_argmax(gains(F, params, stat, tree_take(ground, block)))]
+        found = gains(F, params, stat, tree_take(ground, block))
+        i = block[_argmax(_scores(found, jnp.ones(len(block), bool)))]
         stat, gain = F.add(params, stat, tree_take(ground, i))
         return stat, (i, gain)
 
-    stat, (index, gain) = jax.lax.scan(body, F.init(params), blocks)
+    stat, (index, gain) = jax.lax.scan(body, F.init(params), jnp.asarray(blocks, jnp.int32))
     return Selection(index, gain, stat, jnp.full((), blocks.size, jnp.int32))
+
+
+# --- choices ----------------------------------------------------------------------------------------------
+
+
+def _by_gains(F: Any, params: PyTree, ground: PyTree, k: int, n: int) -> tuple[PyTree, Array, Array]:
+    """`(statistic, index int32[k], gain float[k])`: the gain of every item, before every choice."""
+
+    def body(carry: tuple[PyTree, Array], _: None) -> tuple[tuple[PyTree, Array], tuple[Array, Array]]:
+        stat, free = carry
+        i = _argmax(_scores(gains(F, params, stat, ground), free))
+        stat, gain = F.add(params, stat, tree_take(ground, i))
+        return (stat, free.at[i].set(False)), (i, gain)
+
+    start = (F.init(params), jnp.ones(n, bool))
+    (stat, _), (index, gain) = jax.lax.scan(body, start, None, length=k)
+    return stat, index, gain
+
+
+def _by_table(F: Any, params: PyTree, ground: PyTree, k: int, n: int) -> tuple[PyTree, Array, Array]:
+    """The choices of `_by_gains`, where F keeps scores that order the items like their gains up to a slack.
+
+    An item that leads by more than the slack is chosen. Otherwise gains decide among those within it, because
+    rounding orders equal scores and equal gains differently.
+    """
+    few = min(_TIED, n)
+
+    def body(carry: tuple[PyTree, PyTree, Array], _: None) -> tuple[tuple, tuple[Array, Array]]:
+        stat, table, free = carry
+        score, slack = F.table_scores(params, stat, table)
+        score = jnp.where(free, score, -jnp.inf)
+        near = score >= jnp.max(score) - slack
+
+        def settle() -> Array:
+            at = jnp.sort(jax.lax.top_k(jnp.where(near, score, -jnp.inf), few)[1])
+            return at[_argmax(_scores(gains(F, params, stat, tree_take(ground, at)), near[at]))]
+
+        def compare_all() -> Array:
+            return _argmax(_scores(gains(F, params, stat, ground), free))
+
+        # no score is near the largest where scores are no numbers
+        count = jnp.sum(near)
+        way = jnp.where(count == 1, 0, jnp.where((count > 1) & (count <= few), 1, 2))
+        i = jax.lax.switch(way, (lambda: _argmax(score), settle, compare_all))
+        table = F.table_add(params, stat, table, ground, i)
+        stat, gain = F.add(params, stat, tree_take(ground, i))
+        return (stat, table, free.at[i].set(False)), (i, gain)
+
+    start = (F.init(params), F.table(params, ground), jnp.ones(n, bool))
+    (stat, _, _), (index, gain) = jax.lax.scan(body, start, None, length=k)
+    return stat, index, gain
+
+
+def _scores(gain: Array, free: Array) -> Array:
+    """float[n], the `gain` of items that are `free` bool[n], never below the -inf of those that are not."""
+    gain = jnp.maximum(jnp.where(jnp.isnan(gain), jnp.inf, gain), jnp.finfo(gain.dtype).min)
+    return jnp.where(free, gain, -jnp.inf)
 
 
 # --- guarantees -------------------------------------------------------------------------------------------
@@ -193,9 +249,30 @@ def _check_curvature(name: str, c: float) -> None:
         raise UsageError(f"{name}: a curvature lies in [0, 1], got {c}")
 
 
-def _check_sizes(F: SetFunction, ground: PyTree, k: int) -> int:
-    n = jax.tree.leaves(ground)[0].shape[0]
+def _check_sizes(F: SetFunction, ground: PyTree, k: int) -> tuple[int, PyTree]:
+    """`(n, ground as arrays)`."""
+    n = check_ground("ground", F, ground)
+    _check_count("k", k, n)
     check_capacity("k", F, k)
-    if not 1 <= k <= n:
-        raise UsageError(f"k: must lie in 1 .. n = {n} items, got {k}")
-    return n
+    return n, jax.tree.map(jnp.asarray, ground)
+
+
+def _check_count(name: str, count: int, n: int) -> None:
+    if not isinstance(count, int | np.integer) or not 1 <= count <= n:
+        raise UsageError(f"{name}: must be an int in 1 .. n = {n} items, got {count!r}")
+
+
+def _check_blocks(blocks: Any) -> Any:
+    """Positions `[B, m]`, both sizes at least 1: an array of integers, traced if `blocks` is."""
+    if not isinstance(blocks, jax.Array):
+        try:
+            blocks = np.asarray(blocks)
+        except ValueError as error:
+            raise UsageError("partition_greedy.blocks: must all be of one length m") from error
+    if blocks.ndim != 2 or 0 in blocks.shape:
+        raise UsageError(
+            f"partition_greedy.blocks: shape {blocks.shape} is not [B, m] with at least one block and item"
+        )
+    if not np.issubdtype(blocks.dtype, np.integer):
+        raise UsageError(f"partition_greedy.blocks: positions must be integers, got {blocks.dtype}")
+    return blocks

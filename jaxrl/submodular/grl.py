@@ -14,7 +14,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_take, tree_where
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.envs.sets.protocol import SetFunction, Visit, check_capacity
+from jaxrl.envs.sets.protocol import SetFunction, Visit, check_capacity, check_ground
 
 
 class Iterates(NamedTuple):
@@ -27,11 +27,14 @@ class Iterates(NamedTuple):
 def modular_bound(F: SetFunction, params: PyTree, ground: PyTree, order: Array) -> Array:
     """float[n], gains m along `order` int32[n]: F(Y) >= sum of m over Y for every Y, equal for its prefixes.
 
-    ground: leaves `[n, ...]`. Raises `UsageError` for more items than F can hold.
+    ground: leaves `[n, ...]`. Raises `UsageError` for more items than F can hold, and for items that F does
+    not know.
 
     Equation: desanti2024global [modular lower bound]
     """
+    check_ground("modular_bound.ground", F, ground)
     check_capacity("modular_bound.order", F, len(order))
+    ground, order = jax.tree.map(jnp.asarray, (ground, order))
 
     def body(stat: PyTree, i: Array) -> tuple[PyTree, Array]:
         return F.add(params, stat, tree_take(ground, i))
@@ -52,8 +55,8 @@ def global_rl(
 ) -> Iterates:
     """Iterates trajectory -> modular bound, tight there -> best trajectory of the bound. F never falls.
 
-    F: over items `Visit(h, v)`; of places, wrap it in `OfPlaces`. ends: int32[V, A], moves are certain;
-    start: int32[]. The elements off the trajectory follow it in random order, `orders` times per iteration,
+    F: over items `Visit(h, v)`; of places, wrap it in `OfPlaces`. ends: int[V, A], moves are certain;
+    start: int[]. The elements off the trajectory follow it in random order, `orders` times per iteration,
     and the best result is taken: the order decides at which time a place pays, so a bad one leaves no
     incentive to move. The first trajectory takes action 0 throughout.
 
@@ -65,6 +68,8 @@ def global_rl(
         raise UsageError(
             f"global_rl.states, iterations, orders: must be >= 2, 1, 1, got {states}, {iterations}, {orders}"
         )
+    # host tables have 64 bits, which the loops below would not carry from step to step
+    ends, start = jnp.asarray(ends, jnp.int32), jnp.asarray(start, jnp.int32)
     n_places = ends.shape[0]
     h, v = jnp.divmod(jnp.arange(states * n_places, dtype=jnp.int32), n_places)
     ground, times = Visit(h, v), jnp.arange(states, dtype=jnp.int32)

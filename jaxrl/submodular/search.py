@@ -16,7 +16,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, PyTree
-from jaxrl.envs.sets.protocol import SetFunction, check_capacity, gains
+from jaxrl.envs.sets.protocol import SetFunction, check_capacity, check_ground, gains, indices_below
 
 
 class Path(NamedTuple):
@@ -27,24 +27,27 @@ class Path(NamedTuple):
 
 
 def greedy_rollout(
-    F: SetFunction, params: PyTree, successor: Array, law: Array, start: Array, states: int, key: Key
+    F: SetFunction, params: PyTree, successor: Array, probability: Array, start: Array, states: int, key: Key
 ) -> Path:
     """One trajectory of the policy that maximises the expected gain of the next state, the lowest of equals.
 
-    successor: int32[V, m], law: float[V, A, m], see `exact.successors`; start: int32[]. Pure: vmap it over
-    keys where moves are random. Raises `UsageError` for fewer than 2 states or more than F can hold.
+    successor: int[V, m], probability: float[V, A, m], see `exact.successors`; start: int[]. Pure: vmap it
+    over keys where moves are random. Raises `UsageError` for fewer than 2 states or more than F can hold.
     """
     if states < 2:
         raise UsageError(f"greedy_rollout.states: must be >= 2 visited states, got {states}")
     check_capacity("greedy_rollout.states", F, states)
+    # host tables have 64 bits, which the loop below would not carry from step to step
+    successor, start = jnp.asarray(successor, jnp.int32), jnp.asarray(start, jnp.int32)
+    probability = jnp.asarray(probability)
 
     def body(carry: tuple[Array, PyTree], key: Key) -> tuple[tuple[Array, PyTree], Array]:
         place, stat = carry
-        expected = law[place] @ gains(F, params, stat, successor[place])
+        expected = probability[place] @ gains(F, params, stat, successor[place])
         # gains that differ by rounding alone are ties
         slack = 1e-6 * jnp.max(jnp.abs(expected))
         action = jnp.argmax(expected >= expected.max() - slack)
-        choice = jax.random.choice(key, successor.shape[1], p=law[place, action])
+        choice = jax.random.choice(key, successor.shape[1], p=probability[place, action])
         after = successor[place, choice]
         return (after, F.add(params, stat, after)[0]), after
 
@@ -59,13 +62,19 @@ def beam_search(
     """`(path, F of it)`: keeps the best `width` partial paths and extends them; a lower bound on the best F.
 
     Moves are certain: `ends` int[V, A]. Of partial paths that are at one place and remember the same, one is
-    kept. Not for jit. Raises `UsageError` for fewer than 2 states or more than F can hold, and for a width
-    below 1.
+    kept. Not for jit. Raises `UsageError` for fewer than 2 states or more than F can hold, for a width below
+    1, and for a start or ends that are no places of `ends` and of F.
     """
     if states < 2 or width < 1:
         raise UsageError(f"beam_search.states, width: must be >= 2 and >= 1, got {states} and {width}")
     check_capacity("beam_search.states", F, states)
     ends = np.asarray(ends)
+    places = np.append(ends.ravel(), start)
+    if ends.ndim != 2 or not indices_below(places, len(ends)).all():
+        raise UsageError(
+            f"beam_search.ends, start: must be integers [V, A] and [], places 0 .. V - 1 = {len(ends) - 1}"
+        )
+    check_ground("beam_search.ends", F, places)
     n_actions = ends.shape[1]
 
     @jax.jit

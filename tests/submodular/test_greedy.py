@@ -12,10 +12,12 @@ from jaxrl.envs.sets.combinators import Sum, Truncated, stack_visits
 from jaxrl.envs.sets.coverage import Coverage, CoverageParams
 from jaxrl.envs.sets.facility_location import FacilityLocation
 from jaxrl.envs.sets.features import FeatureBased, features
-from jaxrl.envs.sets.log_det import LogDet, LogDetParams
+from jaxrl.envs.sets.log_det import LogDet, LogDetParams, kernel_params
+from jaxrl.envs.sets.modular import Modular
 from jaxrl.envs.sets.protocol import Visit, evaluate
 from jaxrl.envs.sets.visits import Visits
 from jaxrl.submodular.greedy import (
+    _by_gains,
     greedy,
     greedy_bound,
     lazy_greedy,
@@ -26,7 +28,7 @@ from jaxrl.submodular.greedy import (
 )
 
 N, K, U, SEEDS = 60, 12, 25, 8
-GROUND = jnp.arange(N)
+GROUND, KEY = jnp.arange(N), jax.random.key(0)
 
 
 def facility(rng):
@@ -111,6 +113,56 @@ def test_ties_of_long_sums_are_those_of_greedy(wide):
     assert int(lazy.evaluations) < n * k / 2
 
 
+WAYS = {
+    "greedy": greedy,
+    "lazy": lazy_greedy,
+    "stochastic": lambda *args: stochastic_greedy(*args, jax.random.key(0), 3),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("entries", [np.inf, -np.inf, np.nan])
+def test_no_item_is_chosen_twice_whatever_the_gains_are(way, entries):
+    """Infinite similarities, whose second gains are no numbers, and gains that are infinitely low."""
+    F, ground = FacilityLocation(8), jnp.arange(8)
+    if entries == -np.inf:
+        F = Modular(8)
+    params = jnp.full((8, 8) if isinstance(F, FacilityLocation) else 8, entries)
+    found = WAYS[way](F, params, ground, 8)
+    assert sorted(np.asarray(found.index).tolist()) == list(range(8))
+    if way != "stochastic":
+        assert np.asarray(found.index).tolist() == list(range(8))
+    mixed = jnp.array([1.0, entries, 3.0, 2.0, entries, 0.0, 5.0, 4.0])
+    found = np.asarray(WAYS[way](Modular(8), mixed, ground, 8).index)
+    assert sorted(found.tolist()) == list(range(8))
+    if way != "stochastic":
+        numbers = [6, 7, 2, 3, 0, 5]
+        assert found.tolist() == ([*numbers, 1, 4] if entries == -np.inf else [1, 4, *numbers])
+
+
+@pytest.mark.parametrize("layout", ["square grid", "ring", "random"])
+@pytest.mark.parametrize("wide", [False, True])
+def test_greedy_by_a_table_chooses_what_gains_choose(layout, wide):
+    """Grids and rings tie up to all items at once, which rounding would order otherwise."""
+    n, k = 64, 20
+    if layout == "square grid":
+        points = np.stack(np.divmod(np.arange(n), 8), axis=1) / 8
+    elif layout == "ring":
+        points = np.stack(
+            [np.cos(np.arange(n) * 2 * np.pi / n), np.sin(np.arange(n) * 2 * np.pi / n)], axis=1
+        )
+    else:
+        points = np.random.default_rng(0).random((n, 2))
+    kernel = np.exp(-4 * ((points[:, None] - points[None]) ** 2).sum(-1))
+    with jax.enable_x64(wide):
+        F, ground = LogDet(n, k), jnp.arange(n)
+        params = kernel_params(kernel, 0.05)
+        table, plain = jax.jit(lambda p: (greedy(F, p, ground, k), _by_gains(F, p, ground, k, n)))(params)
+    np.testing.assert_array_equal(table.index, plain[1])
+    np.testing.assert_array_equal(table.gain, plain[2])
+    assert table.stat.items.dtype == jnp.int32
+
+
 def test_lazy_saves_evaluations():
     F, make = CASES["facility"]
     found = jax.jit(lambda p: lazy_greedy(F, p, GROUND, K))(make(np.random.default_rng(0)))
@@ -156,6 +208,8 @@ def test_partition_takes_one_of_each_block():
     found = jax.jit(lambda p: partition_greedy(F, p, GROUND, jnp.asarray(blocks)))(
         make(np.random.default_rng(1))
     )
+    listed = partition_greedy(F, make(np.random.default_rng(1)), GROUND, blocks.tolist())
+    np.testing.assert_array_equal(listed.index, found.index)
     assert [int(i) in block for i, block in zip(found.index, blocks.tolist(), strict=True)] == [True] * K
     assert int(found.evaluations) == N
 
@@ -171,16 +225,36 @@ def test_bounds_by_hand():
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda F, p: greedy(F, p, GROUND, 0), "k: must lie in"),
-        (lambda F, p: lazy_greedy(F, p, GROUND, N + 1), "k: must lie in"),
+        (lambda F, p: greedy(F, p, GROUND, 0), "k: must be an int in"),
+        (lambda F, p: greedy(F, p, GROUND, 2.5), "k: must be an int in"),
+        (lambda F, p: lazy_greedy(F, p, GROUND, N + 1), "k: must be an int in"),
+        (lambda F, p: greedy(F, p, jnp.arange(N + 1), 3), "ground: entry 60 is 60, which is no item"),
+        (lambda F, p: lazy_greedy(F, p, GROUND - 1, 3), "ground: entry 0 is -1, which is no item"),
+        (
+            lambda F, p: stochastic_greedy(F, p, GROUND / 2, 3, KEY, 5),
+            "ground: entry 0 is 0.0, which is no item",
+        ),
+        (lambda F, p: partition_greedy(F, p, GROUND + 9, np.array([[0, 1]])), "ground: entry 51 is 60"),
+        (lambda F, p: greedy(F, p, [0, 1, 2], 2), "ground: must have leaves"),
         (lambda F, p: greedy(LogDet(N, 4), p, GROUND, 5), "F.capacity is 4"),
-        (lambda F, p: stochastic_greedy(F, p, GROUND, 3, jax.random.key(0), 0), "stochastic_greedy.sample"),
+        (lambda F, p: stochastic_greedy(F, p, GROUND, 3, KEY, 0), "stochastic_greedy.sample"),
         (lambda F, p: greedy(WRAPPED, WRAPPED.default_params(), jnp.arange(10), 7), "F.capacity is 4"),
         (lambda F, p: partition_greedy(F, p, GROUND, GROUND), "partition_greedy.blocks: shape"),
         (lambda F, p: partition_greedy(F, p, GROUND, jnp.array([[0, 1], [1, 2]])), "blocks must not overlap"),
         (lambda F, p: partition_greedy(F, p, GROUND, np.array([[0, N]])), "positions must lie in 0 .. 59"),
+        (lambda F, p: partition_greedy(F, p, GROUND, [[0, 1], [2]]), "blocks: must all be of one length"),
         (
-            lambda F, p: partition_greedy(LOG, LOG.default_params(), GROUND, GROUND[:5, None]),
+            lambda F, p: partition_greedy(F, p, GROUND, [[0.0, 1.0]]),
+            "positions must be integers, got float64",
+        ),
+        (
+            lambda F, p: partition_greedy(F, p, GROUND, [[True, False]]),
+            "positions must be integers, got bool",
+        ),
+        (lambda F, p: partition_greedy(F, p, GROUND, np.zeros((0, 2), int)), "at least one block and item"),
+        (lambda F, p: partition_greedy(F, p, GROUND, [[], []]), "at least one block and item"),
+        (
+            lambda F, p: partition_greedy(LOG, LOG.default_params(), GROUND[:10], GROUND[:5, None]),
             "5 items, but F",
         ),
         (lambda F, p: sample_size(10, 2, 1.0), "sample_size.eps"),
@@ -190,7 +264,7 @@ def test_bounds_by_hand():
         (lambda F, p: partition_bound(-0.1), "partition_bound.c"),
     ],
 )
-def test_bad_input(call, sentence):
+def test_refuses(call, sentence):
     F, make = CASES["coverage"]
     with pytest.raises(UsageError, match=sentence):
         call(F, make(np.random.default_rng(0)))

@@ -108,7 +108,7 @@ class CarTrack:
 
     @property
     def observation_space(self) -> Box:
-        """Unbounded."""
+        """Five unbounded numbers."""
         return Box(-np.inf, np.inf, (5,))
 
     @property
@@ -132,11 +132,11 @@ class CarTrack:
         return CarParams(knots, kappa, upper, -lower, limit=integer(700), **scalars)
 
     def time_limit(self, params: CarParams) -> Array:
-        """int32[]."""
+        """int32[], steps after which an episode is cut."""
         return params.limit
 
     def reset(self, key: Key, params: CarParams) -> tuple[CarState, Array]:
-        """At rest on one side of the centre line."""
+        """Starts at rest on one side of the centre line."""
         zero = jnp.zeros((), params.dt.dtype)
         d = jnp.where(jax.random.bernoulli(key), 0.1, -0.1).astype(zero.dtype)
         state = CarState(zero, d, zero, zero, zero, zero)
@@ -161,7 +161,7 @@ class CarTrack:
 
 
 def advance(state: CarState, action: Array, params: CarParams) -> CarState:
-    """The state `dt` later under `action` float[2], held."""
+    """The state `dt` later, where `action` float[2] is held."""
     duty, steer = jnp.clip(action, min=-1, max=1)
     dynamic = CarState(*_runge_kutta(lambda x: _dynamic(CarState(*x), duty, steer, params), state, params.dt))
     speed = jnp.sqrt(state.v_x**2 + state.v_y**2)
@@ -250,7 +250,7 @@ class Reach:
     """
 
     def default_params(self) -> Array:
-        """0."""
+        """The origin 0."""
         return real(0.0)
 
     def init(self, params: Array) -> Array:

@@ -2,7 +2,7 @@
 
 The coverage knows nothing of the physics: any environment whose item is a position float[2] will do.
 
-Legend: `n` cells along a side.
+Legend: `n` cells along a side of the square.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.spaces import Box
 from jaxrl.core.types import Array, PyTree, Step
 from jaxrl.envs.adapters.brax import Brax, BraxParams
@@ -38,11 +39,14 @@ class PatchCoverage:
     at the upper sides; positions outside the square count as in its nearest cell.
     """
 
-    n: int = 100
-    patch: int = 5
+    n: Size = 100
+    """Cells along a side of the square."""
+    patch: Size = 5
+    """Cells along a side of a patch, at most n."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.patch <= self.n:
+        check_fields(self)
+        if self.patch > self.n:
             raise UsageError(f"PatchCoverage.patch: must lie in 1 .. n = {self.n}, got {self.patch}")
 
     def default_params(self) -> PatchParams:
@@ -60,7 +64,7 @@ class PatchCoverage:
         return params.worth * jnp.sum(~seen)
 
     def add(self, params: PatchParams, stat: Array, item: Array) -> tuple[Array, Array]:
-        """Union."""
+        """The cells seen with those of the patch, and the gain."""
         return stat.at[self._cells(params, item)].set(True, mode="drop"), self.gain(params, stat, item)
 
     def value(self, params: PatchParams, stat: Array) -> Array:
@@ -96,7 +100,7 @@ class Arena(Wrapper):
 
     @property
     def observation_space(self) -> Box:
-        """Position in front."""
+        """The position, then what the body observes."""
         return Box(-np.inf, np.inf, (2 + self.env.observation_space.shape[0],))
 
     def extend(self, inner: BraxParams) -> ArenaParams:
@@ -104,15 +108,15 @@ class Arena(Wrapper):
         return ArenaParams(inner.replace(time_limit=jnp.full((), 400, jnp.int32)), real(20.0))
 
     def inner_params(self, params: ArenaParams) -> BraxParams:
-        """Without the square."""
+        """The parameters of the body."""
         return params.env
 
     def begin(self, inner: PyTree, obs: Array, params: ArenaParams) -> tuple[PyTree, Array]:
-        """With the position."""
+        """The body's observation with the position in front."""
         return inner, jnp.concatenate([self.item(params, inner), obs])
 
     def advance(self, state: PyTree, inner: PyTree, out: Step, params: ArenaParams) -> tuple[PyTree, Step]:
-        """With the position, and the end."""
+        """The body's step with the position in front, and the end outside the square."""
         position = self.item(params, inner)
         # a position that is no number is outside, too
         outside = ~jnp.all(jnp.abs(position) <= params.half)
@@ -122,7 +126,7 @@ class Arena(Wrapper):
         return inner, Step(obs, jnp.zeros_like(out.reward), end, info)
 
     def item(self, params: ArenaParams, state: PyTree) -> Array:
-        """float[2], m."""
+        """float[2], the horizontal position of the torso in m."""
         return state.x.pos[0, :2].astype(params.half.dtype)
 
 
@@ -130,14 +134,14 @@ class Arena(Wrapper):
 class PerStep(SetReward):
     """Pays for where a body is, whatever is new: F({s}) while it is healthy, as ModPO in the paper.
 
-    cumulative: instead F of all that was seen so far, what the released code calls modular; it is not. Reads
-    `info["unhealthy"]` of the inner environment.
+    Reads `info["unhealthy"]` of the inner environment.
     """
 
     cumulative: bool = False
+    """Whether F of all that was seen so far is paid instead, which the released code calls modular."""
 
     def advance(self, state: SetState, inner: PyTree, out: Step, params: SetParams) -> tuple[SetState, Step]:
-        """One item more."""
+        """Adds the new position, and pays as the class says."""
         after, paid = super().advance(state, inner, out, params)
         healthy = jnp.where(out.info["unhealthy"], 0, paid.reward)
         return after, paid._replace(reward=paid.info["F"] if self.cumulative else healthy)

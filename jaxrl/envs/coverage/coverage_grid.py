@@ -1,4 +1,7 @@
-"""Coverage of a grid as seen from the cells visited. `states` counts visited states, the start included."""
+"""Coverage of a grid as seen from the cells visited.
+
+`states` counts visited states, the start included.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,19 @@ from functools import partial
 from jaxrl.envs.base import Entry
 from jaxrl.envs.coverage import maps
 from jaxrl.envs.coverage.place_grid import PlaceGrid
-from jaxrl.envs.sets.grid_coverage import GridCoverage
+from jaxrl.envs.sets.grid_coverage import Footprint, GridCoverage, Weights
 from jaxrl.envs.wrappers.set_reward import SetReward, set_episode
 
 
 def coverage_grid(
-    weights: str | tuple[float, ...] = "constant",
+    weights: Weights | tuple[float, ...] = "constant",
     states: int = 40,
     *,
     rows: int = 30,
     cols: int = 30,
     start: int = 34,
     slip: float = 0.0,
-    footprint: str = "quad",
+    footprint: Footprint = "quad",
     blocked: tuple[str, ...] = (),
     seed: int = 0,
     show_history: bool = False,

@@ -1,4 +1,7 @@
-"""Experiment design for a Gaussian process on a grid. `states` counts visited states, the start included."""
+"""Experiment design for a Gaussian process on a grid.
+
+`states` counts visited states, the start included.
+"""
 
 from __future__ import annotations
 

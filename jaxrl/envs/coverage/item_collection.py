@@ -1,4 +1,7 @@
-"""Collection of items by demand on a grid. `states` counts visited states, the start included."""
+"""Collection of items by demand on a grid.
+
+`states` counts visited states, the start included.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def item_collection(
     show_stat: bool = False,
     modular: bool = False,
 ) -> SetReward:
-    """Items by demand on a map of one string per row, e.g. `coverage_maps.random_items(seed)`; best 21."""
+    """Items by demand on a map of one string per row, e.g. `maps.random_items(seed)`; at most 21."""
     F = ItemCollection(layout, tuple(maps.DEMAND.items()))
     grid = PlaceGrid(len(layout), len(layout[0]), start, slip)
     return set_episode(grid, F, states, show_history=show_history, show_stat=show_stat, modular=modular)

@@ -1,7 +1,7 @@
-"""Maps for problems that pay for what has been visited: numbers on the cells of a grid, as host arrays.
+"""Maps for problems that pay for what has been visited: weights of the cells of a grid, as host arrays.
 
-Cells are row by row; `R`, `C` rows and columns. The maps are those of the experiments of Prajapat et al.
-(arXiv 2307.13372), rebuilt from their description.
+Legend: `V` cells, row by row; `R`, `C` rows and columns. The maps are those of the experiments of Prajapat
+et al. (arXiv 2307.13372), rebuilt from their description.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ GORILLA = (
 
 
 def gorilla() -> np.ndarray:
-    """float64[30, 30], integers 0 .. 61."""
+    """float64[30, 30], densities of gorilla nests as integers 0 .. 61."""
     return np.array([[ALPHABET.index(c) for c in row] for row in GORILLA], float)
 
 

@@ -1,6 +1,6 @@
 """A grid to walk on, with slips and blocked cells, without reward.
 
-Legend: `V` cells, row by row. Actions: 0 stay, 1 right, 2 down, 3 left, 4 up.
+Legend: `V` cells, row by row; `R` rows, `C` columns. Actions: 0 stay, 1 right, 2 down, 3 left, 4 up.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Count, Share, Size, check_fields
 from jaxrl.core.spaces import Discrete
 from jaxrl.core.types import Array, Key, Step
 from jaxrl.envs.base import integer, real
@@ -34,7 +35,7 @@ class PlaceParams(NamedTuple):
 
 
 class PlaceState(NamedTuple):
-    """cell: int32[]."""
+    """cell: int32[], where the agent stands."""
 
     cell: Array
 
@@ -45,35 +46,39 @@ class PlaceGrid:
 
     Observation: int32[], the cell. Action: see the file; with probability `slip` one of the five at random is
     executed, which may be the chosen one.
-
-    blocked: maps a default: one string per row, '#' for blocked cells, or empty. start, slip: defaults.
     """
 
-    rows: int
-    cols: int
-    start: int = 0
-    slip: float = 0.0
+    rows: Size
+    """Rows of the grid."""
+    cols: Size
+    """Columns of the grid."""
+    start: Count = 0
+    """Default of the parameter: the cell where an episode starts."""
+    slip: Share = 0.0
+    """Default of the parameter: the chance that an action is replaced by a random one."""
     blocked: tuple[str, ...] = ()
+    """Default of the parameter: one string per row, '#' for blocked cells; empty for none."""
     name: str = "PlaceGrid"
+    """Name in messages and tables."""
     reward_dim: None = None
+    """Rewards are scalars."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_map("PlaceGrid", self.rows, self.cols, self.blocked)
-        if not 0 <= self.start < self.n_places:
+        if self.start >= self.n_places:
             raise UsageError(f"PlaceGrid.start: cell {self.start} is outside 0 .. {self.n_places - 1}")
         if not free_cells(self.rows, self.cols, self.blocked)[self.start]:
             raise UsageError(f"PlaceGrid.start: cell {self.start} is blocked; choose a free one")
-        if not 0 <= self.slip <= 1:
-            raise UsageError(f"PlaceGrid.slip: must lie in [0, 1], got {self.slip}")
 
     @property
     def n_places(self) -> int:
-        """V."""
+        """Number of cells V."""
         return self.rows * self.cols
 
     @property
     def observation_space(self) -> Discrete:
-        """Cells."""
+        """The cells."""
         return Discrete(self.n_places)
 
     @property
@@ -82,7 +87,7 @@ class PlaceGrid:
         return Discrete(5)
 
     def default_params(self) -> PlaceParams:
-        """Those of the fields."""
+        """Free cells, start and slip of the fields."""
         free = free_cells(self.rows, self.cols, self.blocked)
         return PlaceParams(jnp.asarray(free), integer(self.start), real(self.slip))
 
@@ -109,7 +114,7 @@ class PlaceGrid:
         return state.cell
 
     def to_tabular(self, params: PlaceParams) -> TabularMDP:
-        """`[V, 5, V]`, without reward or end."""
+        """The tables `[V, 5, V]`, without reward or end."""
         cells, actions = jnp.arange(self.n_places), jnp.arange(5)
         ends = jax.vmap(jax.vmap(self._move, (None, 0, None)), (0, None, None))(cells, actions, params)
         to = jax.nn.one_hot(ends, self.n_places, dtype=params.slip.dtype)
@@ -126,11 +131,11 @@ class PlaceGrid:
         return state.cell
 
     def state_at(self, params: PlaceParams, index: Array, h: Array | int = 0) -> PlaceState:
-        """Inverse of `state_index`."""
+        """The state of cell `index` int32[]; `h` [] is not read."""
         return PlaceState(integer(index))
 
     def render(self, state: PlaceState, params: PlaceParams) -> Array:
-        """uint8[8 R, 8 C, 3]."""
+        """uint8[8 R, 8 C, 3], free cells light, blocked ones dark, the agent blue."""
         picture = jnp.where(params.free[:, None], np.array(_FLOOR, np.uint8), np.array(_WALL, np.uint8))
         picture = picture.at[state.cell].set(np.array(_AGENT, np.uint8))
         return picture.reshape(self.rows, self.cols, 3).repeat(8, 0).repeat(8, 1)

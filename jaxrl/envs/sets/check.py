@@ -1,4 +1,7 @@
-"""Whether a record of functions is a monotone submodular set function: by trying, on small ground sets."""
+"""Checks by trial whether a record of functions is a monotone submodular set function on a small ground set.
+
+Legend: `n` items of the ground set, `m` subsets.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, PyTree
-from jaxrl.envs.sets.protocol import SetFunction, check_capacity, evaluate
+from jaxrl.envs.sets.protocol import SetFunction, check_capacity, check_ground, evaluate
 
 EXHAUSTIVE = 9  # items up to which all subsets are tried
 _SAMPLES = 400
@@ -30,8 +33,9 @@ def check_set_function(
     Raises `UsageError`, one sentence that begins with the function and the promise it breaks.
     """
     name = type(F).__name__
-    n = jax.tree.leaves(ground)[0].shape[0]
+    n = check_ground(f"{name}: ground", F, ground)
     check_capacity(f"{name}: ground", F, n)
+    ground = jax.tree.map(jnp.asarray, ground)
     _check_structure(name, F, params, tree_take(ground, 0))
     rng = np.random.default_rng(seed)
     folded = _Folded(F, params, ground)
@@ -91,12 +95,12 @@ class _Folded:
         self._along = jax.jit(along)
 
     def values(self, masks: np.ndarray) -> np.ndarray:
-        """float64[m] of the masks `[m, n]`, each distinct one computed once."""
+        """float64[m], F of the subsets `masks` bool[m, n], each distinct one computed once."""
         distinct, back = np.unique(masks, axis=0, return_inverse=True)
         return np.asarray(self._many(distinct), np.float64)[back]
 
     def along(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """float64[n], after each item of `order`: what `add` returned, `gain` before it, and the value."""
+        """Three float64[n], after each item of `order`: what `add` returned, `gain` before it, the value."""
         added, gained, value = (np.asarray(x, np.float64) for x in self._along(order))
         return added, gained, value
 

@@ -1,17 +1,19 @@
 """Set functions made of set functions; each result is monotone and submodular if its parts are.
 
-Legend: `n` parts.
+Legend: `p` parts, `n` items of a ground set.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Count, NonNegative, Size, check_fields
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Array, PyTree
 from jaxrl.envs.base import float_dtype, integer, real
@@ -19,7 +21,7 @@ from jaxrl.envs.sets.protocol import SetFunction, Visit, check_shape
 
 
 class SumParams(NamedTuple):
-    """weight: float[n] >= 0; parts: parameters of each part."""
+    """weight: float[p] >= 0; parts: parameters of each part."""
 
     weight: Array
     parts: tuple[PyTree, ...]
@@ -30,8 +32,10 @@ class Sum:
     """F(S) = sum_i weight_i F_i(S), all over the same items. Statistic: those of the parts."""
 
     parts: tuple[SetFunction, ...]
+    """The functions F_i, at least one; all over places, or all over visits."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.parts:
             raise UsageError("Sum.parts: must hold at least one set function")
         if len({getattr(F, "timed", False) for F in self.parts}) > 1:
@@ -39,14 +43,18 @@ class Sum:
 
     @property
     def capacity(self) -> int | None:
-        """The least of the parts."""
+        """The least capacity of the parts."""
         limits = [getattr(F, "capacity", None) for F in self.parts]
         return min((n for n in limits if n is not None), default=None)
 
     @property
     def timed(self) -> bool:
-        """As the parts."""
+        """Whether the parts are over visits."""
         return getattr(self.parts[0], "timed", False)
+
+    def holds(self, items: PyTree) -> np.ndarray:
+        """bool[n], which items all parts know."""
+        return np.logical_and.reduce([_held(F, items) for F in self.parts])
 
     def default_params(self) -> SumParams:
         """Weights 1; pass others through `nonnegative`."""
@@ -84,8 +92,12 @@ class _Around:
 
     @property
     def capacity(self) -> int | None:
-        """That of F."""
+        """The capacity of F."""
         return getattr(self.F, "capacity", None)
+
+    def holds(self, items: PyTree) -> np.ndarray:
+        """bool[n], which items F knows."""
+        return _held(self.F, items)
 
 
 class CapParams(NamedTuple):
@@ -97,25 +109,23 @@ class CapParams(NamedTuple):
 
 @dataclass(frozen=True)
 class Truncated(_Around):
-    """min(F(S), cap), submodular because F is monotone and submodular. Statistic: that of F.
-
-    cap: default of the parameter.
-    """
+    """min(F(S), cap), submodular because F is monotone and submodular. Statistic: that of F."""
 
     F: SetFunction
-    cap: float = 1.0
+    """The function that is cut."""
+    cap: NonNegative = 1.0
+    """Default of the parameter: the largest value, in units of F."""
 
     def __post_init__(self) -> None:
-        if not self.cap >= 0:
-            raise UsageError(f"Truncated.cap: must be >= 0, got {self.cap}")
+        check_fields(self)
 
     @property
     def timed(self) -> bool:
-        """As F."""
+        """Whether F is over visits."""
         return getattr(self.F, "timed", False)
 
     def default_params(self) -> CapParams:
-        """See the class."""
+        """The cap of the field, and the default parameters of F."""
         return CapParams(real(self.cap), self.F.default_params())
 
     def init(self, params: CapParams) -> PyTree:
@@ -127,7 +137,7 @@ class Truncated(_Around):
         return self._cut(params, stat, self.F.gain(params.F, stat, item))
 
     def add(self, params: CapParams, stat: PyTree, item: PyTree) -> tuple[PyTree, Array]:
-        """Goes on counting above the cap."""
+        """Adds to F, also above the cap."""
         after, gain = self.F.add(params.F, stat, item)
         return after, self._cut(params, stat, gain)
 
@@ -149,24 +159,25 @@ class WindowParams(NamedTuple):
 
 @dataclass(frozen=True)
 class TimeWindow(_Around):
-    """F of the visits at low <= h < high; items of F and of the result are `Visit(h, v)`.
-
-    low, high: defaults of the parameters.
-    """
+    """F of the visits at low <= h < high; items of F and of the result are `Visit(h, v)`."""
 
     F: SetFunction
-    low: int
-    high: int
+    """The function, over visits."""
+    low: Count
+    """Default of the parameter: the first step that counts, in steps from the start of the episode."""
+    high: Size
+    """Default of the parameter: the first step that does not count any more, > low."""
     timed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low < self.high:
+        check_fields(self)
+        if self.low >= self.high:
             raise UsageError(f"TimeWindow.low, high: must be 0 <= low < high, got {self.low}, {self.high}")
         if not getattr(self.F, "timed", False):
             raise UsageError("TimeWindow.F: is over places, not visits; wrap it in OfPlaces")
 
     def default_params(self) -> WindowParams:
-        """See the class."""
+        """The window of the fields, and the default parameters of F."""
         return WindowParams(integer(self.low), integer(self.high), self.F.default_params())
 
     def init(self, params: WindowParams) -> PyTree:
@@ -178,13 +189,13 @@ class TimeWindow(_Around):
         return jnp.where(self._inside(params, item), self.F.gain(params.F, stat, item), 0)
 
     def add(self, params: WindowParams, stat: PyTree, item: Visit) -> tuple[PyTree, Array]:
-        """Nothing outside the window."""
+        """The visit inside the window, nothing outside."""
         inside = self._inside(params, item)
         after, gain = self.F.add(params.F, stat, item)
         return tree_where(inside, after, stat), jnp.where(inside, gain, 0)
 
     def value(self, params: WindowParams, stat: PyTree) -> Array:
-        """That of F."""
+        """The value of F."""
         return self.F.value(params.F, stat)
 
     def _inside(self, params: WindowParams, item: Visit) -> Array:
@@ -196,10 +207,15 @@ class OfPlaces(_Around):
     """F of the places of visits: items `Visit(h, v)` instead of `v`. Parameters and statistic: those of F."""
 
     F: SetFunction
+    """The function, over places."""
     timed: ClassVar[bool] = True
 
+    def holds(self, items: Visit) -> np.ndarray:
+        """bool[n], which visits are of places that F knows."""
+        return _held(self.F, items.v)
+
     def default_params(self) -> PyTree:
-        """Those of F."""
+        """The default parameters of F."""
         return self.F.default_params()
 
     def init(self, params: PyTree) -> PyTree:
@@ -207,16 +223,21 @@ class OfPlaces(_Around):
         return self.F.init(params)
 
     def gain(self, params: PyTree, stat: PyTree, item: Visit) -> Array:
-        """Of the place."""
+        """The gain of the place."""
         return self.F.gain(params, stat, item.v)
 
     def add(self, params: PyTree, stat: PyTree, item: Visit) -> tuple[PyTree, Array]:
-        """The place."""
+        """Adds the place."""
         return self.F.add(params, stat, item.v)
 
     def value(self, params: PyTree, stat: PyTree) -> Array:
-        """That of F."""
+        """The value of F."""
         return self.F.value(params, stat)
+
+
+def _held(F: SetFunction, items: Any) -> np.ndarray:
+    """bool[n], which items F knows; all where F does not say."""
+    return F.holds(items) if hasattr(F, "holds") else np.ones(len(jax.tree.leaves(items)[0]), bool)
 
 
 def stack_visits(n_states: int, n_places: int) -> Visit:

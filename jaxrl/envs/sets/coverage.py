@@ -1,6 +1,6 @@
 """Weighted coverage, from a matrix of what each item covers.
 
-Legend: `V` items, `U` elements of a universe.
+Legend: `V` items, `U` elements of a universe, `n` items of a ground set.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.types import Array
-from jaxrl.envs.sets.protocol import check_shape, nonnegative
+from jaxrl.envs.sets.protocol import check_shape, indices_below, nonnegative
 
 
 class CoverageParams(NamedTuple):
@@ -27,20 +28,26 @@ class CoverageParams(NamedTuple):
 class Coverage:
     """F(S) = sum of weights of the elements that some item of S covers. Statistic: bool[U].
 
-    n_universe: U, default V. By default each item covers the element of its own index, with weight 1: the
-    number of distinct items. Check your own parameters with `coverage_params`.
+    By default each item covers the element of its own index, with weight 1, so that F is the number of
+    distinct items. Check your own parameters with `coverage_params`.
     """
 
-    n_items: int
-    n_universe: int | None = None
+    n_items: Size
+    """Number of items V."""
+    n_universe: Size | None = None
+    """Number of elements U; None for as many as there are items."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_items", "n_universe")
+        check_fields(self)
 
     def default_params(self) -> CoverageParams:
-        """See the class."""
+        """Each item covers the element of its own index, with weight 1."""
         shape = (self.n_items, self.n_universe or self.n_items)
         return CoverageParams(jnp.eye(*shape, dtype=bool), jnp.ones(shape[1], jnp.result_type(float)))
+
+    def holds(self, items: Any) -> np.ndarray:
+        """bool[n], which items are rows of `covers`."""
+        return indices_below(items, self.n_items)
 
     def init(self, params: CoverageParams) -> Array:
         """Nothing covered. Raises `UsageError` for parameters of other sizes."""
@@ -61,13 +68,16 @@ class Coverage:
 
 
 def coverage_params(covers: Any, weight: Any = None) -> CoverageParams:
-    """Host check of `Coverage` parameters, `covers` `[V, U]` of truth values, `weight` `[U]` (default 1).
+    """Parameters of `Coverage`, `covers` `[V, U]` of truth values and `weight` `[U]` (default 1), checked.
 
-    Raises `UsageError` for other shapes and for weights that are negative or NaN.
+    Raises `UsageError` for other shapes, for entries of `covers` other than 0 and 1, and for weights that are
+    negative or NaN, or not finite in the default dtype.
     """
     covers = np.asarray(covers)
     if covers.ndim != 2:
         raise UsageError(f"coverage_params.covers: shape {covers.shape} is not [V, U]")
+    if not np.all((covers == 0) | (covers == 1)):
+        raise UsageError("coverage_params.covers: must hold truth values, or 0 and 1 only")
     weight = np.ones(covers.shape[1]) if weight is None else weight
     return CoverageParams(
         jnp.asarray(covers, bool), nonnegative(weight, covers.shape[1:], "coverage_params.weight")

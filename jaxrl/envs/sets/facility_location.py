@@ -1,4 +1,7 @@
-"""Facility location: every element is served by the item most similar to it."""
+"""Facility location: every element is served by the item most similar to it.
+
+Legend: `V` items, `U` elements of a universe, `n` items of a ground set.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,34 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.types import Array
-from jaxrl.envs.sets.protocol import check_shape
+from jaxrl.envs.sets.protocol import check_shape, finite_weights, indices_below
 
 
 @dataclass(frozen=True)
 class FacilityLocation:
     """F(S) = sum_u max_{v in S} similarity[v, u]. Params: float[V, U] >= 0; statistic: float[U], the maxima.
 
-    n_universe: U, default V. The default similarity is the identity; check your own with `similarities`.
+    The default similarity is the identity; check your own with `similarities`.
     """
 
-    n_items: int
-    n_universe: int | None = None
+    n_items: Size
+    """Number of items V."""
+    n_universe: Size | None = None
+    """Number of elements U; None for as many as there are items."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_items", "n_universe")
+        check_fields(self)
 
     def default_params(self) -> Array:
-        """See the class."""
+        """Similarity 1 of each item and the element of its own index, 0 of others."""
         return jnp.eye(self.n_items, self.n_universe or self.n_items, dtype=jnp.result_type(float))
+
+    def holds(self, items: Any) -> np.ndarray:
+        """bool[n], which items are rows of the similarity."""
+        return indices_below(items, self.n_items)
 
     def init(self, params: Array) -> Array:
         """All maxima 0. Raises `UsageError` for parameters of other sizes."""
@@ -49,10 +59,11 @@ class FacilityLocation:
 
 
 def similarities(matrix: Any) -> Array:
-    """Host check of `FacilityLocation` parameters; raises `UsageError` for negative entries."""
-    matrix = np.asarray(matrix)
-    if matrix.ndim != 2:
-        raise UsageError(f"similarities.matrix: shape {matrix.shape} is not [V, U]")
-    if not np.all(matrix >= 0):
-        raise UsageError("similarities.matrix: has negative or NaN entries, and F would not be monotone")
-    return jnp.asarray(matrix, jnp.result_type(float))
+    """Parameters of `FacilityLocation`, `matrix` `[V, U]`, in the default dtype, checked on the host.
+
+    Raises `UsageError` for another shape, and for entries that are negative or NaN, or whose sum is not
+    finite in that dtype.
+    """
+    if np.ndim(matrix) != 2:
+        raise UsageError(f"similarities.matrix: shape {np.shape(matrix)} is not [V, U]")
+    return jnp.asarray(finite_weights(matrix, "similarities.matrix"))

@@ -6,16 +6,15 @@ Legend: `n` items of a ground set, `d` features.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.types import Array
-from jaxrl.envs.sets.protocol import check_shape
-
-_CONCAVE = ("sqrt", "log1p", "cap")
+from jaxrl.envs.sets.protocol import check_shape, indices_below, nonnegative
 
 
 class FeatureParams(NamedTuple):
@@ -30,26 +29,26 @@ class FeatureParams(NamedTuple):
 class FeatureBased:
     """F(S) = sum_f weight_f phi(sum_{v in S} feature[v, f]); a revisit counts again. Statistic: float[d].
 
-    phi: "sqrt", "log1p" or "cap", which is min(., cap). By default item v has feature v alone, with weight 1
-    and cap 1; check your own with `features`.
+    By default item v has feature v alone, with weight 1 and cap 1; check your own with `features`.
     """
 
-    n_items: int
-    phi: str = "sqrt"
+    n_items: Size
+    """Number of items n."""
+    phi: Literal["sqrt", "log1p", "cap"] = "sqrt"
+    """The concave function; "cap" is min(., cap)."""
 
     def __post_init__(self) -> None:
-        if self.n_items < 1:
-            raise UsageError(f"FeatureBased.n_items: must be >= 1, got {self.n_items}")
-        if self.phi not in _CONCAVE:
-            raise UsageError(
-                f"FeatureBased.phi: unknown {self.phi!r}; choose a concave function of {', '.join(_CONCAVE)}"
-            )
+        check_fields(self)
 
     def default_params(self) -> FeatureParams:
-        """See the class."""
+        """Item v has feature v alone, with weight 1; cap 1."""
         dtype = jnp.result_type(float)
         cap = jnp.ones((), dtype) if self.phi == "cap" else ()
         return FeatureParams(jnp.eye(self.n_items, dtype=dtype), jnp.ones(self.n_items, dtype), cap)
+
+    def holds(self, items: Any) -> np.ndarray:
+        """bool[n], which items have features."""
+        return indices_below(items, self.n_items)
 
     def init(self, params: FeatureParams) -> Array:
         """All sums 0. Raises `UsageError` for other sizes, and for a cap where phi has none or lacks one."""
@@ -89,22 +88,18 @@ class FeatureBased:
 
 
 def features(feature: Any, weight: Any = None, cap: float | None = None) -> FeatureParams:
-    """Host check of `FeatureBased` parameters, `feature` `[n, d]`, `weight` `[d]` (default 1).
+    """Parameters of `FeatureBased`, `feature` `[n, d]` and `weight` `[d]` (default 1), checked on the host.
 
-    Raises `UsageError` for other shapes, for numbers below 0, and for a cap below 0.
+    Raises `UsageError` for other shapes, and for numbers below 0, NaN, or not finite in the default dtype.
     """
-    feature = np.asarray(feature)
-    if feature.ndim != 2:
-        raise UsageError(f"features.feature: shape {feature.shape} is not [n, d]")
-    weight = np.ones(feature.shape[1]) if weight is None else np.asarray(weight)
-    if weight.shape != feature.shape[1:]:
-        raise UsageError(f"features.weight: shape {weight.shape} must be [d] = {feature.shape[1:]}")
-    for name, x in (("feature", feature), ("weight", weight), ("cap", np.array(0 if cap is None else cap))):
-        if not np.all(x >= 0):
-            raise UsageError(f"features.{name}: has negative or NaN entries, and F would not be monotone")
-    dtype = jnp.result_type(float)
+    if np.ndim(feature) != 2:
+        raise UsageError(f"features.feature: shape {np.shape(feature)} is not [n, d]")
+    d = np.shape(feature)[1]
+    weight = np.ones(d) if weight is None else weight
+    if np.shape(weight) != (d,):
+        raise UsageError(f"features.weight: shape {np.shape(weight)} must be [d] = {(d,)}")
     return FeatureParams(
-        jnp.asarray(feature, dtype),
-        jnp.asarray(weight, dtype),
-        () if cap is None else jnp.asarray(cap, dtype),
+        nonnegative(feature, name="features.feature"),
+        nonnegative(weight, name="features.weight"),
+        () if cap is None else nonnegative(cap, (), "features.cap"),
     )

@@ -1,20 +1,23 @@
 """Weighted coverage of the cells of a grid, from lists of what each cell covers.
 
-Legend: `V` cells, row by row; `U` elements that can be covered; `k` elements that one cell covers at most.
+Legend: `V` cells, row by row; `R`, `C` rows and columns; `U` elements that can be covered; `k` elements that
+one cell covers at most; `n` cells of a ground set.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import NonNegative, Seed, Size, check_fields
 from jaxrl.core.types import Array
 from jaxrl.envs.coverage import maps
 from jaxrl.envs.coverage.cells import check_map, free_cells
+from jaxrl.envs.sets.protocol import finite_weights, indices_below
 
 #: cells that one place covers, as offsets (row, column)
 FOOTPRINTS = {
@@ -24,8 +27,9 @@ FOOTPRINTS = {
     "block": tuple((r, c) for r in range(3) for c in range(3)),
 }
 
-
-WEIGHTS = ("constant", "bimodal", "gorilla", "gp")
+Footprint = Literal["point", "quad", "plus", "block"]
+Weights = Literal["constant", "bimodal", "gorilla", "gp"]
+WEIGHTS: tuple[str, ...] = get_args(Weights)
 
 
 class FootprintParams(NamedTuple):
@@ -41,49 +45,40 @@ class GridCoverage:
 
     The same function as `Coverage`, from lists instead of a matrix, so that a step costs O(k). Statistic:
     bool[U].
-
-    footprint: a name of `FOOTPRINTS`, offsets from the place; what is off the grid or blocked is not covered.
-    weights: a name of `WEIGHTS`, or V numbers. seed: of "gp".
     """
 
-    rows: int
-    cols: int
-    footprint: str = "quad"
-    weights: str | tuple[float, ...] = "constant"
+    rows: Size
+    """Rows R of the grid."""
+    cols: Size
+    """Columns C of the grid."""
+    footprint: Footprint = "quad"
+    """What a cell covers, a name of `FOOTPRINTS`; what is off the grid or blocked is not covered."""
+    weights: Weights | tuple[NonNegative, ...] = "constant"
+    """Weights of the cells: 1, a map of `coverage.maps`, or V numbers. "gorilla" is for 30 x 30 cells."""
     blocked: tuple[str, ...] = ()
-    seed: int = 0
+    """The map: one string per row, '#' for blocked cells; empty for none."""
+    seed: Seed = 0
+    """Seed of the map "gp"."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.weights, np.ndarray):
+            object.__setattr__(self, "weights", tuple(self.weights.tolist()))
+        check_fields(self)
         check_map("GridCoverage", self.rows, self.cols, self.blocked)
-        if self.footprint not in FOOTPRINTS:
+        if self.weights == "gorilla" and (self.rows, self.cols) != (30, 30):
+            raise UsageError("GridCoverage.weights: the gorilla map has 30 x 30 cells; set rows and cols")
+        if not isinstance(self.weights, str) and len(self.weights) != self.rows * self.cols:
             raise UsageError(
-                f"GridCoverage.footprint: unknown {self.footprint!r}; choose one of {', '.join(FOOTPRINTS)}"
+                f"GridCoverage.weights: {len(self.weights)} numbers for {self.rows * self.cols} cells"
             )
-        if isinstance(self.weights, str):
-            if self.weights not in WEIGHTS:
-                raise UsageError(
-                    f"GridCoverage.weights: unknown {self.weights!r}; choose one of {', '.join(WEIGHTS)}, or "
-                    "pass V numbers"
-                )
-            if self.weights == "gorilla" and (self.rows, self.cols) != (30, 30):
-                raise UsageError("GridCoverage.weights: the gorilla map has 30 x 30 cells; set rows and cols")
-            return
-        weights = np.asarray(self.weights, np.float64)
-        if weights.shape != (self.rows * self.cols,):
-            raise UsageError(
-                f"GridCoverage.weights: {weights.size} numbers for {self.rows * self.cols} cells"
-            )
-        if not np.all(weights >= 0):
-            raise UsageError("GridCoverage.weights: has negative or NaN entries; F would not be monotone")
-        object.__setattr__(self, "weights", tuple(weights.tolist()))
 
     def default_params(self) -> FootprintParams:
-        """See the class."""
+        """Footprints and weights of the fields. Raises `UsageError` where weights overflow."""
         elements = footprint_table(self.rows, self.cols, self.footprint, self.blocked)
         return FootprintParams(jnp.asarray(elements), jnp.asarray(self.weight_map().ravel()))
 
     def weight_map(self) -> np.ndarray:
-        """[R, C] in the default float dtype."""
+        """float[R, C] in the default dtype, the weights of the cells."""
         shape = (self.rows, self.cols)
         if self.weights == "constant":
             weights = np.ones(shape)
@@ -95,7 +90,11 @@ class GridCoverage:
             weights = maps.gp_sample(self.seed, *shape)
         else:
             weights = np.reshape(self.weights, shape)
-        return weights.astype(jnp.result_type(float))
+        return finite_weights(weights, "GridCoverage.weights")
+
+    def holds(self, items: Any) -> np.ndarray:
+        """bool[n], which items are cells."""
+        return indices_below(items, self.rows * self.cols)
 
     def init(self, params: FootprintParams) -> Array:
         """Nothing covered."""

@@ -1,18 +1,20 @@
 """Items of several kinds, each wanted up to a demand.
 
-Legend: `V` cells, row by row; `K` kinds of items.
+Legend: `V` cells, row by row; `K` kinds of items; `n` cells of a ground set.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import NonNegative, check_fields
 from jaxrl.core.types import Array
+from jaxrl.envs.sets.protocol import indices_below, nonnegative
 
 
 class ItemParams(NamedTuple):
@@ -31,15 +33,15 @@ class ItemStat(NamedTuple):
 
 @dataclass(frozen=True)
 class ItemCollection:
-    """F(S) = sum_i min(cells of S that hold item i, demand_i); a cell counts once.
-
-    layout: default map, one string per row, a letter of `demand` or '.' per cell. demand: `(letter, number)`.
-    """
+    """F(S) = sum_i min(cells of S that hold item i, demand_i); a cell counts once."""
 
     layout: tuple[str, ...]
-    demand: tuple[tuple[str, float], ...]
+    """The default map: one string per row, a letter of `demand` or '.' per cell."""
+    demand: tuple[tuple[str, NonNegative], ...]
+    """Pairs of a letter and the number of its items that are wanted."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         letters = {letter for letter, _ in self.demand}
         for row in self.layout:
             if len(row) != len(self.layout[0]) or not set(row) <= {*letters, "."}:
@@ -47,15 +49,17 @@ class ItemCollection:
                     f"ItemCollection.layout: row {row!r} must have {len(self.layout[0])} cells, each '.' or "
                     f"one of {''.join(sorted(letters))}"
                 )
-        if not all(number >= 0 for _, number in self.demand):
-            raise UsageError("ItemCollection.demand: must be >= 0; F would not be monotone")
 
     def default_params(self) -> ItemParams:
-        """Those of the fields."""
+        """The map and the demands of the fields."""
         letters = "".join(letter for letter, _ in self.demand)
         kind = [letters.find(cell) for row in self.layout for cell in row]
-        demand = np.array([number for _, number in self.demand], float)
-        return ItemParams(jnp.asarray(kind, jnp.int32), jnp.asarray(demand, jnp.result_type(float)))
+        demand = nonnegative([number for _, number in self.demand], name="ItemCollection.demand")
+        return ItemParams(jnp.asarray(kind, jnp.int32), demand)
+
+    def holds(self, items: Any) -> np.ndarray:
+        """bool[n], which items are cells."""
+        return indices_below(items, sum(map(len, self.layout)))
 
     def init(self, params: ItemParams) -> ItemStat:
         """Nothing collected."""

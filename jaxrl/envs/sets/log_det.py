@@ -1,4 +1,7 @@
-"""Log-determinants: the information of noisy measurements of a Gaussian process."""
+"""Log-determinants: the information of noisy measurements of a Gaussian process.
+
+Legend: `V` places, `c` the capacity, `n` items of a ground set.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.types import Array
-from jaxrl.envs.base import real
-from jaxrl.envs.sets.protocol import check_shape
+from jaxrl.envs.sets.protocol import check_shape, indices_below
 
 
 class LogDetParams(NamedTuple):
@@ -23,7 +26,7 @@ class LogDetParams(NamedTuple):
 
 
 class LogDetStat(NamedTuple):
-    """columns: float[n, n], row j is column j of the Cholesky factor of K + sigma^2 I over `items` int32[n],
+    """columns: float[c, c], row j is column j of the Cholesky factor of K + sigma^2 I over `items` int32[c],
     that of the identity in unused rows.
 
     count: int32[]; value: float[].
@@ -35,24 +38,40 @@ class LogDetStat(NamedTuple):
     value: Array
 
 
+class LogDetTable(NamedTuple):
+    """rows: float[c, n], row j is what measurement j explains of each item of a ground set, 0 in unused rows;
+    left: float[n], posterior variance + sigma^2 of each item.
+    """
+
+    rows: Array
+    left: Array
+
+
 @dataclass(frozen=True)
 class LogDet:
     """F(S) = 1/2 log det(I + K_SS / sigma^2), the information of noisy measurements; revisits measure again.
 
-    capacity: most items of an episode, horizon + 1; the gain of any further item is NaN. O(capacity^2) per
-    step.
-    By default K is the identity and sigma^2 is 1; check your own with `kernel_params`.
+    A gain costs O(c |S|). By default K is the identity and sigma^2 is 1; check your own parameters with
+    `kernel_params`. The loop over S runs as often as S has items, so that only forward-mode differentiation
+    is possible.
     """
 
-    n_items: int
-    capacity: int
+    n_items: Size
+    """Number of places V."""
+    capacity: Size
+    """Most items of an episode, horizon + 1; the gain of any further item is NaN."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n_items", "capacity")
+        check_fields(self)
 
     def default_params(self) -> LogDetParams:
-        """See the class."""
-        return LogDetParams(jnp.eye(self.n_items, dtype=jnp.result_type(float)), real(1.0))
+        """The identity as kernel, and noise 1."""
+        dtype = jnp.result_type(float)
+        return LogDetParams(jnp.eye(self.n_items, dtype=dtype), jnp.ones((), dtype))
+
+    def holds(self, items: Any) -> np.ndarray:
+        """bool[n], which items are places."""
+        return indices_below(items, self.n_items)
 
     def init(self, params: LogDetParams) -> LogDetStat:
         """No rows. Raises `UsageError` for a kernel of another size."""
@@ -73,7 +92,7 @@ class LogDet:
         """One row more."""
         row, gain = self._row(params, stat, item)
         after = LogDetStat(
-            items=stat.items.at[stat.count].set(item),
+            items=stat.items.at[stat.count].set(jnp.asarray(item, jnp.int32)),
             columns=stat.columns.at[:, stat.count].set(row),
             count=stat.count + 1,
             value=stat.value + gain,
@@ -89,19 +108,46 @@ class LogDet:
         taken = jnp.arange(self.capacity) < stat.count
         return jnp.zeros(params.kernel.shape[:1], params.kernel.dtype).at[stat.items].add(taken)
 
+    def table(self, params: LogDetParams, ground: Array) -> LogDetTable:
+        """The table of the empty set for the items `ground` int[n]."""
+        prior = params.kernel[ground, ground] + params.noise
+        return LogDetTable(jnp.zeros((self.capacity, len(prior)), prior.dtype), prior)
+
+    def table_scores(self, params: LogDetParams, stat: LogDetStat, table: LogDetTable) -> tuple[Array, Array]:
+        """`(scores float[n], slack float[])`: scores order the items as their gains do, up to the slack.
+
+        The score is posterior variance + sigma^2. Scores and gains round differently, so that only items
+        whose scores differ by more than the slack have gains in the same order.
+        """
+        prior = jnp.max(jnp.diagonal(params.kernel)) + params.noise
+        return table.left, 8 * jnp.finfo(prior.dtype).eps * (stat.count + 1) * prior
+
+    def table_add(
+        self, params: LogDetParams, stat: LogDetStat, table: LogDetTable, ground: Array, i: Array
+    ) -> LogDetTable:
+        """The table of S + item i of `ground`, in O(c n) (Chen, Zhang, Zhou, NeurIPS 2018, section 3).
+
+        stat: of S.
+        """
+        # products are summed without a dot, which accelerators round to fewer digits
+        explained = jnp.sum(table.rows[:, i, None] * table.rows, axis=0)
+        row = (params.kernel[ground[i], ground] - explained) / jnp.sqrt(table.left[i])
+        left = jnp.maximum(table.left - row**2, params.noise)
+        return LogDetTable(table.rows.at[stat.count].set(row), left)
+
     def _row(self, params: LogDetParams, stat: LogDetStat, item: Array) -> tuple[Array, Array]:
-        """The new row of L `[n]`, and the gain."""
+        """The new row of L `[c]`, and the gain."""
         at = jnp.arange(self.capacity)
         k = jnp.where(at < stat.count, params.kernel[stat.items, item], 0)
 
-        def eliminate(y: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
-            j, column = row
+        def eliminate(j: Array, y: Array) -> Array:
+            column = stat.columns[j]
             y_j = y[j] / column[j]
-            return jnp.where(at == j, y_j, y - y_j * column), None
+            return jnp.where(at == j, y_j, y - y_j * column)
 
         # forward substitution L y = k, written out because batched LAPACK calls spread over several CPU
         # devices can deadlock
-        y, _ = jax.lax.scan(eliminate, k, (at, stat.columns))
+        y = jax.lax.fori_loop(0, jnp.minimum(stat.count, self.capacity), eliminate, k)
         schur = params.kernel[item, item] + params.noise - jnp.sum(y * y)
         # rounding may take the posterior variance below 0, where it is 0 in exact arithmetic
         schur = jnp.maximum(schur, params.noise)
@@ -110,9 +156,11 @@ class LogDet:
 
 
 def kernel_params(kernel: Any, noise: float) -> LogDetParams:
-    """Host check of `LogDet` parameters; raises `UsageError` unless K is symmetric and PSD and noise > 0.
+    """Parameters of `LogDet` in the default dtype, checked on the host.
 
-    What rounding in the precision of `kernel` explains is let through, but no eigenvalue below -noise / 10.
+    Raises `UsageError` unless K is symmetric, positive semidefinite and finite, and the noise is > 0, both
+    also in that dtype. What rounding in the precision of `kernel` explains is let through, but no eigenvalue
+    below -noise / 10.
     """
     given = np.asarray(kernel)
     kernel = given.astype(np.float64)
@@ -120,8 +168,7 @@ def kernel_params(kernel: Any, noise: float) -> LogDetParams:
         raise UsageError(f"kernel_params.kernel: shape {kernel.shape} is not [V, V]")
     if not np.all(np.isfinite(kernel)):
         raise UsageError("kernel_params.kernel: has entries that are not finite")
-    if not noise > 0:
-        raise UsageError(f"kernel_params.noise: must be > 0, got {noise}")
+    cast = cast_params(kernel, noise, "kernel_params")
     precision = np.finfo(given.dtype if given.dtype.kind == "f" else np.float64).eps
     rounding = 10 * precision * len(kernel) * np.abs(kernel).max()
     if np.abs(kernel - kernel.T).max() > rounding:
@@ -129,4 +176,22 @@ def kernel_params(kernel: Any, noise: float) -> LogDetParams:
     # below -noise the matrix of measurements itself would be indefinite
     if np.linalg.eigvalsh(kernel).min() < -min(rounding, noise / 10):
         raise UsageError("kernel_params.kernel: has a negative eigenvalue; pass a covariance matrix")
-    return LogDetParams(jnp.asarray(kernel, jnp.result_type(float)), real(noise))
+    return cast
+
+
+def cast_params(kernel: np.ndarray, noise: float, name: str) -> LogDetParams:
+    """`kernel` float64[V, V] and `noise` in the default dtype; `name` begins what is raised.
+
+    Raises `UsageError` unless the noise is > 0 and the largest variance over the noise is finite, after the
+    cast.
+    """
+    dtype = jnp.result_type(float)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        kernel, sigma2 = np.asarray(kernel).astype(dtype), np.asarray(noise).astype(dtype)
+        if sigma2.shape != () or not np.finfo(dtype).tiny <= sigma2 < np.inf:
+            raise UsageError(f"{name}.noise: must be > 0 and finite in {dtype}, got {noise}")
+        if not np.isfinite(np.abs(kernel).max(initial=0) / sigma2):
+            raise UsageError(
+                f"{name}.kernel: the largest entry over the noise is not finite in {dtype}; rescale"
+            )
+    return LogDetParams(jnp.asarray(kernel), jnp.asarray(sigma2))

@@ -1,6 +1,6 @@
 """Modular rewards of places at times, and coverage with such a bonus.
 
-Legend: `V` places, `U` elements of a universe, `H` steps.
+Legend: `V` places, `U` elements of a universe, `H` steps, `n` visits of a ground set.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.types import Array
 from jaxrl.envs.sets.combinators import OfPlaces, Sum
 from jaxrl.envs.sets.coverage import Coverage
-from jaxrl.envs.sets.protocol import Visit, check_shape
+from jaxrl.envs.sets.protocol import Visit, check_shape, indices_below
 
 
 @dataclass(frozen=True)
@@ -22,22 +23,24 @@ class Visits:
     """F(S) = sum of m[h, v] over the visits of S, items `Visit(h, v)`.
 
     Params: m, float[H + 1, V] >= 0, by default 1, check your own with `nonnegative`; statistic: float[].
-    n_states: H + 1.
     """
 
-    n_states: int
-    n_places: int
+    n_states: Size
+    """Number of visited states H + 1, the first included."""
+    n_places: Size
+    """Number of places V."""
     timed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.n_states < 1 or self.n_places < 1:
-            raise UsageError(
-                f"Visits.n_states, n_places: must be >= 1, got {self.n_states} and {self.n_places}"
-            )
+        check_fields(self)
 
     def default_params(self) -> Array:
-        """See the class."""
+        """Every visit is worth 1."""
         return jnp.ones((self.n_states, self.n_places), jnp.result_type(float))
+
+    def holds(self, items: Visit) -> np.ndarray:
+        """bool[n], which visits have a reward."""
+        return indices_below(items.h, self.n_states) & indices_below(items.v, self.n_places)
 
     def init(self, params: Array) -> Array:
         """The empty sum. Raises `UsageError` for parameters of another size."""

@@ -1,6 +1,6 @@
 """Rewards of whole trajectories: a set function as a fold, online in an environment or over stored data.
 
-Legend: `T` steps, `N` environments. Items are int32[].
+Legend: `T` steps, `N` environments. Items are pytrees, int32[] for places.
 The reward of step t is the marginal gain F(S_{t+1}) - F(S_t), so the return is F(trajectory) - F({s_0}).
 """
 
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import check_fields
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, PyTree, Step, Transition
 from jaxrl.envs.base import Env, Finite, HasItem, RewardFn, float_dtype
@@ -25,14 +26,14 @@ from jaxrl.envs.wrappers.wrapper import Wrapper
 
 
 class SetParams(NamedTuple):
-    """F: parameters of the set function."""
+    """env: parameters of the inner environment; F: parameters of the set function."""
 
     env: PyTree
     F: PyTree
 
 
 class SetState(NamedTuple):
-    """stat: statistic of the items since the reset, the first state's included."""
+    """env: inner state; stat: statistic of the items since the reset, the first state's included."""
 
     env: PyTree
     stat: PyTree
@@ -42,22 +43,24 @@ class SetState(NamedTuple):
 class SetReward(Wrapper):
     """Replaces the reward by the marginal gain of the new state's item, `env.item(params, state)`.
 
-    show_stat: obs becomes `{"obs": o, "stat": ...}`, the features of F where it has them and otherwise the
-        statistic's leaves as floats; without, obs is the base observation, which is Markov for the dynamics
-        but not for the reward.
-    modular: the reward becomes the item's own value F({item}), whatever has been visited.
-    on_top: the inner reward is added.
     `info` has "F", the value of all items since the reset, and "gain", the marginal gain.
     """
 
     F: SetFunction
+    """The set function."""
     show_stat: bool = False
+    """Whether obs becomes `{"obs": o, "stat": ...}`, the features of F where it has them and otherwise the
+    statistic's leaves as floats; without, obs is the base observation, which is Markov for the dynamics but
+    not for the reward."""
     modular: bool = False
+    """Whether the reward becomes the item's own value F({item}), whatever has been visited."""
     on_top: bool = False
+    """Whether the inner reward is added."""
     hidden: ClassVar[tuple[type, ...]] = (Finite, RewardFn)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_fields(self)
         if not isinstance(self.env, HasItem):
             raise UsageError(f"set_reward.env: {self.env.name} has no item; give it `item(params, state)`")
         missing = [f for f in ("default_params", "init", "gain", "add", "value") if not hasattr(self.F, f)]
@@ -66,7 +69,7 @@ class SetReward(Wrapper):
 
     @property
     def reward_dim(self) -> None:
-        """Scalar."""
+        """None: rewards are scalars."""
         return None
 
     @property
@@ -79,19 +82,19 @@ class SetReward(Wrapper):
         return {"obs": space, "stat": jax.tree.map(lambda x: Box(-np.inf, np.inf, x.shape), stat)}
 
     def extend(self, inner: PyTree) -> SetParams:
-        """With those of F."""
+        """Parameters with the default ones of F."""
         return SetParams(inner, self.F.default_params())
 
     def inner_params(self, params: SetParams) -> PyTree:
-        """Without those of F."""
+        """The parameters of the inner environment."""
         return params.env
 
     def inner_state(self, state: SetState) -> PyTree:
-        """Without the statistic."""
+        """The state of the inner environment."""
         return state.env
 
     def begin(self, inner: PyTree, obs: PyTree, params: SetParams) -> tuple[SetState, PyTree]:
-        """The first item. Raises `UsageError` for a function whose statistic changes shape with an item."""
+        """Adds the first item. Raises `UsageError` where an item changes the shape of the statistic."""
         empty = self.F.init(params.F)
         stat, _ = self.F.add(params.F, empty, self.env.item(params.env, inner))
         before, after = jax.eval_shape(lambda: (empty, stat))
@@ -100,7 +103,7 @@ class SetReward(Wrapper):
         return SetState(inner, stat), self._show(obs, stat, params)
 
     def advance(self, state: SetState, inner: PyTree, out: Step, params: SetParams) -> tuple[SetState, Step]:
-        """One item more."""
+        """Adds the new item, and pays for it."""
         item = self.env.item(params.env, inner)
         stat, gain = self.F.add(params.F, state.stat, item)
         reward = self.F.gain(params.F, self.F.init(params.F), item) if self.modular else gain

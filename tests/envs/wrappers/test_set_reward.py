@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 
 from jaxrl.core import spaces
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
+from jaxrl.envs.coverage.coverage_grid import coverage_grid
+from jaxrl.envs.coverage.place_grid import PlaceGrid
 from jaxrl.envs.sets.coverage import Coverage, CoverageParams
 from jaxrl.envs.sets.facility_location import FacilityLocation, similarities
 from jaxrl.envs.sets.log_det import LogDet, kernel_params
 from jaxrl.envs.sets.modular import Modular
+from jaxrl.envs.sets.protocol import Visit
 from jaxrl.envs.tabular.generators import random_mdp
 from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.envs.wrappers.finite_horizon import finite_horizon
 from jaxrl.envs.wrappers.observe_time import observe_time
-from jaxrl.envs.wrappers.set_reward import relabel, set_reward
+from jaxrl.envs.wrappers.set_reward import TimedItems, relabel, set_episode, set_reward
 from jaxrl.rollout.unroll import start, unroll
 
 V, U, H = 6, 9, 7
@@ -106,40 +110,6 @@ def test_online_equals_relabelled_equals_brute_force(name):
                 items, total = [int(out.obs["obs"][t + 1, i])] if t < 39 else [], 0.0
 
 
-def test_default_coverage_counts_distinct_items():
-    F = Coverage(4)
-    stat, gains = F.init(F.default_params()), []
-    for item in (2, 2, 0, 1, 0):
-        stat, gain = F.add(F.default_params(), stat, item)
-        gains.append(float(gain))
-    assert gains == [1, 0, 1, 1, 0] and float(F.value(F.default_params(), stat)) == 3
-
-
-def test_log_det_says_when_it_is_full():
-    F = LogDet(3, 2)
-    params, stat, gains = F.default_params(), F.init(F.default_params()), []
-    for item in (0, 1, 2):
-        stat, gain = F.add(params, stat, item)
-        gains.append(float(gain))
-    assert gains[0] == pytest.approx(0.5 * np.log(2)) and np.isnan(gains[2])
-
-
-@pytest.mark.parametrize("noise", [1e-2, 1e-6])
-def test_log_det_precision(noise):
-    """float32 within 5e-4 at sigma^2 = 1e-2; float64 within 1e-10 there and 1e-8 at 1e-6."""
-    items = np.random.default_rng(0).integers(V, size=30).astype(np.int32)
-    exact = 0.5 * np.linalg.slogdet(np.eye(30) + KERNEL[np.ix_(items, items)] / noise)[1]
-    for dtype, bound in ((np.float32, 5e-4), (np.float64, 1e-10 if noise == 1e-2 else 1e-8)):
-        if dtype == np.float32 and noise < 1e-2:
-            continue
-        with jax.enable_x64(dtype == np.float64):
-            F, params = LogDet(V, 30), kernel_params(KERNEL, noise)
-            stat, add = F.init(params), jax.jit(F.add)
-            for item in items:
-                stat, _ = add(params, stat, item)
-            assert float(F.value(params, stat)) == pytest.approx(exact, abs=bound)
-
-
 def test_show_stat_shows_what_is_covered():
     env = set_reward(observe_time(Tabular(3, 2), 0.1), Coverage(3), show_stat=True)
     params = env.default_params()
@@ -165,3 +135,55 @@ def test_set_function_weights_are_vmapped():
     new = int(env.step(jax.random.key(5), state, jnp.int32(1), params)[0].env.s)
     gained = new != int(state.env.s)
     np.testing.assert_allclose(rewards, np.asarray(weights)[:, new] * gained)
+
+
+def test_items_of_visits_count_the_steps():
+    env = set_reward(TimedItems(PlaceGrid(2, 2), 3), _Pairs(4))
+    params = env.default_params()
+    state, _ = env.reset(jax.random.key(0), params)
+    for h, action in enumerate((0, 1, 2), 1):
+        state, out = env.step(jax.random.key(0), state, jnp.int32(action), params)
+        item = env.item(params, state)
+        assert isinstance(item, Visit) and int(item.h) == h
+    assert float(out.info["F"]) == 1 + 2 + 3 and bool(out.terminated)
+
+
+class _Pairs(Coverage):
+    """Pays h for a visit at time h."""
+
+    def gain(self, params, stat, item):
+        return item.h.astype(params.weight.dtype)
+
+    def add(self, params, stat, item):
+        return stat | params.covers[item.v], self.gain(params, stat, item)
+
+    def value(self, params, stat):
+        return jnp.asarray(6.0)
+
+
+class _Growing(Coverage):
+    def add(self, params, stat, item):
+        return jnp.append(stat, True), jnp.float32(0)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: coverage_grid(states=1), "set_episode.states: must be >= 2"),
+        (
+            lambda: set_episode(PlaceGrid(2, 2), LogDet(4, 5), 6),
+            "6 visited states, the first included, but F.capacity",
+        ),
+        (
+            lambda: (env := set_reward(PlaceGrid(2, 2), _Growing(4))).reset(
+                jax.random.key(0), env.default_params()
+            ),
+            "keep its shape",
+        ),
+        (lambda: set_reward(PlaceGrid(2, 2), object()), "set_reward.F: has no default_params"),
+        (lambda: set_reward(Tabular(3, 2), Coverage(3), modular="yes"), "modular: must be True or False"),
+    ],
+)
+def test_refuses(call, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        call()

@@ -1,16 +1,18 @@
-"""Set functions of visits (h, v) as rewards of an environment."""
+"""Set functions of visits (h, v), alone and as rewards of an environment."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxrl.core import spaces
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
 from jaxrl.envs.coverage.place_grid import PlaceGrid
-from jaxrl.envs.sets.combinators import SumParams
+from jaxrl.envs.sets.combinators import SumParams, stack_visits
 from jaxrl.envs.sets.coverage import coverage_params
-from jaxrl.envs.sets.protocol import nonnegative
-from jaxrl.envs.sets.visits import coverage_with_bonus
+from jaxrl.envs.sets.protocol import evaluate, nonnegative
+from jaxrl.envs.sets.visits import Visits, coverage_with_bonus
 from jaxrl.envs.wrappers.set_reward import set_episode
 from jaxrl.rollout.unroll import start, unroll
 
@@ -22,8 +24,8 @@ def test_a_bonus_by_time_and_place_is_paid(show_history):
     env = set_episode(PlaceGrid(3, 3, 4), F, states, show_history=show_history)
     rng = np.random.default_rng(0)
     covers, weight, bonus = rng.random((9, 9)) < 0.3, rng.random(9), rng.random((states, 9))
-    numbers = SumParams(nonnegative([2.0, 1.0]), (coverage_params(covers, weight), nonnegative(bonus)))
-    params = env.default_params()._replace(F=numbers)
+    weights = SumParams(nonnegative([2.0, 1.0]), (coverage_params(covers, weight), nonnegative(bonus)))
+    params = env.default_params()._replace(F=weights)
     policy = Policy(lambda key, obs, memory: (spaces.sample(env.action_space, key), (), memory))
 
     @jax.jit
@@ -44,3 +46,21 @@ def test_a_bonus_by_time_and_place_is_paid(show_history):
     if show_history:
         np.testing.assert_array_equal(out.next_obs["history"][-1].T, paths)
         assert set_episode(PlaceGrid(3, 3, 4), F, states, show_history=True) == env
+
+
+def test_every_visit_of_the_default_counts_beside_the_places():
+    """Three places covered once and six visits."""
+    F = coverage_with_bonus(2, 3)
+    assert float(evaluate(F, F.default_params(), stack_visits(2, 3))) == 3 + 6
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: Visits(3, 2).init(jnp.ones((2, 2))), "Visits.m: has shape"),
+        (lambda: coverage_with_bonus(0, 3), "Visits.n_states"),
+    ],
+)
+def test_refuses(call, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        call()
