@@ -1,6 +1,7 @@
 """Shared test set-up: four fake CPU devices, strict promotion, one compilation cache, no network."""
 
 import ipaddress
+import json
 import os
 import socket
 import sys
@@ -10,7 +11,7 @@ import hypothesis
 import jax
 import pytest
 
-from jaxrl.cli.api import cache_folder
+from jaxrl.cli.machine import cache_folder
 
 TESTS = Path(__file__).parent
 collect_ignore = ["architecture/seventh_family"]  # a tree of its own, copied by the drill
@@ -51,6 +52,35 @@ def _loopback_only(event: str, args: tuple) -> None:
 
 
 sys.addaudithook(_loopback_only)
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory) -> Path:
+    """A root that holds the tiny experiment `toy/ring`; tests only add runs to it."""
+    from tests.run import ring
+
+    return ring.make_root(tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="session")
+def finished(root):
+    """One finished run of `toy/ring`; tests only read it."""
+    from jaxrl.cli import api
+
+    return api.run("toy/ring", "smoke", root=root)
+
+
+@pytest.fixture
+def document(capfd):
+    """A function of a command: its exit code, and the one JSON document on standard output."""
+    from jaxrl.cli.main import main
+
+    def run(*args):
+        capfd.readouterr()
+        code = main([*map(str, args), "--json"])
+        return code, json.loads(capfd.readouterr().out)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -11,24 +11,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxrl.cli import api
+from jaxrl.cli import machine
+from jaxrl.core.errors import MissingExtra
 from jaxrl.run.folder import installed_versions
 
 
 def examine(root: Path | None) -> dict[str, Any]:
-    """Facts by name; asks jax for its devices."""
+    """Facts by name; asks jax for its devices, and says what to install where there are none."""
     import jax
 
     settings: Any = jax.config
     cache = settings.jax_compilation_cache_dir
     here = Path.cwd() if root is None else root
+    try:
+        machine.require_backend()
+        backend, devices = jax.default_backend(), ", ".join(str(d) for d in jax.devices())
+    except MissingExtra as error:
+        backend, devices = "none", str(error)
     return {
         "python": f"{platform.python_version()} ({sys.executable})",
         "platform": platform.platform(),
         **installed_versions(),
-        "backend": jax.default_backend(),
-        "devices": ", ".join(str(d) for d in jax.devices()),
-        "cores": f"{api.cores()} usable of {os.cpu_count()}",
+        "backend": backend,
+        "devices": devices,
+        "cores": f"{machine.cores()} usable of {os.cpu_count()}",
         "memory": _memory(),
         "free disk": f"{shutil.disk_usage(here).free / 2**30:.1f} GiB at {here}",
         "cache": str(cache or "none: neither the root nor the user's cache folder is writable"),

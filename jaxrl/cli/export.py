@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxrl.cli.api import scratch_copy
+from jaxrl.cli.execution import scratch_copy
 from jaxrl.core.errors import CorruptInput, MissingExtra, UsageError
 from jaxrl.run.config import config_from_dict, config_to_dict
 from jaxrl.run.folder import RunFolder, atomic_write, installed_versions

@@ -44,11 +44,11 @@ class Run(RunFolder):
 
     def _repr_html_(self) -> str:
         """State, table of scores with intervals, and figures, or curves while there are none."""
-        from jaxrl.cli import api
+        from jaxrl.cli import execution
         from jaxrl.report import pages
 
         try:
-            module = catalogue.load(api.find_root(self.root, self.path), self.experiment)
+            module = catalogue.load(execution.find_root(self.root, self.path), self.experiment)
         except JaxrlError:  # a copied run far from its experiments still shows its curves
             module = None
         return pages.fragment(self, module)

@@ -1,20 +1,15 @@
-"""Options of the command line: one frozen dataclass per verb, read by tyro."""
+"""Options of the command line: one frozen dataclass per command, read by tyro."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from jaxrl.core.errors import JaxrlError, UsageError
+from jaxrl.core.errors import UsageError
 from jaxrl.run import lanes
-
-# without subcommands: a field that may hold one of several records keeps the preset's choice
-STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands)
 
 
 @dataclass(frozen=True)
@@ -49,6 +44,11 @@ class ComputeOptions:
 class RunOptions(ComputeOptions):
     """Where and how a run is made; no part of its configuration."""
 
+    grid: Annotated[
+        tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=VALUE,VALUE,...")
+    ] = ()
+    """Swept field and its values, in place of the preset's grid. May be given several times: for several
+    fields every combination is run, values of one field are joined."""
     out: Path | None = None
     """Folder of runs; by default `runs` below the root."""
     lane: int | Literal["auto"] = "auto"
@@ -116,46 +116,21 @@ class ExportOptions:
 
 
 @dataclass(frozen=True)
+class FigureOptions:
+    """The figures of a run, drawn again."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run folder."""
+    dest: Path | None = None
+    """Folder to write to; by default `figures` inside the run folder."""
+
+
+@dataclass(frozen=True)
 class RunPath:
     """One run."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """Run folder."""
-
-
-def parse_config(
-    title: str, args: list[str], config: Any, options_type: type, doc: str | None
-) -> tuple[Any, Any]:
-    """Options over a configuration: `(configuration, options)`; tyro exits with 2 and the nearest options."""
-    flat = tyro.conf.arg(name="")
-    fields = [("config", Annotated[type(config), flat]), ("options", Annotated[options_type, flat])]
-    both = dataclasses.make_dataclass("Arguments", fields, frozen=True)
-    values = valid(
-        lambda: tyro.cli(
-            both,
-            prog=f"jaxrl {title}",
-            description=(doc or "").strip(),
-            default=both(config, options_type()),
-            args=args,
-            config=STYLE,
-        )
-    )
-    return values.config, values.options
-
-
-def parse_options(verb: str, args: list[str], options_type: type) -> Any:
-    """Options of a verb without a configuration."""
-    return valid(lambda: tyro.cli(options_type, prog=f"jaxrl {verb}", args=args, config=STYLE))
-
-
-def valid(make: Callable[[], Any]) -> Any:
-    """What `__post_init__` refuses is a usage error of one line."""
-    try:
-        return make()
-    except JaxrlError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
 
 
 def take_flag(args: list[str], name: str) -> bool:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from jaxrl.cli import api, options
+from jaxrl.cli import execution, help, options, overrides
 from jaxrl.core.errors import UsageError
 from jaxrl.run import catalogue
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
+
+MEMBER_BYTES = 1024
 
 
 @dataclass
 class Plan:
     """A configuration that is about to be run.
 
-    args: the options that were given; file: the sweep file they came with, if any.
+    source: the words that name it on a command line (experiment and preset, or a file); args: the options
+    that were given after them.
     """
 
     root: Path
@@ -30,18 +35,23 @@ class Plan:
     module: ModuleType
     config: Any
     chosen: Any
+    source: list[str]
     args: list[str]
-    file: Path | None = None
 
 
-def read(
-    verb: str, args: list[str], root: Path | None, options_type: type, fields: Mapping[str, Any] | None = None
-) -> Plan:
-    """`EXPERIMENT PRESET [--field value ...]` as a plan; names are checked before anything is imported.
+def read(verb: str, args: list[str], root: Path | None, options_type: type) -> Plan:
+    """Reads `EXPERIMENT PRESET [--field value ...]` or, for a sweep, `FILE.json [--field value ...]`.
 
-    fields: JSON values by dotted path, which replace those of the preset before the options do.
+    Names are checked before anything is imported. A field that is set, by an option or by the sweep file, is
+    no longer swept by the preset's grid. Raises `UsageError` for whatever cannot be run.
     """
-    base = api.find_root(root)
+    base = execution.find_root(root)
+    sweep_file = SweepFile([], [], {})
+    source = []
+    if verb == "sweep" and args[0].endswith(".json"):
+        sweep_file = read_sweep_file(Path(args[0]))
+        source = [str(Path(args[0]).resolve())]
+        args = [*sweep_file.names, *args[1:]]
     experiment = catalogue.lookup(base, args[0])
     rest = list(args[1:])
     file = options.take_option(rest, "--config-file")
@@ -51,23 +61,41 @@ def read(
         raise UsageError(catalogue.unknown(f"preset of {experiment.name}", named, presets))
     if named is None and file is None and not {"-h", "--help"} & set(rest):
         raise UsageError(f"{verb} {experiment.name}: name a preset: {', '.join(presets)}")
+    source = source or [experiment.name, *([named] if named else [])]
     module = catalogue.load(base, experiment.name)
     if file is not None:
         config, preset = read_config(module, Path(file)), named or "file"
+        source += ["--config-file", str(Path(file).resolve())]
     else:
         preset = named or next(iter(module.PRESETS))
-        config = api.named_preset(module, experiment.name, preset)
-    config = options.valid(lambda: with_fields(config, fields or {}))
+        config = overrides.named_preset(module, experiment.name, preset)
+    config = help.valid(lambda: with_fields(config, sweep_file.fields))
     title = f"{verb} {experiment.name} {preset if named or file else '|'.join(module.PRESETS)}"
-    config, chosen = options.parse_config(title, rest, config, options_type, module.__doc__)
-    return Plan(base, experiment.name, preset, module, config, chosen, rest)
+    text = (
+        f"{(module.__doc__ or '').strip()}\n\nThe defaults shown are those of {file or f'preset {preset}'}."
+    )
+    config, chosen = help.parse_config(title, rest, config, options_type, text)
+    given = [*sweep_file.fields, *named_fields(rest, config)]
+    grid = {**parse_grid(config, sweep_file.grid), **parse_grid(config, chosen.grid)}
+    config = overrides.override(config, {path: overrides.field(config, path) for path in given})
+    if grid:
+        config = overrides.without_axes(overrides.override(config, {"grid": grid}), ["grid", *given])
+    return Plan(base, experiment.name, preset, module, config, chosen, source, rest)
+
+
+def named_fields(args: Sequence[str], config: Any) -> list[str]:
+    """The dotted paths of the fields that the options `args` set, whatever their values."""
+    paths = {path.replace("_", "-"): path for path, _ in overrides.field_paths(config)}
+    names = [a[2:].partition("=")[0].replace("_", "-") for a in args if a.startswith("--")]
+    negated = [".".join((*head, last.removeprefix("no-"))) for *head, last in (n.split(".") for n in names)]
+    return [paths[n] for pair in zip(names, negated, strict=True) for n in dict.fromkeys(pair) if n in paths]
 
 
 def with_fields(config: Any, fields: Mapping[str, Any]) -> Any:
     """A configuration with the JSON values at dotted paths replaced; `UsageError` names an unknown path."""
     record = config_to_dict(config)
     for path, value in fields.items():
-        api.field(config, path)
+        overrides.field(config, path)
         *outer, last = path.split(".")
         functools.reduce(lambda node, name: node[name], outer, record)[last] = value
     return config_from_dict(type(config), record)
@@ -77,11 +105,11 @@ def read_config(module: ModuleType, path: Path) -> Any:
     """A configuration from the output of --print-config or a run's config.json."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"config-file: {path} is not readable as JSON ({error})") from error
     if not isinstance(values, dict):
         raise UsageError(f"config-file: {path} holds no object")
-    return options.valid(lambda: config_from_dict(module.Config, values.get("config", values)))
+    return help.valid(lambda: config_from_dict(module.Config, values.get("config", values)))
 
 
 def preview(plan: Plan) -> dict[str, Any]:
@@ -117,34 +145,81 @@ def estimate(module: ModuleType, config: Any) -> dict[str, Any]:
     return {**known, **(module.estimate(config) if hasattr(module, "estimate") else {})}
 
 
+def refuse_beyond_memory(known: Mapping[str, Any]) -> None:
+    """Raises `UsageError` where an estimate needs more memory than the machine has.
+
+    A member takes at least `MEMBER_BYTES`: its keys, hyper-parameters, state, and its numbers in a log line.
+    """
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed = max(known["members"] * MEMBER_BYTES, (known["memory_mb"] or 0) * 1e6)
+    if needed > total:
+        raise UsageError(
+            f"memory: {known['members']} members need at least {needed / 2**30:.3g} GiB and this machine has"
+            f" {total / 2**30:.3g}; take fewer seeds or a smaller grid"
+        )
+
+
 def parse_grid(config: Any, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """`FIELD=VALUE,VALUE,...` texts as a grid, each value read as the type of the field it replaces."""
+    """Reads `FIELD=VALUE,VALUE,...` texts as a grid, each value as the annotation of its field allows it.
+
+    Texts of one field are joined. Raises `UsageError` that names the field.
+    """
+    if texts and not hasattr(config, "grid"):
+        raise UsageError(f"grid: {type(config).__qualname__} has no field 'grid', it cannot be swept")
     grid: dict[str, tuple[Any, ...]] = {}
     for text in texts:
         path, equals, values = text.partition("=")
         if not equals or not values:
             raise UsageError(f"grid: expected FIELD=VALUE,VALUE,..., got '{text}'")
-        current = api.field(config, path)
-        convert = {bool: _read_bool, int: int, float: float, str: str}.get(type(current))
-        if convert is None:
+        current = overrides.field(config, path)
+        if not isinstance(current, bool | int | float | str | None):
             raise UsageError(
                 f"grid: {path} holds {current!r}; only numbers, texts and truth values are swept"
             )
-        try:
-            grid[path] = tuple(convert(v) for v in values.split(","))
-        except ValueError as error:
-            raise UsageError(f"grid: {path}: {error}") from error
-        for value in grid[path]:
-            api.override(config, {path: value})  # the configuration's own checks, before anything starts
+        read = tuple(_grid_value(config, path, value) for value in values.split(","))
+        grid[path] = grid.get(path, ()) + read
     return grid
 
 
+def _grid_value(config: Any, path: str, text: str) -> Any:
+    """One value of a grid; the configuration's own checks see it before anything starts."""
+    from jaxrl.core.fields import checked
+
+    *outer, last = path.split(".")
+    cls = type(functools.reduce(getattr, outer, config))
+    try:
+        value = checked(cls, last, _read_word(text))
+    except UsageError as error:
+        try:
+            value = checked(cls, last, text)  # a text that looks like a number
+        except UsageError:
+            raise UsageError(f"grid: {path}: {str(error).partition(': ')[2]}") from error
+    overrides.override(config, {path: value})
+    return value
+
+
+def _read_word(text: str) -> Any:
+    """A number, a truth value or None where the word is one, else the word."""
+    if text.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text.lower()]
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
 def grid_commands(plan: Plan) -> list[list[str]]:
-    """One command per grid point, which runs that point alone with the same keys as inside the sweep."""
+    """One command per grid point, which runs that point alone with the same keys as inside the sweep.
+
+    Raises `UsageError` for a value that has no form on a command line.
+    """
     names, columns = list(plan.config.grid), list(plan.config.grid.values())
     own = [a for a in plan.args if a not in ("--print", "--slurm")]
-    source = [plan.experiment, plan.preset] if plan.file is None else [str(plan.file)]
-    common = ["jaxrl", "sweep", *source, *own, "--root", str(plan.root)]
+    options.take_options(own, "--grid")
+    common = ["jaxrl", "sweep", *plan.source, *own, "--root", str(plan.root)]
+    for name, value in ((n, v) for n, values in zip(names, columns, strict=True) for v in values):
+        if not isinstance(value, bool | int | float | str | None) or "," in str(value):
+            raise UsageError(f"grid: {name}: {value!r} cannot be given to a command; sweep without --print")
     return [
         [*common, *(x for name, v in zip(names, point, strict=True) for x in ("--grid", f"{name}={v}"))]
         for point in itertools.product(*columns)
@@ -160,20 +235,22 @@ class SweepFile(NamedTuple):
 
 
 def read_sweep_file(path: Path) -> SweepFile:
-    """An object with experiment, preset, grid {field: [values]}, and further fields with their values."""
+    """Reads an object with experiment, preset, grid {field: [values]}, and further fields with their values.
+
+    Raises `UsageError` for a file of another form.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         names = [content.pop("experiment"), content.pop("preset")]
-        grid = [f"{k}={','.join(map(str, v))}" for k, v in content.pop("grid").items()]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        swept = content.pop("grid")
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("experiment and preset are texts")
+        if not all(isinstance(values, list) for values in swept.values()):
+            raise TypeError("every field of the grid has a list of values")
+        grid = [f"{k}={','.join(map(str, v))}" for k, v in swept.items()]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{path}: a sweep file is an object with experiment, preset, grid {{field: [values]}} and"
             f" further fields ({type(error).__name__}: {error})"
         ) from error
     return SweepFile(names, grid, content)
-
-
-def _read_bool(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(f"expected true or false, got '{text}'")
-    return text.lower() == "true"

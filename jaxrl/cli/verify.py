@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.cli.api import scratch_copy, stage_checkpoints
+from jaxrl.cli.execution import scratch_copy, stage_checkpoints
 from jaxrl.core.errors import CorruptInput, NumericalFailure
 from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.folder import RunFolder, installed_versions

@@ -103,7 +103,15 @@ def check_numbers(hyper: Any, prefix: str | None = None) -> None:
         if not isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array | list | tuple):
             raise UsageError(f"{prefix}.{name}: must be a number, got {value!r}")
         if not bounds.holds(value):
-            raise UsageError(f"{prefix}.{name}: must be {_said(bounds)}, got {_shown(value)}")
+            raise UsageError(f"{prefix}.{name}: must be {range_text(bounds)}, got {_shown(value)}")
+
+
+def checked(cls: type, field: str, value: Any) -> Any:
+    """`value` as the annotation of `cls.field` allows it, converted as by `check_fields`.
+
+    Raises `UsageError` that names the class and the field.
+    """
+    return _checked(value, _hints(cls)[field], f"{cls.__name__}.{field}")
 
 
 @functools.cache
@@ -198,7 +206,7 @@ def _within(value: Any, bounds: Range, name: str) -> None:
     if isinstance(value, jax.core.Tracer):
         return
     numbers = isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array | tuple)
-    _require(numbers and bounds.holds(value), name, _said(bounds), value)
+    _require(numbers and bounds.holds(value), name, range_text(bounds), value)
 
 
 def _require(fine: bool, name: str, wanted: str, value: Any) -> None:
@@ -206,7 +214,8 @@ def _require(fine: bool, name: str, wanted: str, value: Any) -> None:
         raise UsageError(f"{name}: must be {wanted}, got {_shown(value)}")
 
 
-def _said(bounds: Range) -> str:
+def range_text(bounds: Range) -> str:
+    """The words of a `Range` after "must be": `in [0, 1)`, `> 0 and finite`."""
     if bounds.high == np.inf and bounds.open_high:
         ends = dataclasses.replace(bounds, low=None if bounds.low == -np.inf else bounds.low, high=None)
         return "finite" if ends.low is None else f"{ends} and finite"

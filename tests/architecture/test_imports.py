@@ -25,6 +25,7 @@ FAMILY = {"core", "nets", "envs", "rollout", "data", "baselines"}
 # single files that hide one library from everybody else
 FILES = {
     "jaxrl/run/checkpoint.py": {"orbax"},
+    "jaxrl/cli/help.py": {"tyro"},
     "jaxrl/cli/options.py": {"tyro"},
     "jaxrl/run/log.py": {"rich"},
     "jaxrl/report/plots.py": {"matplotlib"},
@@ -36,7 +37,7 @@ LAZY = {
     "jaxrl/envs/adapters/gymnasium.py": {"gymnasium"},
     "jaxrl/envs/adapters/gymnax.py": {"gymnax"},
     "jaxrl/data/minari.py": {"minari"},
-    "jaxrl/cli/main.py": {"submitit"},
+    "jaxrl/cli/running.py": {"submitit"},
     "jaxrl/cli/export.py": {"pyarrow"},
     "jaxrl/report/curves.py": {"pandas"},
 }

@@ -1,16 +1,8 @@
 """A run in a notebook: what it shows of itself, and its curves."""
 
 import numpy as np
-import pytest
 
 from jaxrl.cli import api
-from tests.run import ring
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    root = ring.make_root(tmp_path_factory.mktemp("root"))
-    return api.run("toy/ring", "smoke", root=root, out=tmp_path_factory.mktemp("runs"))
 
 
 def test_a_run_shows_its_table_and_its_figures(finished):

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from jaxrl.cli import api, verify
+from jaxrl.cli import api, execution, verify
 from jaxrl.cli.main import main
 from jaxrl.core.errors import CorruptInput
 from jaxrl.run.checkpoint import CorruptCheckpoint
@@ -29,7 +29,7 @@ def run(original, tmp_path):
 
 
 def check(folder):
-    return verify.verify(*api.reopen(folder), folder)
+    return verify.verify(*execution.reopen(folder), folder)
 
 
 def contents(folder):
@@ -51,7 +51,7 @@ def test_an_honest_run_gets_its_line_and_is_not_touched(run, capsys):
 
 
 def test_arrays_of_a_checkpoint_are_what_training_left(run):
-    (checkpoints,) = api.stage_checkpoints(run).values()
+    (checkpoints,) = execution.stage_checkpoints(run).values()
     arrays = verify.final_arrays(checkpoints, 6)
     assert set(arrays) == {name for name, _, _ in checkpoints.verify(6)["tree"]}
     (updates,) = (a for name, a in arrays.items() if name.endswith(".updates"))
@@ -116,7 +116,7 @@ def test_a_damaged_checkpoint_is_found_first(run):
 
 
 def test_other_code_gives_other_bits_and_the_versions_are_named(run, monkeypatch):
-    module, config = api.reopen(run)
+    module, config = execution.reopen(run)
     made = run.meta["versions"]
     run.update_meta(versions={**made, "jax": "0.0.1"})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrl.cli import api, export, verify
+from jaxrl.cli import api, execution, export, verify
 from jaxrl.cli.plan import estimate
 from jaxrl.report import tables
 from jaxrl.run import catalogue
@@ -84,7 +84,7 @@ def test_exported_policy_acts_like_the_trained_one(smoke, tmp_path):
 
     config = config_from_dict(module.Config, folder.config)
     export.export_run(module, config, folder, 0, tmp_path)
-    with api.scratch_copy(folder) as copy:
+    with execution.scratch_copy(folder) as copy:
         trained = module.policy(config, copy, 0)
     algorithm = importlib.import_module(trained.algorithm).make(trained.config, trained.env)
     keys = jax.random.split(jax.random.key(0), 64)

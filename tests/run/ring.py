@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.run.sweep import expand, sweep
 from tests.run import toy
 
@@ -27,21 +28,21 @@ os.write(1, b"written by a C library")
 class Config:
     """How the ring is learned."""
 
-    hyper: toy.Hyper = toy.Hyper()
-    algo: toy.Config = toy.Config()
-    seeds: int = 2
+    hyper: toy.Hyper = field(default_factory=toy.Hyper)
+    """Hyper-parameters of Q-learning."""
+    algo: toy.Config = field(default_factory=toy.Config)
+    """Static choices of Q-learning."""
+    seeds: Size = 2
     """Number of seeds."""
-    seed: int = 0
+    seed: Seed = 0
     """Root seed."""
-    updates: int = 6
+    updates: Size = 6
     """Updates of every member."""
-    grid: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """Swept fields."""
+    grid: dict[str, tuple[int | float | bool | str, ...]] = field(default_factory=dict)
+    """Swept fields and their values."""
 
     def __post_init__(self):
-        for name in ("seeds", "updates"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: must be >= 1, got {getattr(self, name)}")
+        check_fields(self)
 
 
 PRESETS = {"smoke": Config(), "quick": Config(seeds=3, updates=12, grid={"hyper.lr": (0.1, 0.2)})}

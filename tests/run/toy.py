@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxrl.core.fields import Count, Discount, Positive, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, struct
 
@@ -20,8 +21,12 @@ STATES, ACTIONS = 5, 2
 
 @struct.dataclass
 class Hyper:
-    lr: float = 0.1
-    gamma: float = 0.9
+    """Hyper-parameters of Q-learning."""
+
+    lr: Positive = 0.1
+    """Learning rate."""
+    gamma: Discount = 0.9
+    """Discount of future rewards."""
 
 
 @struct.dataclass
@@ -36,12 +41,15 @@ class State:
 
 @dataclass(frozen=True)
 class Config:
-    """width: 0 for a table. poison: (update, member), where the reward becomes NaN; members know their number
-    from `data`.
-    """
+    """Static choices of Q-learning."""
 
-    width: int = 0
+    width: Count = 0
+    """Units of the hidden layer, 0 for a table."""
     poison: tuple[int, int] | None = None
+    """Update and member in which the reward becomes NaN; members know their number from `data`."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def make(config: Config) -> Algorithm:

@@ -1,0 +1,62 @@
+"""Commands that read finished runs: report, export, verify, figure."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from jaxrl.cli import api, execution, help, options
+from jaxrl.core.errors import UsageError
+from jaxrl.run import catalogue
+from jaxrl.run.folder import RunFolder
+
+
+def report(args: list[str], root: Path | None) -> dict[str, Any]:
+    """Write the page of runs, the index of all figures, or published tables."""
+    from jaxrl.report import pages, tables
+
+    chosen = help.parse_options("report", args, options.ReportOptions)
+    if not chosen.runs and not chosen.index:
+        raise UsageError("report: name a run folder, or ask for --index")
+    base = execution.find_root(root, *chosen.runs[:1])
+    written = []
+    for path in chosen.runs:
+        folder = RunFolder.open(path)
+        module = catalogue.load(base, folder.experiment)
+        written.append(pages.write(folder, module))
+        if chosen.publish:
+            written += tables.publish(folder, module, base)
+    if chosen.index:
+        page = base / "out" / "index.html" if chosen.page is None else chosen.page.resolve()
+        written.append(pages.write_index(page, execution.runs_folder(base, chosen.out), base))
+    return say_files(written)
+
+
+def export(args: list[str], root: Path | None) -> dict[str, Any]:
+    """Write metrics as CSV or Parquet, or the trained policy."""
+    chosen = help.parse_options("export", args, options.ExportOptions)
+    return say_files(api.export(chosen.run, chosen.to, member=chosen.member, dest=chosen.dest, root=root))
+
+
+def verify(args: list[str], root: Path | None) -> dict[str, Any]:
+    """Check a run: hashes, result against checkpoint, bits of a replay."""
+    from jaxrl.cli import verify as checks
+
+    facts = api.verify(help.parse_options("verify", args, options.RunPath).run, root=root)
+    line = checks.sentence(facts)
+    print(f"\033[32m{line}\033[0m" if sys.stdout.isatty() else line)
+    return facts
+
+
+def figure(args: list[str], root: Path | None) -> dict[str, Any]:
+    """Draw the figures of a run again from its result."""
+    chosen = help.parse_options("figure", args, options.FigureOptions)
+    return say_files(api.figure(chosen.run, dest=chosen.dest, root=root))
+
+
+def say_files(paths: list[Path]) -> dict[str, Any]:
+    """Prints the files that were written; returns the document that names them."""
+    for path in paths:
+        print(path)
+    return {"files": [str(p) for p in paths]}

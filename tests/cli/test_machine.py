@@ -1,0 +1,23 @@
+"""Devices and the compilation cache of a process."""
+
+from jaxrl.cli import machine
+from jaxrl.cli.main import main
+
+
+def test_cache_folder_is_the_first_that_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    assert machine.cache_folder(tmp_path).parent == tmp_path / ".cache"
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    (blocked / ".cache").write_text("a file")
+    assert machine.cache_folder(blocked).parent == tmp_path / "user" / "jaxrl"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    assert machine.cache_folder(blocked) is None
+
+
+def test_devices_cannot_change_once_jax_is_in_use(root, capsys):
+    import jax
+
+    jax.devices()
+    assert main(["run", "toy/ring", "smoke", "--devices", "3", "--root", str(root)]) == 2
+    assert "devices: jax is already in use" in capsys.readouterr().err

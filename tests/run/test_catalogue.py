@@ -1,0 +1,40 @@
+"""Experiments found by name."""
+
+import pytest
+
+from jaxrl.core.errors import UsageError
+from jaxrl.run import catalogue
+from tests.run import ring
+
+
+def test_catalogue_reads_names_titles_and_presets_without_importing(tmp_path):
+    base = tmp_path / "experiments"
+    (base / "fam" / "big").mkdir(parents=True)
+    (base / "fam" / "one.py").write_text(
+        '"""One.\n\nMore."""\nimport nothing_of_that_name\nPRESETS = {"a": 1}\n'
+    )
+    (base / "fam" / "big" / "__init__.py").write_text('"""Big."""\nPRESETS: dict = {"b": 1, "c": 2}\n')
+    (base / "fam" / "helper.py").write_text("x = 1\n")
+    (base / "fam" / "wrong.py").write_text("def f(:\n")
+    found = {e.name: (e.title, e.presets) for e in catalogue.find(tmp_path)}
+    assert found["fam/one"] == ("One.", ("a",))
+    assert found["fam/big"] == ("Big.", ("b", "c"))
+    assert found["fam/wrong"][0].startswith("cannot be read: line 1")
+    assert set(found) == {"fam/one", "fam/big", "fam/wrong"}
+
+
+def test_an_experiment_of_another_root_is_not_confused(root, tmp_path):
+    other = ring.make_root(tmp_path)
+    file = other / "experiments" / "toy" / "ring.py"
+    file.write_text(file.read_text().replace("updates: Size = 6", "updates: Size = 7"))
+    assert catalogue.load(root, "toy/ring").PRESETS["smoke"].updates == 6
+    assert catalogue.load(other, "toy/ring").PRESETS["smoke"].updates == 7
+    assert catalogue.load(root, "toy/ring").PRESETS["smoke"].updates == 6
+
+
+def test_an_experiment_without_its_functions_is_refused(tmp_path):
+    folder = tmp_path / "experiments" / "fam"
+    folder.mkdir(parents=True)
+    (folder / "bare.py").write_text("PRESETS = {}\n")
+    with pytest.raises(UsageError, match="defines Config, run, figure as well"):
+        catalogue.load(tmp_path, "fam/bare")
