@@ -180,7 +180,7 @@ def figure(folder: RunFolder) -> list[Path]:
                 textcoords="offset points",
                 va="center",
             )
-        ax.axvline(1.0, color="#5f6670", linewidth=0.8, linestyle=":")
+        ax.axvline(1.0, color=plots.GREY, linewidth=0.8, linestyle=":")
         ax.set_yticks(range(len(found)), list(found))
         ax.invert_yaxis()
         ax.set(xlabel="return of the last policy, 0 = random, 1 = known score", xlim=(-0.05, 1.2))

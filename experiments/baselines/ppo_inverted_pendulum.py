@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.baselines import lr_study
-from experiments.baselines.lr_study import Config
+from experiments.shared import lr_study
+from experiments.shared.lr_study import Config
 from jaxrl.baselines import ppo
 from jaxrl.cli.export import TrainedPolicy
 from jaxrl.cli.main import experiment_main

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from experiments.data import recipes
-from experiments.dual_rl import tasks
+from experiments.shared.returns import offline_returns
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import check_sizes
 from jaxrl.data.dataset import dataset_hash
@@ -90,7 +90,7 @@ def run(config: Config, folder: RunFolder) -> None:
             data=given,
             updates=config.updates,
             log_every=max(1, config.updates // 4),
-            evaluate=lambda _, algorithm=algorithm: tasks.greedy_return(algorithm, ENV, config.eval_episodes),
+            evaluate=lambda _, algorithm=algorithm: offline_returns(algorithm, ENV, config.eval_episodes),
             folder=folder,
             stage=stage,
         )

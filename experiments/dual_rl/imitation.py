@@ -15,7 +15,8 @@ import numpy as np
 
 from experiments.data.recipes import suite
 from experiments.dual_rl import scripted, tasks
-from experiments.dual_rl.tasks import Standardised
+from experiments.shared.returns import offline_returns
+from experiments.shared.standardised import Standardised
 from jaxrl.baselines import bc
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
@@ -196,7 +197,7 @@ def _train(config: Config, folder: RunFolder, method: str, mixture: str) -> tupl
         data=given,
         updates=config.updates,
         log_every=max(1, config.updates // 6),
-        evaluate=lambda _: tasks.greedy_return(algorithm, ENV, config.eval_episodes),
+        evaluate=lambda _: offline_returns(algorithm, ENV, config.eval_episodes),
         folder=folder,
         stage=f"{method}, {mixture}".lower().replace(", ", "-").replace(" + ", "-").replace(" ", "_"),
     )
@@ -233,7 +234,7 @@ def figure(folder: RunFolder) -> list[Path]:
                 names if i == 0 else [""] * len(names),
                 normalised_score(rows, scale),
             )
-            ax.axvline(100, color="#5f6670", linewidth=0.8)
+            ax.axvline(100, color=plots.GREY, linewidth=0.8)
             ax.set(title=str(mixture), xlabel="score (0 random, 100 expert)", xlim=(-25, 110))
         return plots.save(fig, folder.figures / "imitation")
 

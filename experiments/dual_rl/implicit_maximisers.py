@@ -183,7 +183,7 @@ def _draw_scale(ax, result: dict[str, np.ndarray]) -> None:
 
 
 def _level(ax, height: float, name: str, end: float = 1.0) -> None:
-    ax.axhline(height, color=_GREY, linewidth=0.8, linestyle=":")
+    ax.axhline(height, color=plots.GREY, linewidth=0.8, linestyle=":")
     ax.annotate(
         name,
         (end, height),
@@ -192,7 +192,7 @@ def _level(ax, height: float, name: str, end: float = 1.0) -> None:
         textcoords="offset points",
         ha="right",
         fontsize=7.5,
-        color=_GREY,
+        color=plots.GREY,
     )
 
 
@@ -205,7 +205,6 @@ def _look(name: str) -> dict[str, str]:
     return {"color": colors[keys.index(key)], "linestyle": lines.get(mode, "-")}
 
 
-_GREY = "#5f6670"
 _LEVEL = r"level: $\lambda$, $\tau$, or $1 / (1 + b)$"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.data import recipes
 from experiments.dual_rl import tasks
+from experiments.shared.returns import offline_returns
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.data.dataset import dataset_hash
@@ -115,7 +116,9 @@ def run(config: Config, folder: RunFolder) -> None:
         data=Data(data),
         updates=config.updates,
         log_every=max(1, config.updates // 3),
-        evaluate=lambda static: tasks.both_returns(learner.make(static, *spaces), env, config.eval_episodes),
+        evaluate=lambda static: offline_returns(
+            learner.make(static, *spaces), env, config.eval_episodes, sampled=True
+        ),
         folder=folder,
     )
     shape = len(config.parameters), len(config.parameters[0]), config.seeds
@@ -177,7 +180,7 @@ def figure(folder: RunFolder) -> list[Path]:
             lines = (("the data", result["data_return"], ":"), ("BC of all", np.nanmean(clones), "--"))
             for label, x, dashes in lines:
                 y = normalised_score(x, scale)
-                ax.axhline(y, color="#5f6670", linewidth=1.0, linestyle=dashes, label=label)
+                ax.axhline(y, color=plots.GREY, linewidth=1.0, linestyle=dashes, label=label)
         axes[0, 1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), fontsize=7.5)
         return plots.save(fig, folder.figures / "lambda_sweep")
 

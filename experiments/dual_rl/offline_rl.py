@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from experiments.dual_rl import tasks
-from experiments.dual_rl.tasks import PARAMETERS, Standardised, World
+from experiments.dual_rl.tasks import PARAMETERS, World
+from experiments.shared.standardised import Standardised
 from jaxrl.baselines import bc
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
@@ -208,8 +209,8 @@ def figure(folder: RunFolder) -> list[Path]:
             scale = Reference(*reference)
             rows = [normalised_score(x, scale) for x in rows]
             plots.seed_dots(ax, names if i % columns == 0 else [""] * len(names), rows)
-            ax.axvline(normalised_score(of_data, scale), color="#5f6670", linewidth=0.8, linestyle=":")
-            ax.axvline(100, color="#5f6670", linewidth=0.8)
+            ax.axvline(normalised_score(of_data, scale), color=plots.GREY, linewidth=0.8, linestyle=":")
+            ax.axvline(100, color=plots.GREY, linewidth=0.8)
             ax.set(title=str(task), xlabel="score (0 random, 100 expert; dotted: the data)")
         return plots.save(fig, folder.figures / "offline_rl")
 

@@ -171,7 +171,7 @@ def _values(ax, result: dict[str, np.ndarray]) -> None:
     for key, y, color in zip(result["divergence"], result["value"], plots.PALETTE, strict=False):
         ax.plot(result["alpha"], y, label=str(key), color=color)
     for level, name, x in ((result["best"], "linear programme", 1), (result["behaviour"], "behaviour", 0.2)):
-        ax.axhline(level, color=_GREY, linewidth=0.8, linestyle=":")
+        ax.axhline(level, color=plots.GREY, linewidth=0.8, linestyle=":")
         ax.annotate(name, (x, level), (0, 2), xycoords=("axes fraction", "data"), **_NOTE)
     ax.set(xscale="log", xlabel=r"$\alpha$", ylabel="value", title="optimum of each divergence")
     ax.legend(loc="upper right", bbox_to_anchor=(1, 0.92))
@@ -198,7 +198,7 @@ def _gradients(ax, result: dict[str, np.ndarray]) -> None:
     for key, by_gradient, color in zip(GRADIENT_DIVERGENCES, result["j"], plots.PALETTE, strict=False):
         for gradient, y, line in zip(GRADIENTS[1:], by_gradient[1:], ("-", "--"), strict=True):
             ax.plot(result["alpha"], y - by_gradient[0], line, color=color, label=f"{gradient}, {key}")
-    ax.axhline(0, color=_GREY, linewidth=0.8, linestyle=":")
+    ax.axhline(0, color=plots.GREY, linewidth=0.8, linestyle=":")
     ax.set(
         xscale="log",
         xlabel=r"$\alpha$",
@@ -224,9 +224,8 @@ def _coverage(ax, result: dict[str, np.ndarray]) -> None:
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2, fontsize=7.5)
 
 
-_GREY = "#5f6670"
 _FLOOR = 1e-17  # shown for errors that are exactly 0
-_NOTE = {"textcoords": "offset points", "ha": "right", "fontsize": 7.5, "color": _GREY}
+_NOTE = {"textcoords": "offset points", "ha": "right", "fontsize": 7.5, "color": plots.GREY}
 
 
 if __name__ == "__main__":

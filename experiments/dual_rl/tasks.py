@@ -13,14 +13,14 @@ import jax
 import numpy as np
 
 from experiments.data import recipes
+from experiments.shared.returns import offline_returns
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Space
-from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
+from jaxrl.core.types import Algorithm, Policy, PyTree
 from jaxrl.data.dataset import Dataset
 from jaxrl.envs.adapters import gymnasium
 from jaxrl.envs.base import Env
-from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.host import host_evaluate
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, member_keys, sweep
@@ -102,31 +102,6 @@ def world(name: str) -> World:
     return World(env, None, (env.observation_space, env.action_space))
 
 
-def greedy_return(algorithm: Algorithm, env: Env, episodes: int) -> Callable[..., dict[str, Array]]:
-    """How a driver evaluates a member that learns from a dataset: mean return of the greedy policy."""
-
-    def evaluation(key: Key, state: PyTree, hyper: Any, data: PyTree) -> dict[str, Array]:
-        return {"eval/return": _mean_return(algorithm.act(state, hyper, True), env, key, episodes)}
-
-    return evaluation
-
-
-def both_returns(algorithm: Algorithm, env: Env, episodes: int) -> Callable[..., dict[str, Array]]:
-    """As `greedy_return`, with that of the policy whose actions are drawn, from the same starts."""
-
-    def evaluation(key: Key, state: PyTree, hyper: Any, data: PyTree) -> dict[str, Array]:
-        return {
-            name: _mean_return(algorithm.act(state, hyper, greedy), env, key, episodes)
-            for name, greedy in (("eval/return", True), ("eval/sampled", False))
-        }
-
-    return evaluation
-
-
-def _mean_return(policy: Policy, env: Env, key: Key, episodes: int) -> Array:
-    return evaluate(env, policy, key, env.default_params(), episodes=episodes).returns.mean()
-
-
 def trained(
     where: World,
     make: Callable[[Any], Algorithm],
@@ -142,7 +117,7 @@ def trained(
     Arguments as `sweep`. Policies of the host act there after the sweep, one member after another.
     """
     env, make_env = where.env, where.make_env
-    evaluation = None if env is None else lambda static: greedy_return(make(static), env, episodes)
+    evaluation = None if env is None else lambda static: offline_returns(make(static), env, episodes)
     found = sweep(make, members, seed=seed, seeds=seeds, evaluate=evaluation, **options)
     if make_env is None:
         return [(member, float(member.history["eval/return"][-1])) for member in found]
@@ -170,34 +145,3 @@ def last(history: np.ndarray) -> float:
     """The last finite entry of a curve `[L]`, NaN where there is none."""
     finite = history[np.isfinite(history)]
     return float(finite[-1]) if finite.size else float("nan")
-
-
-class Standardised(NamedTuple):
-    """An algorithm that sees observations of mean 0 and deviation 1, as the learner of dual RL does."""
-
-    offset: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def of(cls, data: Dataset) -> Standardised:
-        """By the rows of `data`; what does not vary is only shifted."""
-        obs = np.asarray(data.obs)
-        deviation = obs.std(0)
-        return cls(obs.mean(0), np.where(deviation > 1e-6, deviation, 1.0))
-
-    def data(self, data: Dataset) -> Dataset:
-        """`data` as the algorithm sees it."""
-        return data.replace(obs=self._seen(data.obs), next_obs=self._seen(data.next_obs))
-
-    def algorithm(self, algorithm: Algorithm) -> Algorithm:
-        """`algorithm`, whose policies take raw observations."""
-
-        def act(state: PyTree, hyper: Any, greedy: bool) -> Policy:
-            policy = algorithm.act(state, hyper, greedy)
-            return policy._replace(act=lambda key, obs, memory: policy.act(key, self._seen(obs), memory))
-
-        return algorithm._replace(act=act)
-
-    def _seen(self, obs: Array) -> Array:
-        shape = (1,) * (obs.ndim - 1) + self.offset.shape
-        return (obs - self.offset.reshape(shape)) / self.scale.reshape(shape)

@@ -14,7 +14,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.minimax import fits
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
@@ -137,7 +136,7 @@ def figure(folder: RunFolder) -> list[Path]:
         fig, axes = plots.subplots(2, 2, width=4.6, height=3.3)
         ax = axes[0, 0]
         ax.plot(result["t"], result["price_error"].T, color=plots.PALETTE[0], alpha=0.6)
-        ax.axhline(0.01, color=fits.GREY, linestyle=":")
+        ax.axhline(0.01, color=plots.GREY, linestyle=":")
         ax.set(yscale="log", xlabel="t", ylabel="error over variance")
         ax.set_title(f"price-dividend ratio ({len(result['price'])} draws; dotted: bound)", fontsize=9)
         ax = axes[0, 1]
@@ -154,7 +153,7 @@ def figure(folder: RunFolder) -> list[Path]:
             t, result["discount_error"].T, color=plots.PALETTE[1], alpha=0.6, label="distance to the saddle"
         )
         ax.plot(t, result["euler"].T, color=plots.PALETTE[2], alpha=0.6, label="Euler residual")
-        ax.axhline(result["own_residual"], color=fits.GREY, linestyle=":")
+        ax.axhline(result["own_residual"], color=plots.GREY, linestyle=":")
         ax.set(yscale="log", xlabel="t", ylabel="relative error")
         ax.set_title("discount factor (dotted: residual of the saddle)", fontsize=9)
         handles, labels = ax.get_legend_handles_labels()

@@ -155,7 +155,7 @@ def _draw(ax, result: dict[str, np.ndarray], k: int, r: int) -> None:
         ends = result["flow"][k, r, a]
         ax.plot(np.full(len(ends), result["update"][-1]), ends, ">", color=plots.PALETTE[a], clip_on=False)
     for e, method in enumerate(result["methods"]):
-        color = (*plots.PALETTE, "#5f6670", "#8a5a2b", "#3b6ea5")[len(result["alphas"]) + e]
+        color = (*plots.PALETTE, plots.GREY, "#8a5a2b", "#3b6ea5")[len(result["alphas"]) + e]
         level = np.median(result["closed"][k, r, e])
         ax.axhline(level, color=color, linewidth=1.1, linestyle=("--", ":")[e % 2], label=method)
     ax.set(

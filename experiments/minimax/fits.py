@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from jaxrl.report import statistics
+from jaxrl.report import plots, statistics
 from jaxrl.report.tables import Score
 
 
@@ -66,7 +66,4 @@ def slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def power_law(ax: Any, x: np.ndarray, y: np.ndarray, exponent: float, label: str) -> None:
     """A dotted line of slope `exponent` through the last point of y `[n]`."""
     x = np.asarray(x)
-    ax.plot(x, y[-1] * (x / x[-1]) ** exponent, color=GREY, linewidth=1, linestyle=":", label=label)
-
-
-GREY = "#5f6670"
+    ax.plot(x, y[-1] * (x / x[-1]) ** exponent, color=plots.GREY, linewidth=1, linestyle=":", label=label)

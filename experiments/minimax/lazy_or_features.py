@@ -220,7 +220,7 @@ def figure(folder: RunFolder) -> list[Path]:
         error.legend()
         for ax, name in ((share, "share"), (alignment, "alignment")):
             _points(ax, alphas, result[name], plots.PALETTE[0], "after training")
-            ax.axhline(np.median(result[f"{name}_start"]), color="#5f6670", linestyle=":", label="before")
+            ax.axhline(np.median(result[f"{name}_start"]), color=plots.GREY, linestyle=":", label="before")
             ax.legend()
         share.set(ylabel=r"share of $x_1$ in the first layer", title="features")
         alignment.set(ylabel="alignment with the truth", title="tangent kernel")

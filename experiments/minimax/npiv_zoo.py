@@ -256,7 +256,7 @@ def _draw_errors(result: dict[str, np.ndarray], folder: RunFolder) -> list[Path]
 PUBLISHED = {"A": {"DeepGMM": (0.03, 0.01, 0.02, 0.01)}, "B": {"MMR-IV": (0.011, 0.001, 0.006, 0.020)}}
 """Errors of abs, linear, sin, step: table 1 of 1905.12495; Zhang's thesis 2022, table 6.1 (train and dev)."""
 
-_LEVELS = {"2SLS": "#5f6670", "KIV port": plots.PALETTE[3], "MMR-IV": plots.PALETTE[4]}
+_LEVELS = {"2SLS": plots.GREY, "KIV port": plots.PALETTE[3], "MMR-IV": plots.PALETTE[4]}
 
 
 if __name__ == "__main__":

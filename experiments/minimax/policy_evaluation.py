@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.minimax import fits
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
@@ -258,7 +257,7 @@ def _legend(alpha: float, k: int) -> str:
 
 
 def _first_error(ax, result: dict[str, np.ndarray]) -> None:
-    ax.axhline(result["off_error"][0, 0, 0, 0], color=fits.GREY, linestyle=":", linewidth=0.8)
+    ax.axhline(result["off_error"][0, 0, 0, 0], color=plots.GREY, linestyle=":", linewidth=0.8)
 
 
 if __name__ == "__main__":

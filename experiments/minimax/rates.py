@@ -146,7 +146,7 @@ def figure(folder: RunFolder) -> list[Path]:
         ax = axes[0, 0]
         for a, y in zip(result["alphas"], np.median(average / bound, axis=0), strict=True):
             ax.plot(t, y, label=rf"$\alpha$ = {a:g}")
-        ax.plot(t, 1 / t, color=fits.GREY, linestyle=":", label="C / T (sum rule)")
+        ax.plot(t, 1 / t, color=plots.GREY, linestyle=":", label="C / T (sum rule)")
         ax.set(xscale="log", yscale="log", xlabel="T", ylabel="average of G up to T, over C")
         ax.set_title(f"slope {_slope(result)}, predicted -1", fontsize=9)
         ax.legend(ncols=2, fontsize=7)
@@ -154,7 +154,7 @@ def figure(folder: RunFolder) -> list[Path]:
         for a, y in zip(result["alphas"], np.swapaxes(average * t / bound, 0, 1), strict=True):
             (line,) = ax.plot(t, y.mean(0), label=rf"{a:g}")
             ax.fill_between(t, y.min(0), y.max(0), color=line.get_color(), alpha=0.2, linewidth=0)
-        ax.axhline(1, color=fits.GREY, linestyle=":")
+        ax.axhline(1, color=plots.GREY, linestyle=":")
         ax.set(xscale="log", xlabel="T", ylabel="T avg G / C")
         ax.set_title(f"approaches 1 like $\\alpha^{{-2}}$ ({len(bound)} draws, range)", fontsize=9)
         ax = axes[1, 0]

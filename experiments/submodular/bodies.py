@@ -191,6 +191,6 @@ def curve(ax: Any, result: dict[str, np.ndarray], name: str, worst: float = 0.0)
             worst=worst,
         )
     level = float(np.mean(result[f"untrained_{name}"]))
-    ax.axhline(level, color="#5f6670", linewidth=0.8, linestyle=":", label="untrained policy")
+    ax.axhline(level, color=plots.GREY, linewidth=0.8, linestyle=":", label="untrained policy")
     ax.set(xlabel="environment steps per member")
     ax.legend(fontsize=7.5)

@@ -92,7 +92,7 @@ def _drive(ax: Any, path: np.ndarray, title: str) -> None:
     track = CarTrack().default_params()
     s = np.linspace(0, float(track.length), 500)
     for bound in (track.upper, track.lower):
-        ax.plot(*plane(s, _around(track, bound, s)), color="#5f6670", linewidth=0.7)
+        ax.plot(*plane(s, _around(track, bound, s)), color=plots.GREY, linewidth=0.7)
     for e, episode in enumerate(path):
         x, y = plane(episode[:, 0], episode[:, 1])
         ax.plot(x, y, color=plots.PALETTE[e % 7], linewidth=0.7)

@@ -222,9 +222,9 @@ def _curves(ax: Any, result: dict[str, np.ndarray], p: int, title: str) -> None:
             ax, update, value[a], label=learner, color=plots.PALETTE[a % 7], better="more", worst=0.0
         )
     greedy = float(np.mean(result[f"greedy_{p}"] / result[f"best_{p}"]))
-    ax.axhline(greedy, color=_GREY, linewidth=0.8, linestyle=":")
+    ax.axhline(greedy, color=plots.GREY, linewidth=0.8, linestyle=":")
     ax.annotate("greedy planner", (1, greedy), (0, 2), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", fontsize=7.5, color=_GREY)  # fmt: skip
+                textcoords="offset points", ha="right", fontsize=7.5, color=plots.GREY)  # fmt: skip
     ax.set(title=title, xlabel="update", ylabel="F / best known value", ylim=(0, 1.05))
     ax.legend(fontsize=7)
 
@@ -232,7 +232,7 @@ def _curves(ax: Any, result: dict[str, np.ndarray], p: int, title: str) -> None:
 def _paths(ax: Any, values: np.ndarray, cells: np.ndarray, title: str) -> None:
     """Episodes as thin lines over the map, shifted a little so that they do not hide each other."""
     low, high = np.nanmin(values), np.nanmax(values)
-    palette = matplotlib.colormaps["Greys"].with_extremes(bad="#5f6670")
+    palette = matplotlib.colormaps["Greys"].with_extremes(bad=plots.GREY)
     ax.imshow(values, cmap=palette, vmin=low, vmax=high if high > low else low + 1, alpha=0.55)
     columns = values.shape[1]
     for e, path in enumerate(cells):
@@ -265,6 +265,3 @@ def _normalised(result: dict[str, np.ndarray], p: int) -> np.ndarray:
     """float[A, M, L], of the largest value known on each member's map."""
     value, best = result[f"value_{p}"], np.atleast_1d(result[f"best_{p}"])
     return value / np.repeat(best, value.shape[1] // len(best))[:, None]
-
-
-_GREY = "#5f6670"

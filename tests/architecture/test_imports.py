@@ -89,7 +89,7 @@ def _allowed(path: Path, family_names) -> tuple[set[str], set[str]]:
             }, THEORY_LIBRARIES
         return {"jaxrl.core", "theory"}, THEORY_LIBRARIES
     if top == "experiments":
-        shared = _shared_by_experiments(group) | _shared_by_experiments("data")
+        shared = {m for folder in (group, "data", "shared") for m in _shared_by_experiments(folder)}
         own = {".".join(path.with_suffix("").parts[:3]), *shared}
         return {"jaxrl", "theory", *own}, EXPERIMENT_LIBRARIES
     raise AssertionError(f"{path}: no rule for this folder")

@@ -129,11 +129,3 @@ def test_scripted_expert():
     random, best = scripted.references(0, 12)
     assert best == pytest.approx(episode_returns(expert).mean())
     assert random < -1000 < -350 < best
-
-
-def test_features_that_do_not_vary_are_only_shifted():
-    data = episodes([1.0, 2.0, 3.0])
-    flat = data.replace(obs=data.obs * 0 + 5)
-    view = tasks.Standardised.of(flat)
-    np.testing.assert_array_equal(view.data(flat).obs, np.zeros((3, 1)))
-    np.testing.assert_allclose(tasks.Standardised.of(data).data(data).obs.std(0), 1, rtol=1e-6)

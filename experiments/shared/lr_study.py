@@ -115,7 +115,7 @@ def figure(folder: RunFolder, title: str, best: float) -> list[Path]:
         curves, map_ = axes[0]
         for label, y in zip(result["point"], result["eval_return"], strict=True):
             plots.learning_curve(curves, result["env_steps"], y, label=str(label), better="more", worst=0.0)
-        curves.axhline(best, color="#5f6670", linewidth=0.8, linestyle=":")
+        curves.axhline(best, color=plots.GREY, linewidth=0.8, linestyle=":")
         curves.set(title=title, xlabel="environment steps per member", ylabel="return (IQM, 95 % band)")
         curves.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
         last = np.stack(list(scores(result).values()))

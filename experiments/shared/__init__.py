@@ -1,0 +1,1 @@
+"""Parts that experiments of several families share; no experiment itself."""
