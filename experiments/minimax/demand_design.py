@@ -13,9 +13,10 @@ from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.minimax.designs.demand import demand, grid
 from jaxrl.minimax.designs.record import Sample, Scale, mse
+from jaxrl.minimax.estimators.checks import Predictor
 from jaxrl.minimax.estimators.kernel_minimax import kernel_minimax_nystrom
 from jaxrl.minimax.estimators.kiv import kiv
-from jaxrl.minimax.estimators.two_stage import Predictor, poly2sls, tsls
+from jaxrl.minimax.estimators.two_stage import poly2sls, tsls
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 

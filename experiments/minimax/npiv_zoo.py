@@ -19,6 +19,7 @@ from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError, check_sizes
 from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, Zoo, structural, zoo
 from jaxrl.minimax.designs.record import Sample, mse
+from jaxrl.minimax.estimators.checks import Predictor
 from jaxrl.minimax.estimators.kernel_minimax import (
     kernel_minimax,
     kernel_minimax_cv,
@@ -26,7 +27,7 @@ from jaxrl.minimax.estimators.kernel_minimax import (
 )
 from jaxrl.minimax.estimators.kiv import kiv
 from jaxrl.minimax.estimators.mmr import mmr_iv
-from jaxrl.minimax.estimators.two_stage import Predictor, ols, poly2sls, poly2sls_plugin, tsls
+from jaxrl.minimax.estimators.two_stage import ols, poly2sls, poly2sls_plugin, tsls
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 

@@ -5,6 +5,7 @@ Legend: `M`, `L` points of f and g; `n = M + L`.
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import partial
 from typing import Any
@@ -38,21 +39,32 @@ def linear_system(data: Data, primal: Array, dual: Array, tau: Array | float = 1
     return jax.jacfwd(change)(zero), change(zero)
 
 
-def lazy_flow(A: Array, c: Array, start: Array, dt: Any, steps: int) -> Array:
-    """`[steps + 1, n]`, the solution of y' = A y + c at 0, dt, 2 dt ..., exact but for rounding.
+def lazy_flow(A: Any, c: Any, start: Any, dt: float, steps: int) -> np.ndarray:
+    """Float64 `[steps + 1, n]`, the solution of y' = A y + c at 0, dt, 2 dt ..., exact but for rounding.
 
-    A: `[n, n]`, c: `[n]`, start: `[n]`.
+    A: `[n, n]`, c: `[n]`, start: `[n]`. A host function: it exponentiates a matrix.
     """
     n = len(c)
-    augmented = jnp.zeros((n + 1, n + 1), A.dtype).at[:n, :n].set(A).at[:n, n].set(c)
-    step = jax.scipy.linalg.expm(dt * augmented)[:n]
+    augmented = np.zeros((n + 1, n + 1))
+    augmented[:n] = np.c_[np.asarray(A), np.asarray(c)]
+    step = _exponential(dt * augmented)[:n]
+    path = [np.asarray(start, np.float64)]
+    for _ in range(steps):
+        path.append(step[:, :n] @ path[-1] + step[:, n])
+    return np.stack(path)
 
-    def one(y: Array, _: None) -> tuple[Array, Array]:
-        y = step[:, :n] @ y + step[:, n]
-        return y, y
 
-    _, later = jax.lax.scan(one, start, length=steps)
-    return jnp.concatenate([start[None], later])
+def _exponential(a: np.ndarray) -> np.ndarray:
+    """Matrix exponential of a `[n, n]` by its series at a / 2^k, squared k times."""
+    halvings = max(0, math.ceil(math.log2(max(np.abs(a).sum(0).max(), 1.0))) + 1)
+    small, total = a / 2**halvings, np.eye(len(a))
+    term = total
+    for k in range(1, 16):  # 0.5^16 / 16! is below rounding
+        term = term @ small / k
+        total = total + term
+    for _ in range(halvings):
+        total = total @ total
+    return total
 
 
 def stability_limit(A: Any) -> float:

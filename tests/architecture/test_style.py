@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.architecture.source_tree import CODE, ROOT, dotted, families, parse, python_files
+from tests.architecture.source_tree import CODE, ROOT, dotted, families, imports, parse, python_files
 
 # written from memory these still look right; each is gone from jax, wrong, or replaced by one of ours
 CALLS = {
@@ -44,6 +44,43 @@ def test_no_old_calls(path):
 )
 def test_old_calls_are_found(line):
     assert len(old_calls(ast.parse(line))) == 1
+
+
+LAPACK = re.compile(
+    r"^(jnp|jax\.numpy|jax\.scipy|jsp|lax|jax\.lax)\.linalg(\.(?!norm\b)|$)|initializers\.orthogonal$"
+)
+
+
+def lapack_calls(path, tree: ast.Module) -> list[str]:
+    """Uses and imports of jax's LAPACK routines; those that are products alone, such as norms, are fine."""
+    names = [(node.lineno, dotted(node)) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    used = [(line, name) for line, name in names if not name.endswith(".linalg")]
+    used += [(found.line, found.module) for found in imports(path, tree)]
+    return [f"line {line}: {name}; use jaxrl.core.linear" for line, name in used if LAPACK.search(name)]
+
+
+@pytest.mark.parametrize("path", python_files("jaxrl", "experiments"), ids=str)
+def test_no_batched_lapack_inside_a_population(path):
+    assert lapack_calls(path, parse(path)) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = jnp.linalg.solve(a, b)",
+        "x = jax.scipy.linalg.solve(a, b, assume_a='pos')",
+        "from jax.numpy.linalg import qr",
+        "from jax.scipy import linalg",
+        "init = nn.initializers.orthogonal()",
+    ],
+)
+def test_lapack_calls_are_found(line):
+    assert len(lapack_calls(ROOT / "a.py", ast.parse(line))) == 1
+
+
+def test_norms_and_host_routines_are_no_lapack_calls():
+    for line in ("jnp.linalg.norm(x)", "np.linalg.solve(a, b)", "jax.scipy.sparse.linalg.cg(f, b)"):
+        assert lapack_calls(ROOT / "a.py", ast.parse(line)) == []
 
 
 def tracked_text() -> list:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl.core import linear
 from jaxrl.core.errors import MissingExtra, UsageError, nearest
 from jaxrl.core.spaces import Box
 from jaxrl.core.types import Array, Key, PyTree, Step, struct
@@ -264,7 +265,7 @@ def _inverse_weight(sys: Any) -> tuple[Array, Array]:
     from mujoco import mjx
 
     data = mjx.crb(sys, mjx.com_pos(sys, mjx.kinematics(sys, mjx.make_data(sys))))
-    inverse = jnp.linalg.inv(mjx.full_m(sys, data))
+    inverse = linear.inverse(mjx.full_m(sys, data))
 
     def of_link(body: Array) -> Array:
         jacobians = jnp.stack(mjx.jac(sys, data, data.xipos[body], body))  # [2, D, 3]

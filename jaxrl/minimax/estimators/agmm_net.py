@@ -2,7 +2,8 @@
 
 The learner steps first, the adversary answers on the same batch; each has dropout while it moves and none
 while the other does. The estimate is the average of f over the last passes. The inner maximum is a quarter of
-the squared conditional moment, and g half of it, with the sign of y - f.
+the squared conditional moment, and g half of it, with the sign of y - f. Expects standardised treatments,
+instruments and outcomes, because initial weights and rates are fixed.
 
 Source: Dikkala et al. 2020 (2006.07201), released `mliv/neuralnet/agmm.py`.
 
@@ -12,7 +13,8 @@ Legend: `n` observations, `S` seeds, `M` points.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +22,11 @@ import numpy as np
 import optax
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Count, NonNegative, Positive, Range, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.minimax.designs.record import Sample
+from jaxrl.minimax.estimators.checks import observed, single, table
 from jaxrl.minimax.estimators.networks import epoch, leaky
 from jaxrl.minimax.optimisers import scale_by_oadam
 from jaxrl.nets.net import Net
@@ -32,21 +36,27 @@ from jaxrl.nets.net import Net
 class Config:
     """Settings of the paper's experiments."""
 
-    width: int = 100
-    dropout: float = 0.1
-    """Of the inputs of both layers of both networks."""
-    rate: float = 1e-4
-    learner_l2: float = 1e-3
-    """Weight decay of kernels, inside the optimiser."""
-    adversary_l2: float = 1e-4
-    batch: int = 100
-    epochs: int = 300
-    burn_in: int = 200
-    """Passes before the average."""
+    width: Size = 100
+    """Units of the hidden layer of both networks. Paper: 100."""
+    dropout: Annotated[float, Range(0, 1, open_high=True)] = 0.1
+    """Share of the inputs of both layers that is dropped while a network moves, in [0, 1). Paper: 0.1."""
+    rate: Positive = 1e-4
+    """Learning rate of OAdam, of both networks. Paper: 1e-4."""
+    learner_l2: NonNegative = 1e-3
+    """Weight decay of the kernels of f, added to the gradient. Paper: 1e-3."""
+    adversary_l2: NonNegative = 1e-4
+    """Weight decay of the kernels of g, added to the gradient. Paper: 1e-4."""
+    batch: Size = 100
+    """Observations per update; at most all of them are taken. Paper: 100."""
+    epochs: Size = 300
+    """Passes over the data. Paper: 300."""
+    burn_in: Count = 200
+    """Passes before the average of f begins, fewer than `epochs`. Paper: 200."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.burn_in < self.epochs:
-            raise UsageError(f"burn_in: must lie between 0 and epochs = {self.epochs}, got {self.burn_in}")
+        check_fields(self)
+        if self.burn_in >= self.epochs:
+            raise UsageError(f"Config.burn_in: must be < epochs = {self.epochs}, got {self.burn_in}")
 
 
 def losses(f: Array, g: Array, y: Array) -> tuple[Array, Array]:
@@ -74,50 +84,57 @@ def networks(config: Config, dx: int, dz: int) -> tuple[Net, Net]:
 
 
 def fit(config: Config, keys: Array, train: Sample, at: np.ndarray) -> np.ndarray:
-    """Estimates `[S, M]` at treatments `at [M, dx]`, one per key `[S]`."""
-    arrays = [jnp.asarray(a, jnp.float32) for a in (*train[:3], at)]
-    found = _program(config, train.x.shape[1], train.z.shape[1])(keys, *arrays)
-    return np.asarray(found, np.float64)
+    """Estimates `[S, M]` at treatments `at [M, dx]`, one per key `[S]`, for standardised data.
+
+    Raises `UsageError` as `checks.observed`.
+    """
+    x, z, y = observed(*train[:3])
+    points = jnp.asarray(table("at", at, x.shape[1]), jnp.float32)
+    return np.asarray(_program(config)(keys, *single(x, z, y), points), np.float64)
 
 
 @cache
-def _program(config: Config, dx: int, dz: int):
+def _program(config: Config):
     """Compiled over seeds."""
-    f_net, g_net = networks(config, dx, dz)
+    return jax.jit(jax.vmap(partial(member, config), (0, None, None, None, None)))
+
+
+def member(config: Config, key: Key, x: Array, z: Array, y: Array, at: Array) -> Array:
+    """The estimate `[M]` of one key, to be mapped and compiled by the caller, in a population for example.
+
+    x: `[n, dx]`, z: `[n, dz]`, y: `[n]`, at: `[M, dx]`; nothing is checked.
+    """
+    f_net, g_net = networks(config, x.shape[1], z.shape[1])
     f_rule = optimiser(config.rate, config.learner_l2)
     g_rule = optimiser(config.rate, config.adversary_l2)
+    k_f, k_g, k_order, k_drop = jax.random.split(key, 4)
+    f, g = f_net.init(k_f), g_net.init(k_g)
 
-    def member(key: Key, x, z, y, at) -> Array:
-        k_f, k_g, k_order, k_drop = jax.random.split(key, 4)
-        f, g = f_net.init(k_f), g_net.init(k_g)
+    def update(carry, batch):
+        f, g, f_state, g_state, count = carry
+        k_own, k_other = jax.random.split(stream(k_drop, count))
 
-        def update(carry, rows):
-            f, g, f_state, g_state, count = carry
-            k_own, k_other = jax.random.split(stream(k_drop, count))
+        def learner(f: PyTree) -> Array:
+            g_now = g_net.apply(g, z[batch])[:, 0]
+            return losses(f_net.apply(f, x[batch], k_own)[:, 0], g_now, y[batch])[0]
 
-            def learner(f: PyTree) -> Array:
-                g_now = g_net.apply(g, z[rows])[:, 0]
-                return losses(f_net.apply(f, x[rows], k_own)[:, 0], g_now, y[rows])[0]
+        move, f_state = f_rule.update(jax.grad(learner)(f), f_state, f)
+        f = optax.apply_updates(f, move)
 
-            move, f_state = f_rule.update(jax.grad(learner)(f), f_state, f)
-            f = optax.apply_updates(f, move)
+        def adversary(g: PyTree) -> Array:
+            f_now = f_net.apply(f, x[batch])[:, 0]
+            return losses(f_now, g_net.apply(g, z[batch], k_other)[:, 0], y[batch])[1]
 
-            def adversary(g: PyTree) -> Array:
-                f_now = f_net.apply(f, x[rows])[:, 0]
-                return losses(f_now, g_net.apply(g, z[rows], k_other)[:, 0], y[rows])[1]
+        move, g_state = g_rule.update(jax.grad(adversary)(g), g_state, g)
+        return (f, optax.apply_updates(g, move), f_state, g_state, count + 1), None
 
-            move, g_state = g_rule.update(jax.grad(adversary)(g), g_state, g)
-            return (f, optax.apply_updates(g, move), f_state, g_state, count + 1), None
+    def one_pass(carry, index):
+        carry, total = carry
+        carry, _ = jax.lax.scan(update, carry, epoch(stream(k_order, index), len(y), config.batch))
+        total = total + jnp.where(index >= config.burn_in, f_net.apply(carry[0], at)[:, 0], 0.0)
+        return (carry, total), None
 
-        def one_pass(carry, index):
-            carry, total = carry
-            carry, _ = jax.lax.scan(update, carry, epoch(stream(k_order, index), len(y), config.batch))
-            total = total + jnp.where(index >= config.burn_in, f_net.apply(carry[0], at)[:, 0], 0.0)
-            return (carry, total), None
-
-        carry = (f, g, f_rule.init(f), g_rule.init(g), jnp.zeros((), jnp.int32))
-        start = (carry, jnp.zeros(len(at)))
-        (_, total), _ = jax.lax.scan(one_pass, start, jnp.arange(config.epochs))
-        return total / (config.epochs - config.burn_in)
-
-    return jax.jit(jax.vmap(member, (0, None, None, None, None)))
+    carry = (f, g, f_rule.init(f), g_rule.init(g), jnp.zeros((), jnp.int32))
+    start = (carry, jnp.zeros(len(at)))
+    (_, total), _ = jax.lax.scan(one_pass, start, jnp.arange(config.epochs))
+    return total / (config.epochs - config.burn_in)

@@ -6,6 +6,9 @@ With Gram matrices Kh of treatments and Kf of instruments the inner maximum is a
 residual, with matrix M = Kf^(1/2) (Kf / (2 n delta^2) + I/2)^-1 Kf^(1/2), and f = sum_i a_i k(x_i, .) solves
 (Kh M Kh + alpha Kh) a = Kh M y. The critical radius is delta = 5 / n^0.4, alpha = scale delta^4.
 
+The kernels have a given width, so all three estimators expect treatments, instruments and outcomes in units
+of their standard deviations (`designs.record.Scale`): with treatments of size 1e4 every f is 0.
+
 Source: Dikkala et al. 2020 (2006.07201), released `mliv/rkhs/rkhsiv.py`. Difference: there M of a fold comes
 from the block of the root of the whole Kf, which is no root of the fold's Kf; here from the fold's own.
 
@@ -19,8 +22,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrl.core.errors import UsageError
+from jaxrl.minimax.estimators.checks import (
+    Observed,
+    Predictor,
+    candidates,
+    observed,
+    positive,
+    predictor,
+    smallest,
+)
 from jaxrl.minimax.estimators.kernels import nystrom, rbf, ridge_path, spectral
-from jaxrl.minimax.estimators.two_stage import Predictor
 
 SCALES = tuple(np.geomspace(0.1, 1e4, 30).tolist())
 """Scales of alpha that cross-validation tries in the released code; its single choice is 60."""
@@ -35,7 +47,7 @@ class KernelMinimax(NamedTuple):
 
 
 def critical_radius(n: float) -> float:
-    """Delta = 5 / n^0.4 of `n` observations (of a fold: possibly a fraction)."""
+    """The radius delta = 5 / n^0.4 of `n` observations (of a fold: possibly a fraction)."""
     return 5 / n**0.4
 
 
@@ -51,11 +63,15 @@ def inner(kf: np.ndarray, n: float) -> np.ndarray:
 def kernel_minimax(
     x: np.ndarray, z: np.ndarray, y: np.ndarray, *, gamma: float = 2.0, scale: float = 60.0
 ) -> KernelMinimax:
-    """The estimator with a given scale of alpha.
+    """The estimator with a given scale of alpha, for standardised data.
+
+    gamma: of the kernels exp(-gamma |d|^2). Raises `UsageError` as `checks.observed`.
 
     Equation: dikkala2020minimax [closed form]
     """
-    return _fit(x, rbf(x, x, gamma), rbf(z, z, gamma), y, gamma, scale, np.zeros(0))
+    data = observed(x, z, y)
+    positive(gamma=gamma, scale=scale)
+    return _fit(data, rbf(data.x, data.x, gamma), rbf(data.z, data.z, gamma), gamma, scale, np.zeros(0))
 
 
 def kernel_minimax_cv(
@@ -67,8 +83,15 @@ def kernel_minimax_cv(
     scales: Sequence[float] = SCALES,
     folds: int = 6,
 ) -> KernelMinimax:
-    """The estimator whose scale has the least violation r' M r / n^2 on left-out folds (consecutive rows)."""
-    kh, kf = rbf(x, x, gamma), rbf(z, z, gamma)
+    """The estimator whose scale has the least violation r' M r / n^2 on left-out folds (consecutive rows).
+
+    For standardised data. Raises as `kernel_minimax`, and `NumericalFailure` where no scale has a finite one.
+    """
+    data = observed(x, z, y)
+    y = data.y
+    positive(gamma=gamma)
+    scales = candidates("scales", scales)
+    kh, kf = rbf(data.x, data.x, gamma), rbf(data.z, data.z, gamma)
     loss = np.zeros(len(scales))
     n_train, n_test = len(y) * (folds - 1) / folds, len(y) / folds
     for train, test in _folds(len(y), folds):
@@ -79,7 +102,7 @@ def kernel_minimax_cv(
         for i, scale in enumerate(scales):
             residual = y[test] - kh[np.ix_(test, train)] @ path(scale * critical_radius(n_train) ** 4)
             loss[i] += residual @ m_test @ residual / len(test) ** 2 / folds
-    return _fit(x, kh, kf, y, gamma, scales[int(np.argmin(loss))], loss)
+    return _fit(data, kh, kf, gamma, scales[smallest("scales", loss)], loss)
 
 
 def kernel_minimax_nystrom(
@@ -93,7 +116,13 @@ def kernel_minimax_nystrom(
     rank: int = 100,
     seed: int = 1,
 ) -> KernelMinimax:
-    """The cross-validated estimator on Nystrom features of both kernels; defaults are those of the paper."""
+    """The cross-validated estimator on Nystrom features of both kernels; defaults are those of the paper.
+
+    For standardised data. rank: landmarks, drawn with `seed`. Raises as `kernel_minimax_cv`.
+    """
+    x, z, y = observed(x, z, y)
+    positive(gamma=gamma)
+    scales = candidates("scales", scales)
     draw = np.random.default_rng(seed)
     features_x, features_z = nystrom(x, gamma, rank, draw), nystrom(z, gamma, rank, draw)
     h, g = features_x(x), features_z(z)
@@ -105,9 +134,9 @@ def kernel_minimax_nystrom(
             coef = _features_fit(h[train], g[train], y[train], n_train, scale)
             moment = g[test].T @ (y[test] - h[test] @ coef)
             loss[i] += moment @ q_test @ moment / len(test) ** 2 / folds
-    scale = scales[int(np.argmin(loss))]
+    scale = scales[smallest("scales", loss)]
     coef = _features_fit(h, g, y, len(y), scale)
-    return KernelMinimax(lambda at: features_x(at) @ coef, scale, loss)
+    return KernelMinimax(predictor(lambda at: features_x(at) @ coef, x.shape[1]), scale, loss)
 
 
 def _inner_features(g: np.ndarray, n: float) -> np.ndarray:
@@ -121,15 +150,18 @@ def _features_fit(h: np.ndarray, g: np.ndarray, y: np.ndarray, n: float, scale: 
 
 
 def _fit(
-    x: np.ndarray, kh: np.ndarray, kf: np.ndarray, y: np.ndarray, gamma: float, scale: float, loss: np.ndarray
+    data: Observed, kh: np.ndarray, kf: np.ndarray, gamma: float, scale: float, loss: np.ndarray
 ) -> KernelMinimax:
-    m = inner(kf, len(y))
-    coef = ridge_path(kh, m, m @ y)(scale * critical_radius(len(y)) ** 4)
-    return KernelMinimax(lambda at: rbf(at, x, gamma) @ coef, scale, loss)
+    n = len(data.y)
+    m = inner(kf, n)
+    coef = ridge_path(kh, m, m @ data.y)(scale * critical_radius(n) ** 4)
+    return KernelMinimax(
+        predictor(lambda at: rbf(at, data.x, gamma) @ coef, data.x.shape[1]), float(scale), loss
+    )
 
 
 def _folds(n: int, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
     if not 2 <= folds <= n:
-        raise ValueError(f"folds: must lie between 2 and the {n} observations, got {folds}")
+        raise UsageError(f"folds: must lie between 2 and the {n} observations, got {folds}")
     index = np.arange(n)
     return [(np.setdiff1d(index, test), test) for test in np.array_split(index, folds)]

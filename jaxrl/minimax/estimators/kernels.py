@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrl.core.errors import UsageError
+from jaxrl.minimax.estimators.checks import median_of
+
 
 def square_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """|a_i - b_j|^2, `[n, m]`, never negative."""
@@ -22,14 +25,9 @@ def rbf(a: np.ndarray, b: np.ndarray, gamma: float) -> np.ndarray:
     return np.exp(-gamma * square_distances(a, b))
 
 
-def median_distance(a: np.ndarray) -> float:
-    """Median of |a_i - a_j| over pairs i < j."""
-    return float(np.median(np.sqrt(square_distances(a, a)[np.triu_indices(len(a), 1)])))
-
-
-def median_square_distance(a: np.ndarray) -> float:
-    """Median of |a_i - a_j|^2 over all (i, j), of which a share 1 / n is zero."""
-    return float(np.median(square_distances(a, a)))
+def median_distance(name: str, a: np.ndarray) -> float:
+    """Median of |a_i - a_j| over pairs i < j; `UsageError` that calls the array `name` where it is zero."""
+    return median_of(name, np.sqrt(square_distances(a, a)[np.triu_indices(len(a), 1)]))
 
 
 def spectral(k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,9 +67,9 @@ class Nystrom(NamedTuple):
 
 
 def nystrom(a: np.ndarray, gamma: float, rank: int, draw: np.random.Generator) -> Nystrom:
-    """Features from `rank` landmarks drawn from `a` without replacement; ValueError unless 1 <= rank <= n."""
+    """Features from `rank` landmarks drawn from `a` without replacement; UsageError unless 1 <= rank <= n."""
     if not 1 <= rank <= len(a):
-        raise ValueError(f"rank: must lie between 1 and the {len(a)} observations, got {rank}")
+        raise UsageError(f"rank: must lie between 1 and the {len(a)} observations, got {rank}")
     landmarks = a[np.sort(draw.choice(len(a), rank, replace=False))]
     s, v = spectral(rbf(landmarks, landmarks, gamma))
     return Nystrom(landmarks, v / np.sqrt(s), gamma)

@@ -6,6 +6,9 @@ Kz is the average of Gaussian kernels of three widths; with Kz ~ n^2 B B' (exact
 quantity lives in the rank of B. Length scale of L and lam minimise the leave-M-out error, computed here from
 the exact solution without the left-out rows.
 
+Widths are medians of the data, so treatments and instruments may have any units; columns of one treatment or
+instrument should have one scale, and outcomes should be centred, because f has no intercept.
+
 Source: Zhang et al. 2020 (2010.07684), released `MMR_IVs`. Differences: the released criterion
 b' K b, b = (I - C K)^-1 (c - y), keeps the products of left-out and kept residuals, ours deletes rows and
 columns (on zoo B both choose the same point of the grid); it descends by L-BFGS from a random start and stops
@@ -21,8 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrl.core.errors import UsageError
+from jaxrl.minimax.estimators.checks import Predictor, candidates, observed, predictor, smallest
 from jaxrl.minimax.estimators.kernels import median_distance, rbf, spectral, square_distances
-from jaxrl.minimax.estimators.two_stage import Predictor
 
 LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Length scales of L that are tried, in units of the median distance of treatments."""
@@ -49,15 +53,15 @@ def instrument_gram(z: np.ndarray, other: np.ndarray, width: float) -> np.ndarra
 def instrument_factor(z: np.ndarray, rank: int | None, seed: int) -> np.ndarray:
     """B with B B' = Kz / n^2, exactly where `rank` is None, else by Nystrom on that many random rows of z.
 
-    The width is the median distance of z. ValueError unless 1 <= rank <= n.
+    The width is the median distance of z. UsageError unless 1 <= rank <= n.
     """
     n = len(z)
-    width = median_distance(z)
+    width = median_distance("z", z)
     if rank is None:
         s, v = spectral(instrument_gram(z, z, width))
         return v * np.sqrt(s) / n
     if not 1 <= rank <= n:
-        raise ValueError(f"rank: must lie between 1 and the {n} observations, got {rank}")
+        raise UsageError(f"rank: must lie between 1 and the {n} observations, got {rank}")
     chosen = np.sort(np.random.default_rng(seed).choice(n, rank, replace=False))
     s, v = spectral(instrument_gram(z[chosen], z[chosen], width))
     return instrument_gram(z, z[chosen], width) @ (v / np.sqrt(s)) / n
@@ -115,18 +119,23 @@ def mmr_iv(
     """MMR-IV with both hyper-parameters chosen by the leave-`leave_out`-out error.
 
     rank: landmarks of the instruments' kernel, 300 in the paper's runs with n = 2000; None is exact. Rows
-    beyond a multiple of `leave_out` are never left out. ValueError for a bad rank or too few rows.
+    beyond a multiple of `leave_out` are never left out.
+
+    Raises `UsageError` as `checks.observed`, for a bad rank, too few rows, or a median distance of zero, and
+    `NumericalFailure` where no pair of hyper-parameters has a finite error.
     """
+    x, z, y = observed(x, z, y)
+    lengths, ridges = candidates("lengths", lengths), candidates("ridges", ridges)
     if not 1 <= leave_out < len(y):
-        raise ValueError(f"leave_out: must lie between 1 and n - 1 = {len(y) - 1}, got {leave_out}")
+        raise UsageError(f"leave_out: must lie between 1 and n - 1 = {len(y) - 1}, got {leave_out}")
     b = instrument_factor(z, rank, seed)
     order = np.random.default_rng(seed).permutation(len(y))
     blocks = order[: len(y) // leave_out * leave_out].reshape(-1, leave_out)
-    unit = median_distance(x)
+    unit = median_distance("x", x)
     loss = np.zeros((len(lengths), len(ridges)))
     for i, length in enumerate(lengths):
         loss[i] = leave_out_losses(rbf(x, x, 1 / (2 * (length * unit) ** 2)), b, y, ridges, blocks)
-    i, j = map(int, np.unravel_index(np.argmin(loss), loss.shape))
+    i, j = map(int, np.unravel_index(smallest("lengths, ridges", loss), loss.shape))
     gamma = 1 / (2 * (lengths[i] * unit) ** 2)
     coef = coefficients(rbf(x, x, gamma), b, y, ridges[j])
-    return Mmr(lambda at: rbf(at, x, gamma) @ coef, lengths[i], ridges[j], loss)
+    return Mmr(predictor(lambda at: rbf(at, x, gamma) @ coef, x.shape[1]), lengths[i], ridges[j], loss)

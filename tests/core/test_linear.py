@@ -1,0 +1,94 @@
+"""Small linear systems against numpy, alone, in batches, and by their derivatives."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.linear import cholesky, inverse, solve, solve_positive
+
+
+def systems(kind, n, batch=16):
+    """`(a [batch, n, n], b [batch, n, 2])`; random, or random with positive eigenvalues."""
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(size=(batch, n, n)), rng.normal(size=(batch, n, 2))
+    if kind == "positive":
+        a = a @ a.transpose(0, 2, 1) + 0.1 * np.eye(n)
+    return a, b
+
+
+FUNCTIONS = {"general": solve, "positive": solve_positive}
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_solutions_are_those_of_numpy(kind, dtype):
+    function = FUNCTIONS[kind]
+    with jax.enable_x64(True):
+        for n in (1, 12):
+            a, b = (jnp.asarray(array, dtype) for array in systems(kind, n))
+            found = jax.jit(jax.vmap(function))(a, b)
+            assert found.dtype == dtype
+            expected = np.linalg.solve(np.float64(a), np.float64(b))
+            # backward stability: the residual is a few n eps of |a| |x|
+            size = np.linalg.norm(a, axis=(1, 2)) * np.linalg.norm(expected, axis=(1, 2))
+            residual = np.linalg.norm(np.float64(a) @ np.float64(found) - b, axis=(1, 2))
+            assert np.all(residual < 10 * n * jnp.finfo(dtype).eps * size)
+            # a member of a batch, and a single right-hand side, are the same system
+            reach = 10 * jnp.finfo(dtype).eps * np.linalg.cond(a[3]) * np.abs(expected[3]).max()
+            np.testing.assert_allclose(function(a[3], b[3]), found[3], atol=reach)
+            np.testing.assert_array_equal(function(a[3], b[3, :, 0]).shape, (n,))
+
+
+def test_rows_are_exchanged():
+    """Without exchange the first pivot is 0, and one of 1e-20 loses every digit of the answer."""
+    for first in (0.0, 1e-20):
+        a, b = jnp.array([[first, 1.0], [1.0, 1.0]]), jnp.array([1.0, 2.0])
+        np.testing.assert_allclose(solve(a, b), [1.0, 1.0], rtol=1e-6)
+    a = jnp.array([[0.0, 2.0, 0.0], [0.0, 0.0, 4.0], [1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(inverse(a), [[0, 0, 1], [0.5, 0, 0], [0, 0.25, 0]], atol=1e-7)
+
+
+def test_the_root_is_that_of_numpy():
+    with jax.enable_x64(True):
+        a, _ = systems("positive", 9)
+        root = jax.vmap(cholesky)(jnp.asarray(a))
+        np.testing.assert_allclose(root, np.linalg.cholesky(a), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(jax.vmap(inverse)(jnp.asarray(a)), np.linalg.inv(a), rtol=1e-7, atol=1e-9)
+
+
+def test_what_has_no_solution_is_not_finite():
+    singular = jnp.array([[1.0, 2.0], [2.0, 4.0]])
+    assert not np.all(np.isfinite(solve(singular, jnp.ones(2))))
+    indefinite = jnp.array([[1.0, 2.0], [2.0, 1.0]])
+    assert np.isnan(solve_positive(indefinite, jnp.ones(2))).any()
+    assert np.isnan(cholesky(indefinite)).any()
+
+
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_derivatives_are_those_of_lapack(kind):
+    with jax.enable_x64(True):
+        a, b = (jnp.asarray(array[:4]) for array in systems(kind, 5))
+        w = jnp.asarray(np.random.default_rng(1).normal(size=(4, 5, 2)))
+
+        def value(function, a, b):
+            if kind == "positive":
+                a = (a + a.T) / 2
+            return jnp.sin(function(a, b))
+
+        def compare(function):
+            def loss(a, b):
+                return jnp.sum(w * jax.vmap(lambda a, b: value(function, a, b))(a, b))
+
+            tangent = jax.jvp(lambda a: loss(a, b), (a,), (jnp.cos(a),))[1]
+            return jax.grad(loss, (0, 1))(a, b), tangent, jax.hessian(lambda s: loss(a + s, b))(0.0)
+
+        chex.assert_trees_all_close(compare(FUNCTIONS[kind]), compare(jnp.linalg.solve), rtol=1e-8, atol=1e-8)
+
+
+def test_shapes_are_checked():
+    with pytest.raises(AssertionError):
+        solve(jnp.ones((3, 2)), jnp.ones(3))
+    with pytest.raises(AssertionError):
+        solve_positive(jnp.ones((2, 3, 3)), jnp.ones((2, 3)))
