@@ -4,6 +4,11 @@ Results do not depend on the number of devices or processes, because members run
 (`core.spmd.map_population`) and always on two devices or more where there are any: XLA simplifies a program
 of one partition in another order, and the last bits differ (measured: PPO after 3 updates, Adam after one).
 Padding repeats member 0, does no updates, and is dropped again.
+
+Algorithms and environments must not call LAPACK on batches (`jnp.linalg`, `jax.scipy.linalg`) inside a
+population: on two CPU devices or more such a call can wait for ever for threads that wait in the same call
+(jaxlib 0.10.2). Use `core.linear`. Of what is not ours, the `generalized` and `mjx` back-ends of Brax make
+such calls in every step, so that populations on them belong on accelerators, or on one CPU device.
 """
 
 from __future__ import annotations
