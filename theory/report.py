@@ -1,8 +1,8 @@
-"""Runs the checks of all theorems and writes theory/REPORT.md: `python -m theory.report [NAME ...]`.
+"""Runs the checks of the theorems and writes a report per family: `python -m theory.report [NAME ...]`.
 
-A theorem is a file `theory/<folder>/thm_<number>_<name>.py` whose docstring states it, with `check()` and
+A theorem is a file `theory/<family>/thm_<number>_<name>.py` whose docstring states it, with `check()` and
 `broken()`, both `-> theory.exact.result.Result`. It passes if its check holds and its control, the same check
-of a deliberately wrong variant, does not.
+of a deliberately wrong variant, does not. `theory/<family>/REPORT.md` holds the results of that family alone.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from jaxrl.core.errors import UsageError
 from theory.exact.result import Result
 
 FOLDER = Path(__file__).resolve().parent
-REPORT = FOLDER / "REPORT.md"
 
 
 class Check(NamedTuple):
-    """name: "folder/thm_..."; title: first line of the file; result: of `check()`; control: of `broken()`."""
+    """name: "family/thm_..."; title: first line of the file; result: of `check()`; control: of `broken()`."""
 
     name: str
     title: str
@@ -31,12 +30,12 @@ class Check(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """The check holds and the control is rejected."""
+        """Whether the check holds and the control is rejected."""
         return self.result.ok and not self.control.ok
 
 
 def names(select: Sequence[str] = ()) -> list[str]:
-    """Theorems as "folder/thm_...", only those that contain a part from `select`, if there is any.
+    """Theorems as "family/thm_...", only those that contain a part from `select`, if there is any.
 
     Raises `UsageError` for a part that is in no name.
     """
@@ -47,31 +46,42 @@ def names(select: Sequence[str] = ()) -> list[str]:
     return [name for name in found if not select or any(part in name for part in select)]
 
 
+def family(name: str) -> str:
+    """The family of a theorem "family/thm_..."."""
+    return name.partition("/")[0]
+
+
+def report(of: str) -> Path:
+    """The report of a family, whether it exists or not."""
+    return FOLDER / of / "REPORT.md"
+
+
 def run_checks(select: Sequence[str] = ()) -> list[Check]:
     """Runs the theorems of `names(select)`, in their order."""
     return [run_check(name) for name in names(select)]
 
 
 def run_check(name: str) -> Check:
-    """One theorem and its control."""
+    """Runs one theorem and its control."""
     module = importlib.import_module(f"theory.{name.replace('/', '.')}")
     return Check(name, (module.__doc__ or "").partition("\n")[0], module.check(), module.broken())
 
 
 def markdown(checks: Sequence[Check]) -> str:
-    """The report; no times, errors to one digit, and rounding hidden, so that it is reproducible."""
-    rows = [_row(check) for check in checks]
+    """The report of a family: no times, errors to one digit, rounding hidden, so that it is reproducible."""
+    of = family(checks[0].name)
     return "\n".join(
         [
-            "# Checks of theorems",
+            f"# Checks of theorems: {of}",
             "",
-            "Written by `python -m theory.report`. *measured* is the largest error of an identity, or the",
-            "largest `left - right` of an inequality `left <= right`, over all instances; at most *bound*",
-            "passes. *control* is the same for a deliberately wrong variant, which must be rejected.",
+            f"Written by `python -m theory.report {of}/`.",
+            "*measured* is the largest error of an identity, or the largest `left - right` of an inequality",
+            "`left <= right`, over all instances; at most *bound* passes.",
+            "*control* is the same for a deliberately wrong variant, which must be rejected.",
             "",
             "| theorem | statement | measured | bound | check | control | control is |",
             "|---|---|---|---|---|---|---|",
-            *rows,
+            *map(_row, checks),
             "",
         ]
     )
@@ -80,23 +90,28 @@ def markdown(checks: Sequence[Check]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the theorems that `argv` names by parts, or all, and prints each as it ends; 0 if all pass.
 
-    Only a run of all theorems writes the report.
+    The report of a family is written when all of its theorems have run, so that `submodular/` writes one and
+    `thm_03` none.
     """
     parser = argparse.ArgumentParser(prog="theory", description="Run the checks of the theorems.")
     parser.add_argument("select", nargs="*", metavar="NAME", help="part of a theorem's name; default all")
-    select = parser.parse_args(argv).select
-    checks = []
-    for name in names(select):
-        checks.append(run_check(name))
-        print(_line(checks[-1]), flush=True)
-    if not select:
-        REPORT.write_text(markdown(checks))
-    return 0 if all(check.ok for check in checks) else 1
+    chosen, every = names(parser.parse_args(argv).select), names()
+    passed = True
+    for of in dict.fromkeys(map(family, chosen)):
+        checks = []
+        for name in (name for name in chosen if family(name) == of):
+            checks.append(run_check(name))
+            print(_line(checks[-1]), flush=True)
+        if len(checks) == sum(family(name) == of for name in every):
+            report(of).write_text(markdown(checks))
+        passed = passed and all(check.ok for check in checks)
+    return 0 if passed else 1
 
 
 def _row(c: Check) -> str:
+    file = c.name.partition("/")[2]
     return (
-        f"| [{c.name}]({c.name}.py) | {c.title} | {_number(c.result.measured)} | {c.result.bound:.0e} "
+        f"| [{file}]({file}.py) | {c.title} | {_number(c.result.measured)} | {c.result.bound:.0e} "
         f"| {'pass' if c.result.ok else 'FAIL'} | {_number(c.control.measured)} "
         f"| {'FAIL: accepted' if c.control.ok else 'rejected'} |"
     )

@@ -24,7 +24,7 @@ def list_experiments(args: list[str], root: Path | None) -> list[dict[str, Any]]
 
 
 def theory(args: list[str], root: Path | None) -> dict[str, Any]:
-    """Run the checks of the theorems and write theory/REPORT.md."""
+    """Run the checks of the theorems and write the report of every family whose theorems all ran."""
     if {"-h", "--help"} & set(args):
         _no_more(["--help"], "theory [FAMILY]", theory)
     base = execution.find_root(root)
@@ -33,8 +33,8 @@ def theory(args: list[str], root: Path | None) -> dict[str, Any]:
     machine.set_up(base)
     catalogue.on_path(base)
     if importlib.import_module("theory.report").main(args):
-        raise JaxrlError("theory: some checks failed; theory/REPORT.md says which")
-    return {"report": str(base / "theory" / "REPORT.md")}
+        raise JaxrlError("theory: some checks failed; the lines marked FAIL and theory/<family>/REPORT.md say which")
+    return {"reports": sorted(map(str, (base / "theory").glob("*/REPORT.md")))}
 
 
 def reproduce(args: list[str], root: Path | None) -> dict[str, Any]:

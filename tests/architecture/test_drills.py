@@ -81,6 +81,12 @@ def test_a_seventh_family_changes_no_old_file(copy):
     output = suite(copy, "tests/architecture", f"tests/{FAMILY}")
     assert FAMILY not in output  # no test of the family was skipped
     assert "1 passed" in suite(copy, "tests/contract", "-k", "test_catalogue and BernoulliArms")
+    assert "3 passed" in suite(copy, "tests/theory/test_report.py", "-k", FAMILY)
+    before = git(copy, "ls-files", "-s", "theory/*/REPORT.md")
+    done = execute(copy, sys.executable, "-m", "theory.report", f"{FAMILY}/")
+    assert done.returncode == 0, done.stderr
+    git(copy, "add", "-A")
+    assert git(copy, "ls-files", "-s", "theory/*/REPORT.md") == before
     listed = execute(copy, sys.executable, "-m", "jaxrl.cli.main", "list")
     assert f"{FAMILY}/regret" in listed.stdout, listed.stderr
     git(copy, "commit", "-q", "-m", "with the family")

@@ -17,7 +17,7 @@ def test_theory_runs_the_report_of_the_root(tmp_path, monkeypatch, capsys):
         monkeypatch.delitem(sys.modules, name)
     assert main(["theory", "--root", str(tmp_path)]) == 0
     assert main(["theory", "broken", "--root", str(tmp_path)]) == 1
-    assert "theory/REPORT.md says which" in capsys.readouterr().err
+    assert "theory/<family>/REPORT.md say which" in capsys.readouterr().err
     for name in ("theory", "theory.report"):
         sys.modules.pop(name, None)
 

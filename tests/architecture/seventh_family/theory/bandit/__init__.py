@@ -1,0 +1,1 @@
+"""Theorems of stochastic bandits: the toy family of the seventh-family drill."""
