@@ -91,7 +91,7 @@ class Pace:
 
 
 class Reporter:
-    """Progress of one stage: a moving bar on a terminal, otherwise at least a line every 10 s."""
+    """Progress of one stage: one that moves on a terminal and in a notebook, else a line every 10 s."""
 
     def __init__(self, say: Callable[[str], None], stage: str, updates: int, env_steps: int | None) -> None:
         self._say, self._stage, self._updates = say, stage, updates
@@ -104,6 +104,9 @@ class Reporter:
         """Shows progress while inside, if `shown`; lines that matter are said all the same."""
         if not shown:
             yield
+        elif (cell := notebook_cell()) is not None:
+            with self._cell(cell):
+                yield
         elif sys.stderr.isatty():
             with self._terminal():
                 yield
@@ -137,6 +140,15 @@ class Reporter:
                 bar.remove_task(task)
                 self._bar = None
 
+    @contextlib.contextmanager
+    def _cell(self, cell: Any) -> Iterator[None]:
+        self._bar = CellBar(cell, self._stage, self._updates)
+        try:
+            yield
+        finally:
+            self._bar.show("")
+            self._bar = None
+
     def line(self, text: str) -> None:
         """One line now."""
         self._spoken = time.monotonic()
@@ -168,6 +180,37 @@ class Reporter:
         while not done.wait(0.5):
             if time.monotonic() - self._spoken >= SILENCE_S - 1:
                 self.line(self.text)
+
+
+def notebook_cell() -> Any:
+    """A place below the running cell of a Jupyter notebook that can be drawn anew; None outside of one."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    from IPython.display import Pretty, display
+
+    return display(Pretty(""), display_id=True)
+
+
+class CellBar:
+    """A progress bar in a notebook, drawn anew in its place; `update` as that of rich's `Progress`."""
+
+    def __init__(self, cell: Any, stage: str, total: int) -> None:
+        self._cell, self._total, self._completed, self._description = cell, total, 0, stage
+
+    def update(self, task: int, *, completed: int | None = None, description: str | None = None) -> None:
+        """Draws what is done and what the run is busy with."""
+        self._completed = self._completed if completed is None else completed
+        self._description = self._description if description is None else description
+        share = self._completed / max(self._total, 1)
+        bar = "#" * round(20 * share)
+        self.show(f"[{bar:<20}] {share:4.0%} {self._description}")
+
+    def show(self, text: str) -> None:
+        """Replaces what stands below the cell."""
+        from IPython.display import Pretty
+
+        self._cell.update(Pretty(text))
 
 
 def summary(metrics: dict[str, Any], most: int = 3) -> list[tuple[str, float]]:

@@ -40,6 +40,7 @@ LAZY = {
     "jaxrl/cli/running.py": {"submitit"},
     "jaxrl/cli/export.py": {"pyarrow"},
     "jaxrl/report/curves.py": {"pandas"},
+    "jaxrl/run/log.py": {"IPython"},
 }
 THEORY_LIBRARIES = COMMON | {"scipy"}
 EXPERIMENT_LIBRARIES = COMMON | {"scipy", "matplotlib"}

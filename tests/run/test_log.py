@@ -60,3 +60,27 @@ def test_on_a_terminal_a_bar_moves(monkeypatch):
         while "10/40 updates" not in terminal.getvalue() and time.monotonic() < deadline:
             time.sleep(0.05)
     assert "25%" in terminal.getvalue()
+
+
+class Cell:
+    """A place below a notebook's cell that notes what it shows."""
+
+    def __init__(self):
+        self.shown = []
+
+    def update(self, text):
+        self.shown.append(text.data)
+
+
+def test_in_a_notebook_the_bar_is_drawn_in_one_place_and_removed_at_the_end(monkeypatch):
+    cell = Cell()
+    monkeypatch.setattr(log, "notebook_cell", lambda: cell)
+    reporter = log.Reporter(lambda text: None, "train", updates=40, env_steps=None)
+    with reporter.running(True):
+        reporter.progress(10, log.Pace(), 0, {"loss": [1.0]})
+        assert cell.shown[-1] == "[#####               ]  25% train: 10/40 updates (25%), loss 1"
+    assert cell.shown[-1] == ""
+
+
+def test_outside_of_a_notebook_there_is_no_cell():
+    assert log.notebook_cell() is None
