@@ -93,10 +93,8 @@ def show(paths, title_value):
 
 # %%
 P = np.asarray(env.env.env.to_tabular(params.env.env).P)
-successor, law = successors(P)
-planned = greedy_rollout(
-    env.F, params.F, jnp.asarray(successor), jnp.asarray(law), jnp.int32(START), STATES, jax.random.key(0)
-)
+successor, probability = successors(P)
+planned = greedy_rollout(env.F, params.F, successor, probability, jnp.int32(START), STATES, jax.random.key(0))
 greedy = planned.place.tolist()
 
 

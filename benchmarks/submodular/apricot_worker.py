@@ -26,7 +26,7 @@ class Timed:
         self.inner, self.clock = inner, Clock()
 
     def select(self, X: np.ndarray, k: int, sample_cost: Any = None) -> None:
-        """As the inner optimizer."""
+        """Selects as the inner optimizer does, under the clock."""
         with self.clock:
             self.inner.select(X, k, sample_cost=sample_cost)
 

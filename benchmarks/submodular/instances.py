@@ -21,5 +21,5 @@ def features(n: int) -> np.ndarray:
 
 
 def digest(selection: np.ndarray) -> str:
-    """Of the chosen indices in their order: equal for equal selections."""
+    """The hash of the chosen indices in their order: equal for equal selections."""
     return hashlib.sha256(np.asarray(selection, np.int64).tobytes()).hexdigest()[:12]

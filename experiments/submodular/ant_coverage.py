@@ -26,7 +26,7 @@ _SCALED = {"normalise_obs": True, "scale_rewards": True, "squash": True}
 
 @dataclass(frozen=True)
 class Config(bodies.Config):
-    """With the physics."""
+    """Configuration of the study, with the physics engine."""
 
     backend: Literal["positional", "spring", "generalized"] = "spring"
     """Of brax; `spring` is the fastest on a CPU."""
@@ -68,7 +68,7 @@ def measure(value: Array, length: Array) -> dict[str, Array]:
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """See `bodies.run`; measures are those of `measure`."""
+    """Trains both learners on the ant and saves what `bodies.run` says, with the measures of `measure`."""
     bodies.run(config, folder, ant_coverage(config.backend), measure)
 
 

@@ -179,7 +179,7 @@ def estimate(config: Config) -> dict[str, int]:
 
 
 def curve(ax: Any, result: dict[str, np.ndarray], name: str, worst: float = 0.0) -> None:
-    """One measure over environment steps, with the untrained policy as a dotted line."""
+    """Draws one measure over environment steps, with the untrained policy as a dotted line."""
     for a, learner in enumerate(result["learner"].tolist()):
         plots.learning_curve(
             ax,

@@ -59,7 +59,7 @@ def measure(value: Array, length: Array) -> dict[str, Array]:
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """See `bodies.run`; measures are those of `measure`."""
+    """Trains both learners on the car and saves what `bodies.run` says, with the measures of `measure`."""
     bodies.run(config, folder, car_track(), measure)
 
 

@@ -134,7 +134,7 @@ class Learner:
         return "markov" if self.memory else features, self.modular, config
 
     def hyper(self, problem: Problem) -> subpo.Hyper | ppo.Hyper:
-        """Numbers."""
+        """The hyper-parameters of this learner on a problem."""
         if self.epochs:
             return ppo.Hyper(lr=1e-3, gamma=1.0, entropy=0.0)
         share = tuple(float(self.credit == name) for name in SUMS)

@@ -33,7 +33,9 @@ def theory(args: list[str], root: Path | None) -> dict[str, Any]:
     machine.set_up(base)
     catalogue.on_path(base)
     if importlib.import_module("theory.report").main(args):
-        raise JaxrlError("theory: some checks failed; the lines marked FAIL and theory/<family>/REPORT.md say which")
+        raise JaxrlError(
+            "theory: some checks failed; the lines marked FAIL and theory/<family>/REPORT.md say which"
+        )
     return {"reports": sorted(map(str, (base / "theory").glob("*/REPORT.md")))}
 
 

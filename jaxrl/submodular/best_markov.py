@@ -46,8 +46,9 @@ def best_markov_policy(problem: Unfolded, n_places: int, most: int = 20_000) -> 
 
 
 def _relaxed(problem: Unfolded, fixed: np.ndarray) -> tuple[float, np.ndarray, tuple[int, int] | None]:
-    """Best value with memory given `fixed` int[H, V] (-1 is free), its likeliest actions int[H, V], and the
-    pair where it disagrees with them most, None if nowhere.
+    """`(value, actions, pair)` of the best policy with memory that keeps to `fixed` int[H, V] (-1 is free).
+
+    actions: int[H, V], its likeliest ones; pair: where it disagrees with them most, None if nowhere.
     """
     value, choices = np.zeros(problem.layers[-1].child.max() + 1), []
     for h, layer in reversed(list(enumerate(problem.layers))):
@@ -59,10 +60,10 @@ def _relaxed(problem: Unfolded, fixed: np.ndarray) -> tuple[float, np.ndarray, t
     used, pair, worst = np.full_like(fixed, -1), None, _TIE
     here = problem.start
     for h, (layer, action) in enumerate(zip(problem.layers, choices[::-1], strict=True)):
-        mass = np.zeros((fixed.shape[1], layer.probability.shape[1]))
-        np.add.at(mass, (layer.place, action), here)
-        used[h] = np.where(mass.sum(1) > 0, mass.argmax(1), -1)
-        split = mass.sum(1) - mass.max(1)
+        weight = np.zeros((fixed.shape[1], layer.probability.shape[1]))
+        np.add.at(weight, (layer.place, action), here)
+        used[h] = np.where(weight.sum(1) > 0, weight.argmax(1), -1)
+        split = weight.sum(1) - weight.max(1)
         if split.max() > worst:
             worst, pair = split.max(), (h, int(split.argmax()))
         flow = here[:, None] * layer.probability[np.arange(len(action)), action]

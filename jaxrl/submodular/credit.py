@@ -66,7 +66,7 @@ def signal(credit: Sum, reward: Array, cut: Array, first: float | Array = 0.0) -
 def mixture(share: Array, reward: Array, cut: Array, first: float | Array = 0.0) -> Array:
     """Sum of the four signals times their `share` float[4], in the order of `SUMS`; float[T, N].
 
-    A credit as a number: a population can have one per member.
+    A credit is a vector of numbers here, so that members of a population can have different ones.
     """
     parts = jnp.stack([signal(credit, reward, cut, first) for credit in SUMS])
     return jnp.tensordot(share, parts, axes=1)

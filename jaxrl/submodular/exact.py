@@ -41,7 +41,7 @@ class Memory:
     n_places: int
 
     def alone(self, n_places: int) -> np.ndarray:
-        """float64[V], F({v})."""
+        """float64[V], F({v}) of every place v alone."""
         return self.value(self.add(np.zeros(n_places, np.uint64), np.arange(n_places)))
 
 
@@ -234,7 +234,7 @@ def myopic_value(policy: Array, problem: Unfolded) -> Array:
 
 
 def uniform_policy(problem: Unfolded, n_places: int) -> np.ndarray:
-    """float64[H, V, A]."""
+    """float64[H, V, A], every action with the same probability."""
     n_actions = problem.layers[0].probability.shape[1]
     return np.full((len(problem.layers), n_places, n_actions), 1 / n_actions)
 
@@ -308,7 +308,7 @@ def _distinct(place: np.ndarray, code: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _bits(codes: np.ndarray, n: int) -> np.ndarray:
-    """bool[N, n], the lowest first."""
+    """bool[N, n], the bits of `codes` [N], the lowest first."""
     return (codes[:, None] >> np.arange(n, dtype=np.uint64)) & np.uint64(1) == 1
 
 

@@ -63,7 +63,7 @@ class PlainNumbers(Wrapper):
 
     @property
     def observation_space(self) -> Box:
-        """Unbounded numbers."""
+        """A box of k unbounded numbers."""
         space = self.env.observation_space
         if self.history_only:
             return Box(-np.inf, np.inf, (space["history"].shape[0] - 1,))
@@ -71,11 +71,11 @@ class PlainNumbers(Wrapper):
         return Box(-np.inf, np.inf, (sum(int(np.prod(leaf.shape)) for leaf in leaves),))
 
     def begin(self, inner: PyTree, obs: PyTree, params: PyTree) -> tuple[PyTree, Array]:
-        """As numbers."""
+        """The observation as numbers."""
         return inner, self._numbers(obs, params)
 
     def advance(self, state: PyTree, inner: PyTree, out: Step, params: PyTree) -> tuple[PyTree, Step]:
-        """As numbers."""
+        """The step with its observation as numbers."""
         return inner, out._replace(obs=self._numbers(out.obs, params))
 
     def _numbers(self, obs: PyTree, params: PyTree) -> Array:
@@ -99,15 +99,15 @@ class Visited(Wrapper):
 
     @property
     def observation_space(self) -> dict:
-        """See the class."""
+        """The inner observation, and one number in [0, 1] per item."""
         return {"obs": self.env.observation_space["obs"], "visited": Box(0.0, 1.0, (self.n_items,))}
 
     def begin(self, inner: PyTree, obs: PyTree, params: PyTree) -> tuple[PyTree, PyTree]:
-        """As a mask."""
+        """The observation with a mask in place of the history."""
         return inner, self._mask(obs, params)
 
     def advance(self, state: PyTree, inner: PyTree, out: Step, params: PyTree) -> tuple[PyTree, Step]:
-        """As a mask."""
+        """The step with a mask in place of the history."""
         return inner, out._replace(obs=self._mask(out.obs, params))
 
     def _mask(self, obs: PyTree, params: PyTree) -> PyTree:

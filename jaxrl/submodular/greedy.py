@@ -250,7 +250,7 @@ def _check_curvature(name: str, c: float) -> None:
 
 
 def _check_sizes(F: SetFunction, ground: PyTree, k: int) -> tuple[int, PyTree]:
-    """`(n, ground as arrays)`."""
+    """The number n of items, and the ground set as arrays."""
     n = check_ground("ground", F, ground)
     _check_count("k", k, n)
     check_capacity("k", F, k)

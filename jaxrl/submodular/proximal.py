@@ -43,7 +43,8 @@ class Config(ppo.Config):
 
 
 def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | None = None) -> Algorithm:
-    """PPO on the marginal gains of `env`, with the numbers of `ppo.Hyper` (gamma is read by `gae` alone).
+    """PPO on the marginal gains of `env`, with the hyper-parameters of `ppo.Hyper` (gamma is read by `gae`
+    alone).
 
     Raises:
         UsageError: the configuration does not fit the environment.

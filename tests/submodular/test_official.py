@@ -62,7 +62,7 @@ def test_initial_weights_are_those_of_torch():
         assert layer["kernel"].shape == (n_in, n_out)
         for x in layer.values():
             assert float(jnp.abs(x).max()) <= bound
-            # a uniform law of 5 or more numbers exceeds half its bound but for a chance of 1 / 32
+            # a uniform distribution of 5 or more numbers exceeds half its bound but for a chance of 1 / 32
             assert float(jnp.abs(x).max()) > 0.5 * bound
 
 

@@ -109,7 +109,7 @@ def test_modular_function_gives_the_gradient_of_reinforce():
 
 
 def test_metrics_are_values_of_trajectories_also_for_modpo():
-    """Exact means of the uniform policy, 4 standard errors of 4000 episodes (deviations below 4)."""
+    """Exact means of the uniform policy, 4 standard errors of 4000 episodes (standard deviations below 4)."""
     env = Table(problem(modular=True))
     algorithm, data = subpo.make(subpo.Config(n_envs=4000, **SMALL), env), env.default_params()
     state = zero_policy(jax.jit(algorithm.init)(jax.random.key(0), subpo.Hyper(), data))

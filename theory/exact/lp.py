@@ -20,6 +20,8 @@ from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.occupancy import policy_of
 from theory.exact.tables import Tables, scalarised, tables
 
+# from so many transitions on, the simplex method on the dual is the faster one
+_LARGE = 20_000
 _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
@@ -41,12 +43,17 @@ class Dual(NamedTuple):
 def primal(mdp: TabularMDP, weights: Any = None, at_least: Any = None) -> Primal:
     """Best visits, with vector rewards for `weights` `[m]`; stochastic policies included.
 
-    at_least: `[m]` lower bounds on the components of the return, -inf for none. Raises `UsageError` where no
-    policy meets them, `NumericalFailure` where the return is unbounded (`gamma` 1).
+    at_least: `[m]` lower bounds on the components of the return, -inf for none. Without them the visits of
+    large problems are the multipliers of the dual. Raises `UsageError` where no policy meets the bounds,
+    `NumericalFailure` where the return is unbounded (`gamma` 1).
     """
     vector = _stationary(mdp)
     t = scalarised(vector, weights)
     live = ~t.terminal
+    if at_least is None and np.count_nonzero(t.P) > _LARGE:
+        visits = np.zeros(t.R.shape)
+        visits[live] = np.maximum(-_solve_dual(t).ineqlin.marginals, 0).reshape(live.sum(), -1)
+        return Primal(float((visits * t.R).sum()), visits, policy_of(visits))
     c, bounds_matrix, bounds = -t.R[live].ravel(), None, None
     if at_least is not None:
         at_least = np.asarray(at_least, np.float64)
@@ -68,12 +75,17 @@ def primal(mdp: TabularMDP, weights: Any = None, at_least: Any = None) -> Primal
 def dual(mdp: TabularMDP, weights: Any = None) -> Dual:
     """Smallest values that no action improves."""
     t = scalarised(_stationary(mdp), weights)
+    out = _solve_dual(t)
+    v = np.zeros(len(t.mu0))
+    v[~t.terminal] = out.x
+    return Dual(float(out.fun), v)
+
+
+def _solve_dual(t: Tables) -> Any:
     live = ~t.terminal
     out = linprog(t.mu0[live], A_ub=-_flow(t).T, b_ub=-t.R[live].ravel(), bounds=(None, None), options=_TIGHT)
     _check(out)
-    v = np.zeros(len(t.mu0))
-    v[live] = out.x
-    return Dual(float(out.fun), v)
+    return out
 
 
 def _stationary(mdp: TabularMDP) -> Tables:

@@ -16,8 +16,10 @@ from theory.exact.tables import policy_table, tables
 
 
 def discounted_occupancy(mdp: TabularMDP, policy: Any) -> np.ndarray:
-    """float64`[S, A]` of mass 1: d(s, a) = (1 - gamma) sum_t gamma^t Pr(s_t = s, a_t = a), terminal states
-    included, in which an episode stays. `<d, R> = (1 - gamma) J`. Raises `UsageError` unless `gamma` < 1.
+    """float64`[S, A]` of sum 1: d(s, a) = (1 - gamma) sum_t gamma^t Pr(s_t = s, a_t = a).
+
+    Terminal states are included; an episode stays in them. `<d, R> = (1 - gamma) J`. Raises `UsageError`
+    unless `gamma` < 1.
     """
     t = tables(mdp)
     if t.horizon is not None or t.gamma == 1:
@@ -29,8 +31,9 @@ def discounted_occupancy(mdp: TabularMDP, policy: Any) -> np.ndarray:
 
 
 def discounted_visits(mdp: TabularMDP, policy: Any) -> np.ndarray:
-    """float64`[S, A]`, expected discounted visits sum_t gamma^t Pr(s_t = s, a_t = a) before the episode ends:
-    0 in terminal states, so that `gamma` = 1 is allowed where every episode ends. `<visits, R> = J`.
+    """float64`[S, A]`, expected discounted visits sum_t gamma^t Pr(s_t = s, a_t = a) before the episode ends.
+
+    They are 0 in terminal states, so that `gamma` = 1 is allowed where every episode ends. `<visits, R> = J`.
     """
     t = tables(mdp)
     if t.horizon is not None:
@@ -45,7 +48,7 @@ def discounted_visits(mdp: TabularMDP, policy: Any) -> np.ndarray:
 
 
 def finite_occupancy(mdp: TabularMDP, policy: Any, horizon: int | None = None) -> np.ndarray:
-    """float64`[H, S, A]`, the law of `(s_h, a_h)` at every step, each of mass 1, without discount."""
+    """float64`[H, S, A]`, the distribution of `(s_h, a_h)` at every step, without discount."""
     t = tables(mdp, horizon)
     if t.horizon is None:
         raise UsageError("horizon: is needed, because the tables are stationary")

@@ -27,8 +27,10 @@ class Optimum(NamedTuple):
 
 
 def solve(mdp: TabularMDP, horizon: int | None = None, weights: Any = None) -> Optimum:
-    """The optimum by the method that is exact: backward induction with a horizon, else policy iteration;
-    value iteration where `gamma` is 1, since policies that never end have no value there.
+    """The optimum by the method that is exact.
+
+    Backward induction with a horizon, else policy iteration; value iteration where `gamma` is 1, since
+    policies that never end have no value there.
     """
     t = scalarised(tables(mdp, horizon), weights)
     if t.horizon is not None:
@@ -50,9 +52,9 @@ def value_iteration(
     Raises `NumericalFailure` when `sweeps` do not suffice, as with unbounded values at `gamma` 1.
     """
     t = scalarised(tables(mdp), weights)
-    v = np.zeros(len(t.mu0))
+    v, discounted = np.zeros(len(t.mu0)), t.gamma * t.P
     for _ in range(sweeps):
-        q = t.R + t.gamma * t.P @ v
+        q = t.R + discounted @ v
         change = np.abs(q.max(-1) - v).max()
         v = q.max(-1)
         if change <= tolerance:
@@ -63,11 +65,11 @@ def value_iteration(
 def _policy_iteration(t: Tables) -> Optimum:
     """Howard's algorithm; an action changes only for a clear gain, so that ties cannot make it cycle."""
     S, A = t.R.shape
-    policy = t.R.argmax(-1)
+    policy, discounted = t.R.argmax(-1), t.gamma * t.P
     while True:
         P, r = policy_model(t, np.eye(A)[policy])
         v = np.linalg.solve(np.eye(S) - t.gamma * P, r)
-        q = t.R + t.gamma * t.P @ v
+        q = t.R + discounted @ v
         slack = 1e-12 * max(1.0, np.abs(q).max())
         better = q.max(-1) > q[np.arange(S), policy] + slack
         if not better.any():
@@ -79,7 +81,7 @@ def _backward_induction(t: Tables) -> Optimum:
     H, S = t.P.shape[:2]
     v, q = np.zeros((H + 1, S)), np.zeros(t.R.shape)
     for h in reversed(range(H)):
-        q[h] = t.R[h] + t.gamma * t.P[h] @ v[h + 1]
+        q[h] = t.R[h] + t.gamma * (t.P[h] @ v[h + 1])
         v[h] = q[h].max(-1)
     return Optimum(v, q, _lowest_best(q), float(t.mu0 @ v[0]))
 
@@ -90,5 +92,5 @@ def _optimum(t: Tables, v: np.ndarray) -> Optimum:
 
 
 def _lowest_best(q: np.ndarray) -> np.ndarray:
-    """Rounding must not decide between equal actions."""
+    """int`[...]`, the lowest of the best actions; rounding does not decide between equal ones."""
     return (q >= q.max(-1, keepdims=True) - 1e-10 * max(1.0, np.abs(q).max())).argmax(-1)

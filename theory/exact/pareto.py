@@ -1,7 +1,9 @@
-"""Fronts of small vector-reward MDPs: deterministic policies by enumeration, the convex coverage set by
-optimal linear support (Cheng 1988; Roijers, Whiteson, Oliehoek 2015).
+"""Fronts of small vector-reward MDPs, all objectives maximised.
 
-All objectives are maximised. Legend: `S` states, `A` actions, `m` objectives, `K` points.
+Deterministic policies by enumeration, the convex coverage set by optimal linear support (Cheng 1988; Roijers,
+Whiteson, Oliehoek 2015).
+
+Legend: `S` states, `A` actions, `m` objectives, `K` points.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from scipy.spatial import HalfspaceIntersection
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.optimal_control import solve
-from theory.exact.policy_evaluation import evaluate_policy
-from theory.exact.tables import tables
+from theory.exact.policy_evaluation import check_ends, evaluate_policy
+from theory.exact.tables import Tables, tables
+
+_ENTRIES = 1 << 22  # of an array that is made at once
 
 
 def deterministic_returns(mdp: TabularMDP, most: int = 100_000) -> tuple[np.ndarray, np.ndarray]:
@@ -34,15 +38,26 @@ def deterministic_returns(mdp: TabularMDP, most: int = 100_000) -> tuple[np.ndar
         raise UsageError(f"mdp: has {n_actions}^{len(live)} deterministic policies, more than {most}")
     policies = np.zeros((n_actions ** len(live), len(t.mu0)), int)
     policies[:, live] = list(itertools.product(range(n_actions), repeat=len(live)))
-    return policies, np.stack([evaluate_policy(mdp, policy).j for policy in policies])
+    size = max(1, _ENTRIES // t.P[:, 0].size)
+    chunks = [policies[i : i + size] for i in range(0, len(policies), size)]
+    return policies, np.concatenate([_returns(t, chunk) for chunk in chunks])
 
 
 def nondominated(points: Any, tolerance: float = 1e-10) -> np.ndarray:
     """bool`[K]`, whether no other point is at least as good everywhere and better somewhere."""
     points = np.asarray(points, np.float64)
-    at_least = (points[:, None] >= points[None] - tolerance).all(-1)
-    better = (points[:, None] > points[None] + tolerance).any(-1)
-    return ~(at_least & better).any(0)
+    dominated = np.zeros(len(points), bool)
+    size = max(1, _ENTRIES // len(points)) if len(points) else 1
+    # objective by objective: a last axis of length m would not be vectorised
+    columns = list(points.T)
+    for i in range(0, len(points), size):
+        at_least, better = True, False
+        for column in columns:
+            own = column[i : i + size, None]
+            at_least = at_least & (own >= column - tolerance)
+            better = better | (own > column + tolerance)
+        dominated |= (at_least & better).any(0)
+    return ~dominated
 
 
 def supported(points: Any, tolerance: float = 1e-9) -> np.ndarray:
@@ -74,6 +89,16 @@ def convex_coverage_set(mdp: TabularMDP, tolerance: float = 1e-9) -> np.ndarray:
         corners = corners[[np.abs(solved - w).max(-1).min() > 1e-9 for w in corners]]
     points = np.unique(points, axis=0)
     return points[supported(points, tolerance)]
+
+
+def _returns(t: Tables, policies: np.ndarray) -> np.ndarray:
+    """float64`[K, m]`, the values of `mu0` under actions int`[K, S]`, by one batched solve."""
+    states, live = np.arange(len(t.mu0)), ~t.terminal
+    P, r = t.P[states, policies], t.R[states, policies]
+    check_ends(t, P)
+    v = np.zeros(r.shape)
+    v[:, live] = np.linalg.solve(np.eye(live.sum()) - t.gamma * P[:, live][:, :, live], r[:, live])
+    return t.mu0 @ v
 
 
 def _best_margin(point: np.ndarray, points: np.ndarray, tolerance: float) -> float:

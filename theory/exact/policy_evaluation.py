@@ -81,16 +81,17 @@ def policy_model(t: Tables, pi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_ends(t: Tables, P: np.ndarray) -> None:
-    """Raises `UsageError` if `gamma` is 1 and, under `P` `[S, S]`, some state cannot reach a terminal one."""
+    """Raises `UsageError` if `gamma` is 1 and some state cannot end under `P` `[..., S, S]`."""
     if t.gamma < 1:
         return
-    ends = t.terminal.copy()
-    for _ in range(len(ends)):
-        ends |= (P[:, ends] > 0).any(-1)
+    ends, step = np.broadcast_to(t.terminal, P.shape[:-1]), P > 0
+    for _ in range(len(t.terminal)):
+        ends = ends | (step & ends[..., None, :]).any(-1)
     if not ends.all():
+        state = int(np.argwhere(~ends)[0, -1])
         raise UsageError(
-            f"mdp.gamma: is 1 and state {int(np.argmin(ends))} never reaches a terminal state under this "
-            "policy; use gamma < 1 or a horizon"
+            f"mdp.gamma: is 1 and state {state} never reaches a terminal state under this policy; use gamma "
+            "< 1 or a horizon"
         )
 
 

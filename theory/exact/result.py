@@ -1,4 +1,4 @@
-"""What the check of a theorem returns."""
+"""The result of the check of a theorem."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Result(NamedTuple):
 
 
 def identity(*errors: Any) -> Result:
-    """Of arrays that vanish if the theorem holds."""
+    """The result of an identity, from arrays that vanish if the theorem holds."""
     return _at_most(max(float(np.abs(e).max()) for e in errors), IDENTITY)
 
 
 def inequality(left: Any, right: Any) -> Result:
-    """Of `left <= right` over arrays of instances; the negated worst margin is `measured`."""
+    """The result of `left <= right` over arrays of instances; the negated worst margin is `measured`."""
     return _at_most(float((np.asarray(left) - np.asarray(right)).max()), ROUNDING)
 
 

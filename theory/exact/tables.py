@@ -1,4 +1,4 @@
-"""What every oracle reads: a validated `TabularMDP` as float64 numpy arrays, and policies as tables.
+"""A validated `TabularMDP` as float64 numpy arrays, and policies as tables: what every oracle reads.
 
 Legend: `S` states, `A` actions, `H` steps, `m` reward components.
 """
@@ -38,9 +38,9 @@ class Tables(NamedTuple):
 def tables(mdp: TabularMDP, horizon: int | None = None) -> Tables:
     """The MDP in float64, with expected rewards; time-indexed if it is, or if `horizon` is given.
 
-    Laws are divided by their sums, so that rows rounded to float32 are laws in float64 too. Numbers that were
-    rounded (rewards, gamma) stay rounded: build the MDP under `jax.enable_x64(True)` for exact ones.
-    Raises `UsageError` for invalid tables, and for a horizon that contradicts them.
+    Distributions are divided by their sums, so that rows rounded to float32 sum to 1 in float64 too. Numbers
+    that were rounded (rewards, gamma) stay rounded: build the MDP under `jax.enable_x64(True)` for exact
+    ones. Raises `UsageError` for invalid tables, and for a horizon that contradicts them.
     """
     validate(mdp)
     P, R, mu0 = (np.asarray(x, np.float64) for x in (mdp.P, mdp.R, mdp.mu0))
@@ -74,7 +74,7 @@ def policy_table(policy: Any, t: Tables) -> np.ndarray:
     """float64`[S, A]` or `[H, S, A]`, action probabilities of a policy of any usual form.
 
     policy: actions int`[S]` or `[H, S]`, or probabilities `[S, A]` or `[H, S, A]`; one without `H` is used in
-    every step. Raises `UsageError` for other shapes, unknown actions, rows that are no law.
+    every step. Raises `UsageError` for other shapes, unknown actions, rows that do not sum to 1.
     """
     policy = np.asarray(policy)
     *lead, n_states, n_actions = t.P.shape[:-1]
@@ -101,7 +101,7 @@ def random_mdps(
     gamma: float = 0.9,
     reward_dim: int | None = None,
 ) -> list[TabularMDP]:
-    """`n` independent MDPs with float64 numpy leaves, laws uniform on the simplex, rewards in [0, 1]."""
+    """`n` independent MDPs, float64 numpy leaves, transitions uniform on the simplex, rewards in [0, 1]."""
     rng = np.random.default_rng(seed)
     time, tail = () if H is None else (H,), () if reward_dim is None else (reward_dim,)
     return [

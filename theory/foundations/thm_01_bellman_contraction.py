@@ -26,7 +26,7 @@ def instance(seed: int, n: int = 100) -> tuple[list[Tables], np.ndarray]:
 
 
 def optimality(t: Tables, pi: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """`[S]`, the optimality operator."""
+    """`[S]`, the optimality operator applied to v."""
     return (t.R + t.gamma * t.P @ v).max(-1)
 
 

@@ -28,7 +28,7 @@ def instance(seed: int, n: int = 100) -> tuple[list[TabularMDP], np.ndarray, np.
 
 
 def of_new_policy(mdp: TabularMDP, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """`[S]`, d of the right-hand side."""
+    """`[S]`, the distribution d of the right-hand side."""
     return discounted_occupancy(mdp, new).sum(-1)
 
 

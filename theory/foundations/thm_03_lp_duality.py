@@ -28,12 +28,12 @@ def instance(seed: int, n: int = 100) -> tuple[list[TabularMDP], np.ndarray]:
     return random_mdps(seed, n, 5, 3), random_policies(seed + 1, n, 5, 3)
 
 
-def start_law(mdp: TabularMDP) -> TabularMDP:
+def initial_distribution(mdp: TabularMDP) -> TabularMDP:
     """The MDP whose dual is solved."""
     return mdp
 
 
-def check(dual_of: Callable[[TabularMDP], TabularMDP] = start_law) -> Result:
+def check(dual_of: Callable[[TabularMDP], TabularMDP] = initial_distribution) -> Result:
     """Duality gap, distance to policy iteration, flow residual, and the round trip x -> pi -> x."""
     errors = []
     for mdp, pi in zip(*instance(3), strict=True):
@@ -46,5 +46,5 @@ def check(dual_of: Callable[[TabularMDP], TabularMDP] = start_law) -> Result:
 
 
 def broken() -> Result:
-    """A dual that weighs all states alike instead of by the start law."""
+    """A dual that weighs all states alike instead of by the initial distribution."""
     return check(lambda mdp: mdp.replace(mu0=np.full_like(mdp.mu0, 1 / len(mdp.mu0))))

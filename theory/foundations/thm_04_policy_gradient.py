@@ -30,7 +30,7 @@ def instance(seed: int, n: int = 20) -> tuple[list[TabularMDP], np.ndarray]:
 
 
 def discounted(mdp: TabularMDP, pi: np.ndarray) -> np.ndarray:
-    """`[S]`, d of the theorem."""
+    """`[S]`, the distribution d of the theorem."""
     return discounted_occupancy(mdp, pi).sum(-1)
 
 
@@ -49,7 +49,7 @@ def check(states: Callable[..., np.ndarray] = discounted) -> Result:
 
 
 def stationary(mdp: TabularMDP, pi: np.ndarray) -> np.ndarray:
-    """`[S]`, the law of a state in the long run, which sampling without weights gamma^t approaches."""
+    """`[S]`, the distribution of states in the long run, which samples without gamma^t approach."""
     P, _ = policy_model(tables(mdp), pi)
     return np.linalg.matrix_power(P, 1000)[0]
 

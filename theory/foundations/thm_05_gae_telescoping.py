@@ -59,7 +59,7 @@ def monte_carlo(w: Window) -> np.ndarray:
 
 
 def check(estimator: Callable[..., jax.Array] = gae) -> Result:
-    """Both ends of lambda."""
+    """Errors at both ends of lambda."""
     errors = []
     with jax.enable_x64(True):
         estimate = jax.jit(estimator)

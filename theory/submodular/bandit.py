@@ -28,12 +28,12 @@ class Bandit(NamedTuple):
 
     @property
     def steps(self) -> int:
-        """H."""
+        """The number of steps H."""
         return self.table.ndim
 
     @property
     def places(self) -> int:
-        """V."""
+        """The number of places V."""
         return len(self.table) - 1
 
 
@@ -71,8 +71,8 @@ def extension(pi: Array, bandit: Bandit) -> Array:
     beta = bandit.eps / (bandit.places - 1)
     mu = (1 - bandit.eps - beta) * pi + beta
     value = bandit.table
-    for law in jnp.concatenate([mu, 1 - mu.sum(1, keepdims=True)], axis=1):
-        value = jnp.tensordot(law, value, 1)
+    for chances in jnp.concatenate([mu, 1 - mu.sum(1, keepdims=True)], axis=1):
+        value = jnp.tensordot(chances, value, 1)
     return value
 
 

@@ -31,7 +31,7 @@ class Problem(NamedTuple):
     bonus: np.ndarray | None = None
 
     def unfold(self) -> Unfolded:
-        """The layers of nodes."""
+        """The problem as layers of nodes."""
         return unfold(self.mdp, self.memory, self.states, self.bonus)
 
 
@@ -62,7 +62,7 @@ COVERAGE = {
 
 
 def coverage(name: str, slip: float = 0.0) -> Problem:
-    """One of `COVERAGE`."""
+    """The coverage problem of that name in `COVERAGE`."""
     side, footprint, weight, start, states = COVERAGE[name]
     return Problem(grid(side, side, start, slip), covered(footprints(side, side, footprint), weight), states)
 
@@ -113,7 +113,7 @@ DESIGN = {
 
 
 def design(name: str) -> Problem:
-    """One of `DESIGN`."""
+    """The design problem of that name in `DESIGN`."""
     side, K, noise, start, states = DESIGN[name]
     return Problem(grid(side, side, start), counted(side**2, states, information(K, noise)), states)
 
@@ -126,7 +126,7 @@ ITEMS = {
 
 
 def items(name: str, slip: float = 0.0) -> Problem:
-    """One of `ITEMS`."""
+    """The problem of items of that name in `ITEMS`."""
     layout, demand, start, states = ITEMS[name]
     cells = "".join(layout)
 
@@ -156,7 +156,7 @@ def slippery_line() -> Problem:
 def random_problem(
     seed: int, n_places: int = 3, n_actions: int = 2, states: int = 4, n_elements: int = 4
 ) -> Problem:
-    """Random law, coverage of random sets plus a positive part by time and place: curvature below 1."""
+    """Random transitions, coverage plus a positive part by time and place: curvature below 1."""
     rng = np.random.default_rng(seed)
     P = rng.dirichlet(np.full(n_places, 0.7), (n_places, n_actions))
     with jax.enable_x64(True):

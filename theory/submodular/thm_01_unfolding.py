@@ -24,12 +24,12 @@ NAMES = ("A", "B", "C", "C2")
 
 
 def instance(name: str, slip: float) -> Problem:
-    """Coverage on a small grid."""
+    """A coverage problem on a small grid."""
     return coverage(name, slip)
 
 
 def by_layers(problem: Problem) -> float:
-    """The dynamic programme."""
+    """The value by the dynamic programme."""
     return best_value(problem.unfold())
 
 
@@ -55,7 +55,7 @@ def by_sets(name: str) -> float:
 
 
 def check(solve: Callable[[Problem], float] = by_layers) -> Result:
-    """Differences of values."""
+    """Differences between the values of `solve` and those of brute force."""
     certain = [solve(instance(name, 0.0)) - by_trying(name) for name in NAMES]
     return identity(
         np.array(certain), np.array([solve(instance(name, 0.1)) - by_sets(name) for name in NAMES])
@@ -63,5 +63,5 @@ def check(solve: Callable[[Problem], float] = by_layers) -> Result:
 
 
 def broken() -> Result:
-    """Without memory: every visit pays what its place is worth alone."""
+    """A solution without memory: every visit pays what its place is worth alone."""
     return check(lambda p: modular_policy(p.mdp, p.memory.alone(p.mdp.n_states), p.states)[1])

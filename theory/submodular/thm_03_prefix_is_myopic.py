@@ -3,9 +3,10 @@
 Statement. For every policy
     E[sum_h grad log pi(a_h | .) F(tau_{0:h+1})] = E[sum_h grad log pi(a_h | .) F(s_{h+1} | tau_{0:h})],
 because F(tau_{0:h}) is known before a_h is drawn. So the released code of SubPO, which weights by the value
-so far, follows a gradient with discount 0 and not that of J.
+so far, ascends a gradient with discount 0 and not that of J.
 
-Check. The problems of theorem 2, all trajectories; also `myopic_value`, whose gradient both are.
+Check. The problems of `thm_02_policy_gradient`, all trajectories; also `myopic_value`, whose gradient both
+are.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from theory.submodular.thm_02_policy_gradient import instance as problems_with_l
 
 
 def instance(seed: int) -> list[tuple[Problem, np.ndarray]]:
-    """Those of theorem 2."""
+    """The problems and logits of `thm_02_policy_gradient`."""
     return problems_with_logits(seed)
 
 

@@ -4,8 +4,8 @@ Statement. E[sum_i grad log pi(a_i | s_i) b(tau_{0:i})] = 0 for every function b
 i; with b = -F(tau_{0:i}) gains to come become the total F(tau), with the same mean.
 (Prajapat et al. 2024, theorem 2.)
 
-Check. The problems of theorem 2: mean of total minus mean of to_go, and the mean of a random function of what
-has been gained so far.
+Check. The problems of `thm_02_policy_gradient`: mean of total minus mean of to_go, and the mean of a random
+function of what has been gained so far.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from theory.submodular.thm_02_policy_gradient import instance as problems_with_l
 
 
 def instance(seed: int) -> list[tuple[Problem, np.ndarray]]:
-    """Those of theorem 2."""
+    """The problems and logits of `thm_02_policy_gradient`."""
     return problems_with_logits(seed)
 
 
 def before(x: Samples) -> np.ndarray:
-    """float[K, H], F(tau_{0:i})."""
+    """float[K, H], the value F(tau_{0:i}) before action i."""
     return x.prefix - x.gain
 
 

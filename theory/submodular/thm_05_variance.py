@@ -1,4 +1,4 @@
-"""Weighting by what an action can still change is quieter: marginal < to_go < prefix < total.
+"""Weighting by what an action can still change has less variance: marginal < to_go < prefix < total.
 
 Statement. On 2 x 2 coverage with weights 1 .. 4, three uniform actions from cell 0, the estimators of one
 trajectory have covariances of trace 5.9091456 (marginal), 16.9925376 (to_go), 28.4627456 (prefix), 44.7301376
@@ -24,7 +24,7 @@ def instance() -> tuple[Problem, np.ndarray]:
 
 
 def traces() -> dict[str, float]:
-    """Of every credit in `ORDER`, and of the gains to come of single states ("modular")."""
+    """The variance of every credit in `ORDER`, and of the gains to come of single states ("modular")."""
     x = samples(*instance())
     return {credit: variance(x, weights(credit, x)) for credit in (*ORDER, "modular")}
 
@@ -36,5 +36,5 @@ def check(order: tuple[str, ...] = ORDER) -> Result:
 
 
 def broken() -> Result:
-    """With total and to_go exchanged."""
+    """The claim with total and to_go exchanged."""
     return check(("marginal", "total", "prefix", "to_go"))

@@ -17,7 +17,7 @@ SIZES = ((3, 10.0), (4, 10.0))
 
 
 def instance(length: int, reward: float) -> Problem:
-    """The line."""
+    """The line of that length and reward."""
     return trap(length, reward)
 
 
@@ -28,5 +28,5 @@ def check(credit: str = "to_go") -> Result:
 
 
 def broken() -> Result:
-    """Marginal credit."""
+    """The same ascent with marginal credit."""
     return check("marginal")

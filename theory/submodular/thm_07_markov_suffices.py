@@ -23,7 +23,7 @@ from theory.submodular.instances import Problem, slippery_line
 
 
 def instance(seed: int) -> Problem:
-    """Deterministic random moves."""
+    """A problem with deterministic random moves."""
     rng = np.random.default_rng(seed)
     P = np.eye(3)[rng.integers(3, size=(3, 2))]
     with jax.enable_x64(True):
@@ -41,5 +41,5 @@ def check(make: Callable[[int], Problem] = instance) -> Result:
 
 
 def broken() -> Result:
-    """Slippery moves."""
+    """A problem with slippery moves."""
     return check(lambda seed: slippery_line())

@@ -38,5 +38,5 @@ def check(rows: int = 1) -> Result:
 
 
 def broken() -> Result:
-    """All rows at once."""
+    """An interpolation that changes all rows at once."""
     return check(9)

@@ -1,4 +1,4 @@
-"""In eps-bandit problems the value is monotone and DR-submodular in the policy, for eps up to (V - 1) / V.
+"""The value of eps-bandit problems is monotone and DR-submodular in the policy, for eps up to (V - 1) / V.
 
 Statement. On the polytope Q of `bandit` the extended value has derivatives >= 0, mixed second derivatives
 <= 0 between steps and 0 within a step, whenever eps <= (V - 1) / V. Beyond, an action makes its place less
@@ -18,7 +18,7 @@ from theory.submodular.bandit import Bandit, extension, random_bandit, three_pla
 
 
 def instance(eps: float) -> list[Bandit]:
-    """V = 3."""
+    """Bandit problems with three places."""
     return [three_places(eps), *(random_bandit(seed, eps) for seed in range(5))]
 
 
@@ -44,5 +44,5 @@ def check(levels: tuple[float, ...] = (0.0, 0.1, 0.3, 2 / 3)) -> Result:
 
 
 def broken() -> Result:
-    """An error of 0.8 > 2/3."""
+    """The claim for an error of 0.8 > 2/3."""
     return check((0.8,))

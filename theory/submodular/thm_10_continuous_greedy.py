@@ -30,7 +30,7 @@ from theory.submodular.bandit import (
 
 
 def instance() -> list[Bandit]:
-    """All problems."""
+    """The problems of the check."""
     named = [three_places(eps) for eps in (0.0, 0.1, 0.3, 2 / 3)]
     return [half(), *named, *(random_bandit(seed, 0.1) for seed in range(5))]
 
@@ -43,5 +43,5 @@ def check(solve: Callable[[Bandit], Array] = lambda b: continuous_greedy(b, 1000
 
 
 def broken() -> Result:
-    """Step by step."""
+    """The myopic choice, step by step."""
     return check(myopic)

@@ -19,12 +19,12 @@ from theory.submodular.instances import Problem, random_problem, total_curvature
 
 
 def instance(seed: int) -> Problem:
-    """Curvature below 1."""
+    """A random problem of curvature below 1."""
     return random_problem(seed)
 
 
 def modular_value(problem: Problem) -> float:
-    """J of the modular optimum."""
+    """The value J of the modular optimum."""
     mdp = problem.mdp
     reward = problem.memory.alone(mdp.n_states) + problem.bonus
     actions, _ = modular_policy(mdp, reward, problem.states)
@@ -39,5 +39,5 @@ def check(factor: Callable[[float], float] = lambda c: 1 - c) -> Result:
 
 
 def broken() -> Result:
-    """As if the modular optimum were optimal."""
+    """The claim that the modular optimum is optimal."""
     return check(lambda c: 1.0)

@@ -1,4 +1,4 @@
-"""With curvature c greedy sets reach (1 - e^-c) / c of the best, one per block 1 / (1 + c).
+"""Greedy sets reach (1 - e^-c) / c of the best at curvature c, one per block 1 / (1 + c).
 
 Statement. For monotone submodular F with total curvature c: greedy choice of k items has
 F >= (1 - (1 - c/k)^k) / c OPT >= (1 - e^-c) / c OPT; greedy choice of one item from each block of a partition
@@ -33,7 +33,7 @@ BLOCKS = np.arange(N).reshape(K, -1)
 
 
 def instance(seed: int) -> SumParams:
-    """Parameters of `F`."""
+    """Random parameters of `F`."""
     rng = np.random.default_rng(seed)
     covers, weight = rng.random((N, U)) < 0.35, rng.random(U)
     cover = F.parts[0].default_params()._replace(covers=covers, weight=weight)
@@ -42,7 +42,7 @@ def instance(seed: int) -> SumParams:
 
 @functools.partial(jax.jit, static_argnums=1)
 def values(params: SumParams, choose: Callable[[SumParams], tuple[Array, Array]]) -> tuple[Array, ...]:
-    """Of instances stacked: curvature, best of 3 and per block, what `choose` reaches of 3 and per block."""
+    """Curvature, best of 3 and per block, what `choose` reaches of 3 and per block; of stacked instances."""
 
     def one(params: SumParams) -> tuple[Array, ...]:
         of = jax.vmap(functools.partial(evaluate, F, params))
@@ -54,7 +54,7 @@ def values(params: SumParams, choose: Callable[[SumParams], tuple[Array, Array]]
 
 
 def by_gain(params: SumParams) -> tuple[Array, Array]:
-    """Greedy."""
+    """The values of greedy choice."""
     ground = jnp.arange(N)
     return (
         greedy(F, params, ground, K).gain.sum(),
@@ -63,7 +63,7 @@ def by_gain(params: SumParams) -> tuple[Array, Array]:
 
 
 def check(choose: Callable[[SumParams], tuple[Array, Array]] = by_gain) -> Result:
-    """Promised minus reached."""
+    """Promised minus reached values."""
     with jax.enable_x64(True):
         params = jax.tree.map(lambda *x: jnp.stack(x), *(instance(seed) for seed in range(60)))
         c, three, blocks, reached, per_block = map(np.asarray, values(params, choose))

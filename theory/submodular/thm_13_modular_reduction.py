@@ -1,4 +1,4 @@
-"""With a modular function everything is an ordinary MDP.
+"""A problem with a modular function is an ordinary MDP.
 
 Statement. If F(tau) = sum_h m(h, s_h), gains to come are rewards to go, so that the estimator of SubPO is
 REINFORCE with reward to go; and policies with memory are no better than Markov ones, whose optimum is that of
@@ -21,7 +21,7 @@ from theory.submodular.instances import Problem, random_problem
 
 
 def instance(seed: int) -> Problem:
-    """Random law, F by time and place alone."""
+    """A random problem whose F is paid by time and place alone."""
     return random_problem(seed)._replace(memory=covered(np.zeros((3, 1), bool), np.zeros(1)))
 
 
@@ -38,5 +38,5 @@ def check(make: Callable[[int], Problem] = instance) -> Result:
 
 
 def broken() -> Result:
-    """With coverage in F."""
+    """Problems with coverage in F."""
     return check(random_problem)

@@ -36,7 +36,7 @@ def as_problem(edges: np.ndarray, covers: np.ndarray, weight: np.ndarray, states
 
 
 def best_walk(edges: np.ndarray, covers: np.ndarray, weight: np.ndarray) -> float:
-    """By trying all walks from node 0."""
+    """The best value of all walks from node 0."""
 
     def extend(node: int, seen: np.ndarray, left: int) -> float:
         value = float(seen @ weight)

@@ -4,7 +4,7 @@ Statement. For concave g of the occupancy, gap_k = max_d <grad g(d_k), d - d_k> 
 the mixture of deterministic policies found on the way has occupancy d_K. (Frank and Wolfe 1956; Hazan et
 al. 2019.)
 
-Check. Smoothed entropy on 5 random laws of 5 places, 3 actions, 6 steps: the best value of 2,000 iterations
+Check. Smoothed entropy on 5 random MDPs of 5 places, 3 actions, 6 steps: the best value of 2,000 iterations
 minus value_k, against gap_k, k < 50; and the occupancies of the mixture's parts, mixed.
 """
 
@@ -21,7 +21,7 @@ STEPS = 6
 
 
 def instance(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """P `[5, 3, 5]`, mu0 `[5]`."""
+    """Random P `[5, 3, 5]` and mu0 `[5]`."""
     rng = np.random.default_rng(seed)
     return rng.dirichlet(np.full(5, 0.3), (5, 3)), rng.dirichlet(np.ones(5))
 
@@ -43,5 +43,5 @@ def check(scale: float = 1.0) -> Result:
 
 
 def broken() -> Result:
-    """A tenth of the gap."""
+    """The certificate with a tenth of the gap."""
     return check(0.1)

@@ -121,14 +121,14 @@ class CarTrack:
         tables = [np.array(text.split(), float) for text in (_KAPPA, _UPPER, _LOWER)]
         kappa, upper, lower = (jnp.asarray(x, jnp.result_type(float)) for x in tables)
         knots = jnp.asarray(_SPACING * np.arange(len(tables[0])), kappa.dtype)
-        numbers = {
+        constants = {
             "length": _LENGTH, "cm1": 0.287, "cm2": 0.054527, "cr0": 0.051891, "cr2": 0.000348,
             "b_r": 3.3852 / 1.2, "c_r": 1.2691, "d_r": 0.1737 * 1.2,
             "b_f": 2.579, "c_f": 1.2, "d_f": 1.05 * 0.192,
             "m": 0.041, "inertia": 27.8e-6, "l_f": 0.029, "l_r": 0.033, "dt": 0.03,
             "finish": 16.4, "step_cost": -0.01, "crash": -1.0, "prize": 1.0,
         }  # fmt: skip
-        scalars = {name: real(value) for name, value in numbers.items()}
+        scalars = {name: real(value) for name, value in constants.items()}
         return CarParams(knots, kappa, upper, -lower, limit=integer(700), **scalars)
 
     def time_limit(self, params: CarParams) -> Array:
@@ -143,7 +143,7 @@ class CarTrack:
         return state, _observed(state)
 
     def step(self, key: Key, state: CarState, action: Array, params: CarParams) -> tuple[CarState, Step]:
-        """One step; `key` is not used."""
+        """Advances by one step; `key` is not used."""
         after = advance(state, action, params)
         inside = (after.d < _at(params.upper, after.s, params)) & (
             after.d > _at(params.lower, after.s, params)
@@ -156,7 +156,7 @@ class CarTrack:
         return after, Step(_observed(after), reward, crashed | finished, {})
 
     def item(self, params: CarParams, state: CarState) -> Array:
-        """float[], progress."""
+        """float[], the progress along the track in m."""
         return state.s
 
 
@@ -165,14 +165,14 @@ def advance(state: CarState, action: Array, params: CarParams) -> CarState:
     duty, steer = jnp.clip(action, min=-1, max=1)
     dynamic = CarState(*_runge_kutta(lambda x: _dynamic(CarState(*x), duty, steer, params), state, params.dt))
     speed = jnp.sqrt(state.v_x**2 + state.v_y**2)
-    slow = _runge_kutta(
+    rolling = _runge_kutta(
         lambda x: _kinematic(*x, duty, steer, params), (state.s, state.d, state.mu, speed), params.dt
     )
     beta = _slip_angle(steer, params)
-    v_x, v_y = slow[3] * jnp.cos(beta), slow[3] * jnp.sin(beta)
-    kinematic = CarState(*slow[:3], v_x, v_y, v_x * jnp.tan(steer) / (params.l_f + params.l_r))
+    v_x, v_y = rolling[3] * jnp.cos(beta), rolling[3] * jnp.sin(beta)
+    kinematic = CarState(*rolling[:3], v_x, v_y, v_x * jnp.tan(steer) / (params.l_f + params.l_r))
     share = jnp.clip((state.v_x - 0.3) / 0.2, min=0, max=1)
-    return jax.tree.map(lambda fast, slow: share * fast + (1 - share) * slow, dynamic, kinematic)
+    return jax.tree.map(lambda fast, low: share * fast + (1 - share) * low, dynamic, kinematic)
 
 
 def _dynamic(x: CarState, duty: Array, steer: Array, p: CarParams) -> tuple[Array, ...]:
@@ -246,7 +246,7 @@ def _observed(state: CarState) -> Array:
 class Reach:
     """F(S) = the largest number in S, at least 0: the part of a line that has been seen. Statistic: float[].
 
-    Items are float[]; the parameter is the origin, float[], from which numbers are counted.
+    Items are float[]; the parameter is the origin, float[], from which items are counted.
     """
 
     def default_params(self) -> Array:
@@ -254,19 +254,19 @@ class Reach:
         return real(0.0)
 
     def init(self, params: Array) -> Array:
-        """Nothing seen."""
+        """The statistic of nothing seen."""
         return jnp.zeros_like(params)
 
     def gain(self, params: Array, stat: Array, item: Array) -> Array:
-        """What is newly seen."""
+        """The part that is newly seen."""
         return jnp.maximum(item - params - stat, 0)
 
     def add(self, params: Array, stat: Array, item: Array) -> tuple[Array, Array]:
-        """Running maximum."""
+        """The maximum with the item, and the gain."""
         return jnp.maximum(stat, item - params), self.gain(params, stat, item)
 
     def value(self, params: Array, stat: Array) -> Array:
-        """The maximum."""
+        """The maximum so far."""
         return stat
 
 

@@ -55,11 +55,11 @@ class PatchCoverage:
         return PatchParams(low, real(0.4), real(0.1))
 
     def init(self, params: PatchParams) -> Array:
-        """Nothing seen."""
+        """The statistic of nothing seen."""
         return jnp.zeros((self.n, self.n), bool)
 
     def gain(self, params: PatchParams, stat: Array, item: Array) -> Array:
-        """Worth of what is newly seen."""
+        """The worth of what is newly seen."""
         seen = stat.at[self._cells(params, item)].get(mode="fill", fill_value=True)
         return params.worth * jnp.sum(~seen)
 
@@ -68,7 +68,7 @@ class PatchCoverage:
         return stat.at[self._cells(params, item)].set(True, mode="drop"), self.gain(params, stat, item)
 
     def value(self, params: PatchParams, stat: Array) -> Array:
-        """Worth of what has been seen."""
+        """The worth of what has been seen."""
         return params.worth * jnp.sum(stat)
 
     def _cells(self, params: PatchParams, item: Array) -> tuple[Array, Array]:

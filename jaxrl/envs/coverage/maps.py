@@ -129,7 +129,7 @@ def random_items(seed: int, rows: int = 7, cols: int = 15) -> tuple[str, ...]:
 
 
 def _points(rows: int, cols: int, spacing: float) -> np.ndarray:
-    """float64[V, 2]."""
+    """float64[V, 2], positions of the cells."""
     return spacing * np.stack(np.divmod(np.arange(rows * cols), cols), axis=1)
 
 

@@ -78,12 +78,12 @@ class PlaceGrid:
 
     @property
     def observation_space(self) -> Discrete:
-        """The cells."""
+        """The cells of the grid."""
         return Discrete(self.n_places)
 
     @property
     def action_space(self) -> Discrete:
-        """Stay, right, down, left, up."""
+        """The five actions: stay, right, down, left, up."""
         return Discrete(5)
 
     def default_params(self) -> PlaceParams:
@@ -92,7 +92,7 @@ class PlaceGrid:
         return PlaceParams(jnp.asarray(free), integer(self.start), real(self.slip))
 
     def reset(self, key: Key, params: PlaceParams) -> tuple[PlaceState, Array]:
-        """At the start."""
+        """Begins at the start."""
         return PlaceState(params.start), params.start
 
     def step(
@@ -110,7 +110,7 @@ class PlaceGrid:
         return PlaceState(cell), Step(cell, jnp.zeros((), params.slip.dtype), jnp.asarray(False), {})
 
     def item(self, params: PlaceParams, state: PlaceState) -> Array:
-        """int32[], the cell."""
+        """int32[], the cell where the agent stands."""
         return state.cell
 
     def to_tabular(self, params: PlaceParams) -> TabularMDP:
@@ -127,7 +127,7 @@ class PlaceGrid:
         )
 
     def state_index(self, params: PlaceParams, state: PlaceState) -> Array:
-        """int32[], the cell."""
+        """int32[], the cell where the agent stands."""
         return state.cell
 
     def state_at(self, params: PlaceParams, index: Array, h: Array | int = 0) -> PlaceState:

@@ -62,25 +62,25 @@ class Sum:
         return SumParams(jnp.ones(len(self.parts), float_dtype(parts)), parts)
 
     def init(self, params: SumParams) -> tuple[PyTree, ...]:
-        """Empty parts. Raises `UsageError` for another number of weights."""
+        """The empty statistics of the parts. Raises `UsageError` for another number of weights."""
         check_shape(self, "weight", params.weight, (len(self.parts),))
         return tuple(F.init(p) for F, p in zip(self.parts, params.parts, strict=True))
 
     def gain(self, params: SumParams, stat: tuple[PyTree, ...], item: PyTree) -> Array:
-        """Weighted sum of gains."""
+        """The weighted sum of the parts' gains."""
         rows = zip(self.parts, params.parts, stat, strict=True)
         return params.weight @ jnp.stack([F.gain(p, s, item) for F, p, s in rows])
 
     def add(
         self, params: SumParams, stat: tuple[PyTree, ...], item: PyTree
     ) -> tuple[tuple[PyTree, ...], Array]:
-        """Every part."""
+        """Adds the item to every part."""
         rows = zip(self.parts, params.parts, stat, strict=True)
         after, gains = zip(*(F.add(p, s, item) for F, p, s in rows), strict=True)
         return after, params.weight @ jnp.stack(gains)
 
     def value(self, params: SumParams, stat: tuple[PyTree, ...]) -> Array:
-        """Weighted sum of values."""
+        """The weighted sum of the parts' values."""
         rows = zip(self.parts, params.parts, stat, strict=True)
         return params.weight @ jnp.stack([F.value(p, s) for F, p, s in rows])
 
@@ -129,11 +129,11 @@ class Truncated(_Around):
         return CapParams(real(self.cap), self.F.default_params())
 
     def init(self, params: CapParams) -> PyTree:
-        """Empty."""
+        """The empty statistic of F."""
         return self.F.init(params.F)
 
     def gain(self, params: CapParams, stat: PyTree, item: PyTree) -> Array:
-        """The part of the gain below the cap."""
+        """The part of F's gain that lies below the cap."""
         return self._cut(params, stat, self.F.gain(params.F, stat, item))
 
     def add(self, params: CapParams, stat: PyTree, item: PyTree) -> tuple[PyTree, Array]:
@@ -142,7 +142,7 @@ class Truncated(_Around):
         return after, self._cut(params, stat, gain)
 
     def value(self, params: CapParams, stat: PyTree) -> Array:
-        """At most the cap."""
+        """The value of F, at most the cap."""
         return jnp.minimum(self.F.value(params.F, stat), params.cap)
 
     def _cut(self, params: CapParams, stat: PyTree, gain: Array) -> Array:
@@ -181,11 +181,11 @@ class TimeWindow(_Around):
         return WindowParams(integer(self.low), integer(self.high), self.F.default_params())
 
     def init(self, params: WindowParams) -> PyTree:
-        """Empty."""
+        """The empty statistic of F."""
         return self.F.init(params.F)
 
     def gain(self, params: WindowParams, stat: PyTree, item: Visit) -> Array:
-        """0 outside the window."""
+        """The gain of F inside the window, 0 outside."""
         return jnp.where(self._inside(params, item), self.F.gain(params.F, stat, item), 0)
 
     def add(self, params: WindowParams, stat: PyTree, item: Visit) -> tuple[PyTree, Array]:
@@ -219,7 +219,7 @@ class OfPlaces(_Around):
         return self.F.default_params()
 
     def init(self, params: PyTree) -> PyTree:
-        """Empty."""
+        """The empty statistic of F."""
         return self.F.init(params)
 
     def gain(self, params: PyTree, stat: PyTree, item: Visit) -> Array:

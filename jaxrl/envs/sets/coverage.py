@@ -50,20 +50,20 @@ class Coverage:
         return indices_below(items, self.n_items)
 
     def init(self, params: CoverageParams) -> Array:
-        """Nothing covered. Raises `UsageError` for parameters of other sizes."""
+        """The statistic of nothing covered. Raises `UsageError` for parameters of other sizes."""
         check_shape(self, "covers", params.covers, (self.n_items, self.n_universe or self.n_items))
         return jnp.zeros(params.weight.shape, bool)
 
     def gain(self, params: CoverageParams, stat: Array, item: Array) -> Array:
-        """Weight of what is newly covered."""
+        """The weight of what is newly covered."""
         return jnp.sum(jnp.where(params.covers[item] & ~stat, params.weight, 0))
 
     def add(self, params: CoverageParams, stat: Array, item: Array) -> tuple[Array, Array]:
-        """Union."""
+        """The union with what the item covers, and the gain."""
         return stat | params.covers[item], self.gain(params, stat, item)
 
     def value(self, params: CoverageParams, stat: Array) -> Array:
-        """Weight covered."""
+        """The weight of what is covered."""
         return jnp.sum(jnp.where(stat, params.weight, 0))
 
 

@@ -41,20 +41,20 @@ class FacilityLocation:
         return indices_below(items, self.n_items)
 
     def init(self, params: Array) -> Array:
-        """All maxima 0. Raises `UsageError` for parameters of other sizes."""
+        """The statistic of the empty set: all maxima 0. Raises `UsageError` for parameters of other sizes."""
         check_shape(self, "similarity", params, (self.n_items, self.n_universe or self.n_items))
         return jnp.zeros(params.shape[1], params.dtype)
 
     def gain(self, params: Array, stat: Array, item: Array) -> Array:
-        """By how much the maxima rise."""
+        """The sum by which the maxima rise."""
         return jnp.sum(jnp.maximum(params[item] - stat, 0))
 
     def add(self, params: Array, stat: Array, item: Array) -> tuple[Array, Array]:
-        """Running maxima."""
+        """The maxima with the item's similarities, and the gain."""
         return jnp.maximum(stat, params[item]), self.gain(params, stat, item)
 
     def value(self, params: Array, stat: Array) -> Array:
-        """Sum of the maxima."""
+        """The sum of the maxima."""
         return jnp.sum(stat)
 
 

@@ -51,7 +51,10 @@ class FeatureBased:
         return indices_below(items, self.n_items)
 
     def init(self, params: FeatureParams) -> Array:
-        """All sums 0. Raises `UsageError` for other sizes, and for a cap where phi has none or lacks one."""
+        """The statistic of the empty set: all sums 0.
+
+        Raises `UsageError` for other sizes, and for a cap where phi has none or lacks one.
+        """
         check_shape(self, "feature", params.feature, (self.n_items, *params.weight.shape))
         if (self.phi == "cap") == isinstance(params.cap, tuple):
             raise UsageError(
@@ -61,7 +64,7 @@ class FeatureBased:
         return jnp.zeros(params.weight.shape, params.weight.dtype)
 
     def gain(self, params: FeatureParams, stat: Array, item: Array) -> Array:
-        """By how much the concave functions rise, without cancellation."""
+        """The sum by which the concave functions rise, without cancellation."""
         x = params.feature[item]
         if self.phi == "sqrt":
             root = jnp.sqrt(stat + x) + jnp.sqrt(stat)
@@ -73,11 +76,11 @@ class FeatureBased:
         return jnp.sum(params.weight * rise)
 
     def add(self, params: FeatureParams, stat: Array, item: Array) -> tuple[Array, Array]:
-        """Running sums."""
+        """The sums with the item's features, and the gain."""
         return stat + params.feature[item], self.gain(params, stat, item)
 
     def value(self, params: FeatureParams, stat: Array) -> Array:
-        """Sum of the concave functions."""
+        """The weighted sum of the concave functions."""
         if self.phi == "sqrt":
             phi = jnp.sqrt(stat)
         elif self.phi == "log1p":

@@ -97,21 +97,21 @@ class GridCoverage:
         return indices_below(items, self.rows * self.cols)
 
     def init(self, params: FootprintParams) -> Array:
-        """Nothing covered."""
+        """The statistic of nothing covered."""
         return jnp.zeros(params.weight.shape, bool)
 
     def gain(self, params: FootprintParams, stat: Array, item: Array) -> Array:
-        """Weight of what is newly covered."""
+        """The weight of what is newly covered."""
         elements = params.elements[item]
         covered = stat.at[elements].get(mode="fill", fill_value=True)
         return jnp.sum(jnp.where(covered, 0, params.weight.at[elements].get(mode="fill", fill_value=0)))
 
     def add(self, params: FootprintParams, stat: Array, item: Array) -> tuple[Array, Array]:
-        """Union."""
+        """The union with the footprint, and the gain."""
         return stat.at[params.elements[item]].set(True, mode="drop"), self.gain(params, stat, item)
 
     def value(self, params: FootprintParams, stat: Array) -> Array:
-        """Weight covered."""
+        """The weight of what is covered."""
         return jnp.sum(jnp.where(stat, params.weight, 0))
 
 

@@ -62,15 +62,15 @@ class ItemCollection:
         return indices_below(items, sum(map(len, self.layout)))
 
     def init(self, params: ItemParams) -> ItemStat:
-        """Nothing collected."""
+        """The statistic of nothing collected."""
         return ItemStat(jnp.zeros(params.kind.shape, bool), jnp.zeros(params.demand.shape, jnp.int32))
 
     def gain(self, params: ItemParams, stat: ItemStat, item: Array) -> Array:
-        """What the item of a cell not seen before adds, up to the demand."""
+        """The worth of the cell's item, where the cell is new and the demand still open."""
         return self.add(params, stat, item)[1]
 
     def add(self, params: ItemParams, stat: ItemStat, item: Array) -> tuple[ItemStat, Array]:
-        """The cell visited."""
+        """The statistic with the cell visited, and the gain."""
         kind = params.kind[item]
         new = (kind >= 0) & ~stat.visited[item]
         kind = jnp.clip(kind, min=0, max=params.demand.shape[0] - 1)
@@ -81,7 +81,7 @@ class ItemCollection:
         return after, jnp.where(new, gain, 0)
 
     def value(self, params: ItemParams, stat: ItemStat) -> Array:
-        """Items collected, up to the demands."""
+        """The number of items collected, up to the demands."""
         return jnp.sum(jnp.minimum(stat.count.astype(params.demand.dtype), params.demand))
 
     def features(self, params: ItemParams, stat: ItemStat) -> dict[str, Array]:

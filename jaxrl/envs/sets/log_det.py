@@ -74,7 +74,7 @@ class LogDet:
         return indices_below(items, self.n_items)
 
     def init(self, params: LogDetParams) -> LogDetStat:
-        """No rows. Raises `UsageError` for a kernel of another size."""
+        """The statistic of no measurements. Raises `UsageError` for a kernel of another size."""
         check_shape(self, "kernel", params.kernel, (self.n_items, self.n_items))
         dtype = params.kernel.dtype
         return LogDetStat(
@@ -89,7 +89,7 @@ class LogDet:
         return self._row(params, stat, item)[1]
 
     def add(self, params: LogDetParams, stat: LogDetStat, item: Array) -> tuple[LogDetStat, Array]:
-        """One row more."""
+        """The factor with one row more, and the gain."""
         row, gain = self._row(params, stat, item)
         after = LogDetStat(
             items=stat.items.at[stat.count].set(jnp.asarray(item, jnp.int32)),
@@ -100,7 +100,7 @@ class LogDet:
         return after, gain
 
     def value(self, params: LogDetParams, stat: LogDetStat) -> Array:
-        """Sum of the gains."""
+        """The sum of the gains."""
         return stat.value
 
     def features(self, params: LogDetParams, stat: LogDetStat) -> Array:

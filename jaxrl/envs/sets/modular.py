@@ -30,7 +30,7 @@ class Modular:
         check_fields(self)
 
     def default_params(self) -> Array:
-        """Weight 1."""
+        """Weight 1 for every item."""
         return jnp.ones(self.n_items, jnp.result_type(float))
 
     def holds(self, items: Any) -> np.ndarray:
@@ -43,13 +43,13 @@ class Modular:
         return jnp.zeros((), params.dtype)
 
     def gain(self, params: Array, stat: Array, item: Array) -> Array:
-        """The item's weight."""
+        """The weight of the item."""
         return params[item]
 
     def add(self, params: Array, stat: Array, item: Array) -> tuple[Array, Array]:
-        """The running sum."""
+        """The sum with the item's weight, and that weight."""
         return stat + params[item], params[item]
 
     def value(self, params: Array, stat: Array) -> Array:
-        """The sum."""
+        """The sum of the weights."""
         return stat

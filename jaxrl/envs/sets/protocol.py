@@ -33,15 +33,15 @@ class SetFunction(Protocol):
     """
 
     def default_params(self) -> PyTree:
-        """Strongly typed arrays."""
+        """The default parameters, strongly typed arrays."""
         ...
 
     def init(self, params: PyTree) -> PyTree:
-        """Statistic of the empty set."""
+        """The statistic of the empty set."""
         ...
 
     def gain(self, params: PyTree, stat: PyTree, item: PyTree) -> Array:
-        """float[], F(S + item) - F(S)."""
+        """float[], the marginal gain F(S + item) - F(S)."""
         ...
 
     def add(self, params: PyTree, stat: PyTree, item: PyTree) -> tuple[PyTree, Array]:

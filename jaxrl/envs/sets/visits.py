@@ -48,16 +48,16 @@ class Visits:
         return jnp.zeros((), params.dtype)
 
     def gain(self, params: Array, stat: Array, item: Visit) -> Array:
-        """The visit's worth."""
+        """The reward of the visit."""
         return params[item.h, item.v]
 
     def add(self, params: Array, stat: Array, item: Visit) -> tuple[Array, Array]:
-        """The running sum."""
+        """The sum with the visit's reward, and that reward."""
         gain = self.gain(params, stat, item)
         return stat + gain, gain
 
     def value(self, params: Array, stat: Array) -> Array:
-        """The sum."""
+        """The sum of the rewards."""
         return stat
 
 

@@ -74,7 +74,7 @@ class SetReward(Wrapper):
 
     @property
     def observation_space(self) -> Space:
-        """See the class."""
+        """The inner observation, with the statistic beside it where it is shown."""
         space = self.env.observation_space
         if not self.show_stat:
             return space
@@ -128,7 +128,7 @@ class TimedItems(FiniteHorizon):
     """`FiniteHorizon` whose items are `Visit(h, v)`, for set functions that tell times apart."""
 
     def item(self, params: HorizonParams, state: HorizonState) -> Visit:
-        """The inner item and the step index."""
+        """The inner item with its step index."""
         return Visit(state.h, self.env.item(params.env, state.env))
 
 

@@ -26,7 +26,7 @@ def test_maps_have_the_published_counts_and_ranges():
         letters = "".join(maps.random_items(seed))
         assert {k: letters.count(k) for k in maps.SUPPLY} == maps.SUPPLY
         sample = maps.gp_sample(seed, 30, 30)
-        # the shipped maps: minima 0.33 .. 2.38, maxima 3.55 .. 5.19; four deviations of 0.83 around 3
+        # the shipped maps: minima 0.33 .. 2.38, maxima 3.55 .. 5.19; four standard deviations of 0.83 at 3
         assert 0 <= sample.min() < 3 < sample.max() < 6.4
         assert np.abs(np.diff(sample, axis=0)).max() < 0.5
     assert maps.random_items(0) != maps.random_items(1)

@@ -117,7 +117,7 @@ def test_log_det_is_the_information_of_the_table(name):
     """The fold and the planners on it: values, greedy path, optimum, and gains against determinants."""
     side, K, noise, start, states = DESIGN[name]
     f, mdp = information(K, noise), design(name).mdp
-    successor, law = successors(mdp.P)
+    successor, probability = successors(mdp.P)
     best, greedy, _, stay, alone, everything = DESIGN_TABLE[name]
     paths = np.random.default_rng(0).integers(side**2, size=(40, states)).astype(np.int32)
     with jax.enable_x64(True):
@@ -129,7 +129,7 @@ def test_log_det_is_the_information_of_the_table(name):
 
         @jax.jit
         def walk(key):
-            moves = jnp.asarray(successor, jnp.int32), jnp.asarray(law)
+            moves = jnp.asarray(successor, jnp.int32), jnp.asarray(probability)
             return greedy_rollout(F, params, *moves, jnp.int32(start), states, key).value
 
         found = along(jnp.full(states, start, jnp.int32))
@@ -306,7 +306,7 @@ def test_refuses_what_it_cannot_hold():
 
 
 def test_time_indexed_tables_are_read_by_step():
-    """A law that changes with the step, against the same law by enumeration in the estimators."""
+    """Transitions that change with the step, against the same ones by enumeration in the estimators."""
     problem = random_problem(3)
     P = np.random.default_rng(0).dirichlet(np.ones(3), (3, 3, 2))
     with jax.enable_x64(True):

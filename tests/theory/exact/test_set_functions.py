@@ -64,7 +64,7 @@ W16 = (7 * np.arange(16) + 3) % 11 + 1.0
     ],
 )
 def test_published_optima_of_coverage(mdp, covers, weight, visited, optimum, greedy_value):
-    """Instances A, B and C, with and without slip, to the published digits."""
+    """Three grids with and without slip, to the published digits."""
     with jax.enable_x64(True):
         f = coverage(covers, weight)
         assert best_trajectory_value(mdp, f, visited - 1) == pytest.approx(optimum, abs=1e-8)
