@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxrl.core.errors import CorruptInput, NumericalFailure, UsageError
+from jaxrl.run import records
 from jaxrl.run.config import differences
 from jaxrl.run.folder import atomic_write, installed_versions, storage_error, sync_folder
 
 MANIFEST = "MANIFEST.json"
-FORMAT = 1
+FORMAT = 2
 SETTLE_S = 1.0  # after a failed save, until the writers in the background have failed too
 
 
@@ -185,6 +186,12 @@ class Checkpoints:
         """The manifest of `step`, after every file was hashed; raises CorruptCheckpoint."""
         path = self.folder / str(step)
         manifest = self._manifest(step)
+        listed = manifest["files"].keys()
+        held = {str(f.relative_to(path)) for f in path.rglob("*") if f.is_file() and f.name[0] != "."}
+        for name in sorted(held - listed - {MANIFEST}):
+            raise CorruptCheckpoint(step, name, "no such file", "one that the manifest does not list")
+        if not listed and manifest["tree"]:
+            raise CorruptCheckpoint(step, MANIFEST, "a list of files", "an empty one")
         for name, entry in manifest["files"].items():
             file = path / name
             if not file.is_file():
@@ -197,34 +204,45 @@ class Checkpoints:
         return manifest
 
     def _manifest(self, step: int) -> dict[str, Any]:
+        path = self.folder / str(step) / MANIFEST
         try:
-            manifest = json.loads((self.folder / str(step) / MANIFEST).read_text())
-            expected, found = manifest.pop("sha256"), _digest(manifest)
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise CorruptCheckpoint(step, MANIFEST, "JSON with a hash", str(error)) from error
+            manifest = records.read_manifest(path)
+        except CorruptInput as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise CorruptCheckpoint(step, MANIFEST, "the record of a checkpoint", reason) from error
+        expected, found = manifest.pop("sha256"), _digest(manifest)
         if found != expected:
             raise CorruptCheckpoint(step, MANIFEST, f"sha256 {expected[:12]}", found[:12])
         if manifest["format"] != FORMAT or manifest["step"] != step:
-            raise CorruptCheckpoint(step, MANIFEST, f"format {FORMAT}, step {step}", f"{manifest['format']}")
+            found = f"format {manifest['format']}, step {manifest['step']}"
+            raise CorruptCheckpoint(step, MANIFEST, f"format {FORMAT}, step {step}", found)
         return manifest
 
-    def choose(self, which: int | str) -> tuple[int, dict[str, Any]] | None:
+    def choose(
+        self, which: int | str, check: Callable[[int, dict[str, Any]], None] = lambda step, manifest: None
+    ) -> tuple[int, dict[str, Any]] | None:
         """`(step, manifest)` of a verified checkpoint, or None where there is none at all.
 
-        which: a step, "latest" (raises CorruptCheckpoint where that is damaged), or "latest-good", which
-        walks back and says which steps it rejected.
+        which: a step, "latest" (raises CorruptInput where that is damaged), or "latest-good", which walks
+        back and says which steps it rejected. check: what else must hold for a verified one, or CorruptInput.
         """
         steps = self.steps()
+
+        def verified(step: int) -> dict[str, Any]:
+            manifest = self.verify(step)
+            check(step, manifest)
+            return manifest
+
         if isinstance(which, int):
             if which not in steps:
                 raise UsageError(f"{self.folder}: no checkpoint {which}; there are {steps}")
-            return which, self.verify(which)
+            return which, verified(which)
         if which not in ("latest", "latest-good"):
             raise UsageError(f"--from: {which!r} is no step, 'latest' or 'latest-good'")
         for step in reversed(steps):
             try:
-                return step, self.verify(step)
-            except CorruptCheckpoint as error:
+                return step, verified(step)
+            except CorruptInput as error:
                 if which == "latest":
                     raise
                 self.say(f"warning: rejected {error}")

@@ -14,6 +14,8 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError, nearest
 
+PLAIN = (bool, int, float, str, type(None))
+
 
 def config_to_dict(config: Any) -> dict[str, Any]:
     """A (nested) frozen dataclass as JSON values; tuples become lists.
@@ -26,7 +28,10 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 
 def config_from_dict(cls: type, values: dict[str, Any]) -> Any:
     """Inverse of `config_to_dict`; UsageError names an unknown or missing field and the nearest one."""
-    return _decode(values, cls, "config")
+    try:
+        return _decode(values, cls, "config")
+    except RecursionError as error:
+        raise UsageError("config: is nested too deeply") from error
 
 
 def config_hash(config: Any) -> str:
@@ -103,6 +108,9 @@ def _encode(value: Any, declared: Any, path: str) -> Any:
 
 def _decode(value: Any, declared: Any, path: str) -> Any:
     options = _options(declared)
+    if not any(_has_form(value, option) for option in options):
+        names = " or ".join(dict.fromkeys(_form(o) for o in options))
+        raise UsageError(f"{path}: expects {names}, got {_shown(value)}")
     classes = [c for c in options if dataclasses.is_dataclass(c)]
     if isinstance(value, dict) and classes:
         return _decode_dataclass(value, classes, path)
@@ -112,13 +120,33 @@ def _decode(value: Any, declared: Any, path: str) -> Any:
     if isinstance(value, list):
         each = _element_types(declared, len(value), path)
         return tuple(_decode(v, t, f"{path}[{i}]") for i, (v, t) in enumerate(zip(value, each, strict=True)))
-    if type(value) is int and _is_float(declared):
-        return float(value)
-    plain = tuple(o for o in options if o in (bool, int, float, str, type(None)))
-    if len(plain) == len(options) and type(value) not in plain:
-        names = " or ".join("None" if o is type(None) else o.__name__ for o in plain)
-        raise UsageError(f"{path}: expects {names}, got {value!r}")
-    return value
+    return float(value) if type(value) is int and _is_float(declared) else value
+
+
+def _has_form(value: Any, option: Any) -> bool:
+    """Whether a JSON value has the form of one option of an annotation."""
+    origin = typing.get_origin(option) or option
+    if origin is dict or dataclasses.is_dataclass(origin):
+        return isinstance(value, dict)
+    if origin in (tuple, list):
+        return isinstance(value, list)
+    if origin in PLAIN:
+        return type(value) is origin or (origin is float and type(value) is int)
+    return True
+
+
+def _form(option: Any) -> str:
+    origin = typing.get_origin(option) or option
+    if origin is dict or dataclasses.is_dataclass(origin):
+        return "an object"
+    if origin in (tuple, list):
+        return "a list"
+    return "None" if origin is type(None) else getattr(origin, "__name__", str(origin))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _decode_dataclass(value: dict[str, Any], classes: list[Any], path: str) -> Any:
@@ -126,7 +154,8 @@ def _decode_dataclass(value: dict[str, Any], classes: list[Any], path: str) -> A
     tag = value.pop("type", classes[0].__name__)
     cls = next((c for c in classes if c.__name__ == tag), None)
     if cls is None:
-        raise UsageError(f"{path}.type: {tag!r} is unknown; {nearest(tag, [c.__name__ for c in classes])}")
+        near = nearest(str(tag), [c.__name__ for c in classes])
+        raise UsageError(f"{path}.type: {_shown(tag)} is unknown; {near}")
     hints = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]
     for name in value:

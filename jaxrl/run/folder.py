@@ -20,6 +20,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +29,14 @@ from typing import Any, Self
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, JaxrlError, NumericalFailure, Preempted, StorageError, UsageError
-from jaxrl.run import lanes, signals
+from jaxrl.run import lanes, records, signals
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
 
 __all__ = ["RunFolder", "atomic_write", "config_from_dict", "config_hash", "config_to_dict"]
 
 SCHEMA = 1
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
+LOOKS, LOOK_S = 5, 0.05  # `is_owned` of another process holds the lock for an instant
 STALE_S = 600.0  # a lock of another host whose heartbeat is older than this may be taken over
 VERSIONS = ("jaxrl", "jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint", "brax")
 
@@ -87,14 +90,14 @@ class RunFolder:
         folder = cls(Path(path))
         if not (folder.path / "config.json").is_file():
             raise UsageError(f"{folder.path}: not a run folder (no config.json)")
-        schema = folder._record.get("schema")
+        schema = folder._record["schema"]
         if schema != SCHEMA:
             raise CorruptInput(f"{folder.path / 'config.json'}: schema {schema!r} is not {SCHEMA}")
         return folder
 
     @property
     def _record(self) -> dict[str, Any]:
-        return _read_json(self.path / "config.json")
+        return records.read_config(self.path / "config.json")
 
     @property
     def config(self) -> dict[str, Any]:
@@ -114,18 +117,27 @@ class RunFolder:
     @property
     def meta(self) -> dict[str, Any]:
         """Command line, versions, machine."""
-        return _read_json(self.path / "meta.json")
+        return records.read_meta(self.path / "meta.json")
 
     @property
     def lane(self) -> lanes.Lane:
         """Members that run as one batch, as asked for when the run was made."""
-        return lanes.checked(self.meta.get("lane_asked", "auto"))
+        try:
+            return lanes.checked(self.meta.get("lane_asked", "auto"))
+        except UsageError as error:
+            raise CorruptInput(f"{self.path / 'meta.json'}: lane_asked: {error}") from error
 
     @property
     def status(self) -> dict[str, Any]:
         """State, progress, exit code, heartbeat."""
         path = self.path / "status.json"
-        return _read_json(path) if path.exists() else {}
+        return records.read_status(path) if path.exists() else {}
+
+    @property
+    def state(self) -> str:
+        """`status["state"]`, and "killed" where it says that the run goes on although no process has it."""
+        state = self.status.get("state", "created")
+        return "killed" if state == "running" and not self.is_owned() else state
 
     @property
     def figures(self) -> Path:
@@ -166,9 +178,11 @@ class RunFolder:
         try:
             yield
         finally:
-            os.ftruncate(self._lock, 0)  # an empty file says that the owner left in order
-            os.close(self._lock)
-            self._lock = None
+            handle, self._lock = self._lock, None
+            with contextlib.suppress(OSError):  # the work is done, and a dead owner is noticed
+                os.ftruncate(handle, 0)  # an empty file says that the owner left in order
+            with contextlib.suppress(OSError):
+                os.close(handle)
 
     def _acquire(self) -> int:
         path = self.path / "run.lock"
@@ -177,27 +191,80 @@ class RunFolder:
         except OSError as error:
             raise StorageError(f"{path}: cannot lock the run folder ({error.strerror})") from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        owner = os.pread(handle, 200, 0).decode(errors="replace").strip()
-        if owner and free and not owner.endswith(f"on {socket.gethostname()}"):
-            free = self._heartbeat_age() > STALE_S  # flock may not reach across hosts
-        if not free:
+            owner, owned = self._owner(handle)
+            if owned:
+                raise UsageError(
+                    f"{self.path}: in use by {owner or 'another process'}; wait for it or stop it"
+                    f" (where it is gone, delete {path.name})"
+                )
+            if owner:
+                self.say(f"warning: taking over the lock of {owner}, which is gone")
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{_myself()}\n".encode(), 0)
+        except OSError as error:
             os.close(handle)
-            raise UsageError(f"{self.path}: in use by {owner or 'another process'}; wait for it or stop it")
-        if owner:
-            self.say(f"warning: taking over the lock of {owner}, which is gone")
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            if isinstance(error, JaxrlError):
+                raise
+            raise StorageError(f"{path}: cannot lock the run folder ({error.strerror})") from error
+        except BaseException:
+            os.close(handle)
+            raise
         return handle
 
+    def _owner(self, handle: int) -> tuple[str, bool]:
+        """The owner that run.lock names, and whether it still has the folder; locks the folder if not."""
+        reached = _flock(handle, fcntl.LOCK_EX)
+        for _ in range(LOOKS):
+            if reached is not False:
+                break
+            time.sleep(LOOK_S)
+            reached = _flock(handle, fcntl.LOCK_EX)
+        if reached is None:
+            self.say(
+                f"warning: {self.path}: this file system has no locks; whether another process has the run"
+                " is told by its heartbeat"
+            )
+        owner = os.pread(handle, 200, 0).decode(errors="replace").strip()
+        if reached is False:
+            return owner, True
+        if owner in ("", _myself()):
+            return owner, False
+        if owner.endswith(f"on {socket.gethostname()}"):  # flock sees the processes of this host
+            return owner, reached is None and _is_alive(owner)
+        return owner, self._heartbeat_age() <= STALE_S  # and perhaps not those of other hosts
+
+    def is_owned(self) -> bool:
+        """Whether a process has the folder now, as far as its lock and its heartbeat tell."""
+        if self._lock is not None:
+            return True
+        try:
+            handle = os.open(self.path / "run.lock", os.O_RDONLY)
+        except OSError:  # no lock, or one that may not be read
+            return self._heartbeat_age() <= STALE_S and (self.path / "run.lock").exists()
+        try:
+            reached = _flock(handle, fcntl.LOCK_SH)
+            owner = os.pread(handle, 200, 0).decode(errors="replace").strip()
+        except OSError:
+            return self._heartbeat_age() <= STALE_S
+        finally:
+            os.close(handle)
+        if reached is False or not owner:
+            return reached is False
+        if owner.endswith(f"on {socket.gethostname()}"):
+            return reached is None and _is_alive(owner)
+        return self._heartbeat_age() <= STALE_S
+
     def _heartbeat_age(self) -> float:
-        beat = self.status.get("heartbeat_utc")
-        return (
-            math.inf if beat is None else (datetime.now(UTC) - datetime.fromisoformat(beat)).total_seconds()
-        )
+        """Seconds since the last heartbeat, infinite where there is none that can be read.
+
+        One in the future, from a host whose clock is ahead, counts as one of now.
+        """
+        try:
+            beat = datetime.fromisoformat(self.status["heartbeat_utc"])
+        except (CorruptInput, KeyError, ValueError):
+            return math.inf
+        beat = beat.replace(tzinfo=UTC) if beat.tzinfo is None else beat
+        return max(0.0, (datetime.now(UTC) - beat).total_seconds())
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
@@ -238,8 +305,8 @@ class RunFolder:
         print(text, file=sys.stderr, flush=True)
         self._append("log.txt", text + "\n")
 
-    def log(self, record: dict[str, Any]) -> None:
-        """Appends one line to metrics.jsonl.
+    def log(self, record: dict[str, Any]) -> str:
+        """Appends one line to metrics.jsonl and returns it.
 
         Numbers that are not finite become null; the names of their entries are added under "nonfinite".
         """
@@ -247,7 +314,9 @@ class RunFolder:
         bad = sorted({*record.get("nonfinite", ()), *(n for n, v in record.items() if not _is_finite(v))})
         if bad:
             clean["nonfinite"] = bad
-        self._append("metrics.jsonl", json.dumps(clean, allow_nan=False) + "\n")
+        line = json.dumps(clean, allow_nan=False)
+        self._append("metrics.jsonl", line + "\n")
+        return line
 
     def sync_metrics(self) -> None:
         """Makes the lines of metrics.jsonl durable, before a checkpoint that counts on them."""
@@ -259,27 +328,27 @@ class RunFolder:
     def read_metrics(self) -> list[dict[str, Any]]:
         """All complete lines of metrics.jsonl; an incomplete last line is ignored."""
         path = self.path / "metrics.jsonl"
-        if not path.is_file():
-            return []
-        lines = path.read_bytes().split(b"\n")[:-1]
-        records = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                records.append(json.loads(line))
-            except ValueError as error:
-                raise CorruptInput(f"{path}: line {number} is not JSON; delete that line") from error
-        return records
+        return records.read_lines(path) if path.is_file() else []
+
+    def check_history(self, stage: str, step: int, manifest: dict[str, Any]) -> None:
+        """Raises CorruptInput where the lines of metrics.jsonl are not those of a checkpoint."""
+        lines = (r for r in self.read_metrics() if r["stage"] == stage and r["update"] <= step)
+        if records.metrics_digest(lines).read() != manifest["meta"].get("metrics"):
+            raise CorruptInput(
+                f"{self.path / 'metrics.jsonl'}: the lines of stage {stage} up to update {step} are"
+                f" not those that checkpoint {step} was saved with; restore the file, or continue from an earlier"
+                " one with --from latest-good"
+            )
 
     def rewind_metrics(self, stage: str, update: int) -> list[dict[str, Any]]:
         """Drops a half-written last line and the lines of `stage` beyond `update`; returns the rest of it."""
         path = self.path / "metrics.jsonl"
-        records = self.read_metrics()
-        kept = [r for r in records if r.get("stage") != stage or r["update"] <= update]
+        kept = [r for r in self.read_metrics() if r["stage"] != stage or r["update"] <= update]
         if path.is_file():
             text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in kept)
             if text.encode() != path.read_bytes():
                 self._write(path.name, text)
-        return [r for r in kept if r.get("stage") == stage]
+        return [r for r in kept if r["stage"] == stage]
 
     def save_result(self, **arrays: Any) -> None:
         """Writes result.npz atomically: the arrays that figures read."""
@@ -343,6 +412,10 @@ def sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # folders cannot be synchronised there
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
     finally:
         os.close(handle)
 
@@ -357,11 +430,32 @@ def _json_text(value: Any) -> str:
     return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _flock(handle: int, kind: int) -> bool | None:
+    """Whether the lock was free and is taken now; None on file systems that have no locks."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CorruptInput(f"{path}: not readable as JSON ({error})") from error
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+def _myself() -> str:
+    return f"pid {os.getpid()} on {socket.gethostname()}"
+
+
+def _is_alive(owner: str) -> bool:
+    """Whether the process `pid <n> on <host>` of this host exists."""
+    try:
+        os.kill(int(owner.split()[1]), 0)
+    except (ProcessLookupError, ValueError, IndexError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _json_value(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl.core.errors import CorruptInput, StorageError
 from jaxrl.core.types import Mean
 from jaxrl.run.folder import RunFolder
 
@@ -224,17 +225,20 @@ def summary(metrics: dict[str, Any], most: int = 3) -> list[tuple[str, float]]:
 
 
 class Heartbeat:
-    """Renews status.json every few seconds."""
+    """Renews status.json every few seconds; one that cannot be written is a warning."""
 
-    def __init__(self, folder: RunFolder | None) -> None:
-        self._folder, self._last = folder, -np.inf
+    def __init__(self, folder: RunFolder | None, say: Callable[[str], None]) -> None:
+        self._folder, self._say, self._last = folder, say, -np.inf
 
     def beat(self, force: bool = False, **fields: Any) -> None:
         """Writes the fields if the last beat is old enough."""
         now = time.monotonic()
         if self._folder is not None and (force or now - self._last >= HEARTBEAT_S):
             self._last = now
-            self._folder.set_status("running", **fields)
+            try:
+                self._folder.set_status("running", **fields)
+            except (StorageError, CorruptInput) as error:
+                self._say(f"warning: heartbeat lost: {error}")
 
 
 class CacheHits:

@@ -13,7 +13,7 @@ such calls in every step, so that populations on them belong on accelerators, or
 
 from __future__ import annotations
 
-import hashlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,7 +28,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.spmd import P, map_population, mesh
 from jaxrl.core.types import Algorithm, Array, Key, PyTree
-from jaxrl.run import distributed, guard
+from jaxrl.run import distributed, guard, identity
 from jaxrl.run.checkpoint import Checkpoints
 
 Evaluate = Callable[[Key, PyTree, PyTree, PyTree], dict[str, Array]]
@@ -124,17 +124,18 @@ class Members:
             check_axis("data", data, population.size)
         self.population, self.shared_data = population, shared_data
         self.step = guard.Step(algorithm)
-        self._identity = {
+        self._record = {
             "lane": population.lane,
             "members": population.size,
             "prng": str(jax.random.key_impl(keys)),
-            "keys": hashlib.sha256(np.asarray(jax.random.key_data(keys)).tobytes()).hexdigest()[:16],
-            "data": _digest(data),
+            "keys": identity.digest(keys),
+            "data": identity.digest(data),
             "hypers": {
                 jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(x).tolist()
                 for path, x in jax.tree_util.tree_leaves_with_path(hypers)
             },
         }
+        self._algorithm, self._measure = algorithm, None
 
         def first(key: Key, hyper: PyTree, data: PyTree) -> PyTree:
             return algorithm.init(jax.random.split(key)[0], hyper, data)
@@ -161,7 +162,7 @@ class Members:
                 blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(measure, *args))
                 return jax.lax.cond(live, measure, lambda *_: blank, *args)
 
-            self._evaluate = population.map(measure_live, common(4, 5))
+            self._evaluate, self._measure = population.map(measure_live, common(4, 5)), measure
 
         self._state = jax.eval_shape(self._init, self.keys, self.hypers, self.data)
         missing = [name for name in ("key", "updates") if not hasattr(self._state, name)]
@@ -231,9 +232,27 @@ class Members:
         tree = population.pad(checkpoints.restore(step, manifest, like))
         return tree["state"], tree["window"]
 
+    @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """What decides about the numbers: lane, keys, hyper-parameters."""
-        return self._identity
+        """What decides the results: lane, keys, hyper-parameters, data, configurations and programs."""
+
+        def one(x: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+
+        def whole(x: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(x.shape, x.dtype)
+
+        key, state, hyper = jax.tree.map(one, (self.keys, self._state, self.hypers))
+        data = jax.tree.map(whole if self.shared_data else one, self.data)
+        programs = {
+            "init": identity.program(self._algorithm.init, key, hyper, data),
+            "step": identity.program(self.step.call, state, hyper, data),
+        }
+        if self._measure is not None:
+            update = jax.ShapeDtypeStruct((), jnp.int32)
+            programs["evaluate"] = identity.program(self._measure, key, state, hyper, data, update)
+        made_from = identity.configurations(self._algorithm)
+        return self._record | {"algorithm": made_from, "program": programs}
 
 
 def as_arrays(tree: PyTree) -> PyTree:
@@ -249,14 +268,3 @@ def check_axis(name: str, tree: PyTree, size: int) -> None:
             raise UsageError(
                 f"{leaf}: shape {x.shape} has no population axis of {size} members; give one value per member"
             )
-
-
-def _digest(tree: PyTree) -> str:
-    """Short SHA-256 of names, shapes, dtypes and bytes of all leaves."""
-    digest = hashlib.sha256()
-    for path, x in jax.tree_util.tree_leaves_with_path(tree):
-        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-            x = jax.random.key_data(x)
-        digest.update(f"{jax.tree_util.keystr(path)} {x.shape} {x.dtype}".encode())
-        digest.update(np.asarray(x).tobytes())
-    return digest.hexdigest()[:16]

@@ -20,7 +20,7 @@ from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
 from jaxrl.run.config import replace_at
 from jaxrl.run.population import Evaluate, as_arrays
-from jaxrl.run.train import Trained, train
+from jaxrl.run.train import Trained, check_hypers, train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +98,8 @@ def sweep(
     """
     if not members:
         raise UsageError("members: a sweep needs at least one (static, hyper)")
+    for _, hyper in members:
+        check_hypers(hyper)
     keys = member_keys(seed, seeds)
     buckets: dict[Hashable, list[int]] = {}
     for index, (static, _) in enumerate(members):

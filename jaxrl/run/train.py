@@ -8,6 +8,8 @@ and checkpoint points are fixed by the schedule, and the program is the same for
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import signal
 import sys
 import time
@@ -20,10 +22,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import NumericalFailure, Preempted, UsageError
+from jaxrl.core.fields import check_numbers
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
-from jaxrl.run import debug, distributed, guard, lanes, signals
-from jaxrl.run.checkpoint import Checkpoints, refuse_differences
+from jaxrl.run import debug, distributed, guard, lanes, records, signals
+from jaxrl.run.checkpoint import MANIFEST, Checkpoints, CorruptCheckpoint, refuse_differences
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.log import CacheHits, Clock, Heartbeat, History, Pace, Reporter, averages, member_values
 from jaxrl.run.population import Evaluate, Members, Population
@@ -130,6 +133,7 @@ def train(
     SIGINT with a verified checkpoint.
     """
     _check_options(folder, evaluate, eval_every, checkpoint_every, on_nonfinite, chunk)
+    check_hypers(hypers)
     if folder is not None:
         folder.writes = distributed.is_primary()
         checkpoint_every = checkpoint_every or _per(updates, CHECKPOINTS)
@@ -188,10 +192,11 @@ class _Driver:
         self.on_nonfinite, self.env_steps, self.labels = on_nonfinite, env_steps, labels
         self.messages: dict[int, str] = {}
         self.history, self.clock, self.pace = History(), Clock(), Pace()
-        self.heartbeat = Heartbeat(folder)
+        self.logged = records.Digest()  # what checkpoints rely on, beside their own files
         say = _print if folder is None else folder.say
         together = None if env_steps is None else env_steps * members.population.size
         self.reporter = Reporter(say, stage, schedule.updates, together)
+        self.heartbeat = Heartbeat(folder, self.reporter.line)
         self.checkpoints = None
         if folder is not None:
             self.checkpoints = Checkpoints(folder.checkpoints / stage, say=self.reporter.line)
@@ -308,7 +313,7 @@ class _Driver:
         record |= self.clock.read() | values
         self.history.add(record)
         if self.folder is not None:
-            self.folder.log(record | ({"nonfinite": bad} if bad else {}))
+            self.logged.add(self.folder.log(record | ({"nonfinite": bad} if bad else {})))
         return values
 
     # -------------------------------------------------------------------------------------- divergence
@@ -386,7 +391,7 @@ class _Driver:
         self.checkpoints.save(
             update,
             drop({"state": state, "window": window}),
-            {"identity": self.identity(), "diverged": _members(diverged)},
+            {"identity": self.identity, "diverged": _members(diverged), "metrics": self.logged.read()},
             finite=finite,
             protect=frozenset(s for s in protect if s is not None),
         )
@@ -396,20 +401,22 @@ class _Driver:
         """`(update, state, window)` of the chosen checkpoint, records rewound to it; None at a start."""
         if self.folder is None or self.checkpoints is None:
             return None
-        self.describe_devices()
-        found = self.checkpoints.choose(self.folder.resume_from)
+        folder = self.folder
+        found = self.checkpoints.choose(
+            folder.resume_from, lambda step, manifest: folder.check_history(self.stage, step, manifest)
+        )
         step = None if found is None else found[0]
         if found is not None:
-            made_with = found[1]["meta"]["identity"]
-            refuse_differences(
-                f"{self.stage}: what checkpoint {step} was made with", made_with, self.identity()
-            )
+            self.compare(*found)
+        self.describe_devices()
         self.checkpoints.discard_after(step)
-        for record in self.folder.rewind_metrics(self.stage, step or 0):
+        past = folder.rewind_metrics(self.stage, step or 0)
+        for record in past:
             self.history.add(record)
-        records = self.folder.read_metrics()
-        if records:
-            self.clock = Clock(records[-1]["wall_s"], records[-1]["cpu_s"])
+        self.logged = records.metrics_digest(past)
+        last = folder.read_metrics()[-1:]
+        if last and "wall_s" in last[0] and "cpu_s" in last[0]:
+            self.clock = Clock(last[0]["wall_s"], last[0]["cpu_s"])
         if found is None:
             return None
         state, window = self.members.restore(self.checkpoints, *found)
@@ -417,11 +424,34 @@ class _Driver:
         self.reporter.line(f"continuing after update {step} of {self.schedule.updates}")
         return found[0], state, window
 
+    def compare(self, step: int, manifest: dict[str, Any]) -> None:
+        """Raises UsageError naming the fields in which this run is not the one of the checkpoint.
+
+        Programs are compared only where the same jax traced them.
+        """
+        made_with, own = manifest["meta"].get("identity"), self.identity
+        if not isinstance(made_with, dict):
+            raise CorruptCheckpoint(step, MANIFEST, "the identity of a run", repr(made_with))
+        made_by = manifest["versions"].get("jax")
+        if made_by != jax.__version__:
+            self.reporter.line(
+                f"warning: checkpoint {step} was made with jax {made_by}; whether the algorithm is the same"
+                " is told by its configuration alone"
+            )
+        what = f"{self.stage}: what checkpoint {step} was made with"
+        named = ({k: v for k, v in x.items() if k != "program"} for x in (made_with, own))
+        refuse_differences(what, *named)
+        if made_by == jax.__version__:
+            refuse_differences(what, made_with, own)
+
+    @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to continue this run bit for bit."""
+        """What decides the results of this stage; a checkpoint continues only a run with an equal one."""
         config = {} if self.folder is None else self.folder.config
-        own = {"config": config, "log_every": self.schedule.log_every, "on_nonfinite": self.on_nonfinite}
-        return own | self.members.identity()
+        schedule = dataclasses.asdict(self.schedule)
+        del schedule["checkpoint_every"]  # decides what is kept, not what is computed
+        own = {"config": config, "on_nonfinite": self.on_nonfinite, "env_steps_per_update": self.env_steps}
+        return own | schedule | self.members.identity
 
     def preempted(self, update: int, number: int) -> Preempted:
         """The error that ends a run stopped by a signal, after its checkpoint was read back."""
@@ -485,6 +515,21 @@ def _choose_lane(members: Members) -> int:
     memory = lanes.device_memory(device)
     width = lanes.auto(population.size, population.mesh.size, device.platform, memory, members.memory)
     return -distributed.agree(-width)
+
+
+def check_hypers(hypers: PyTree, name: str | None = None) -> None:
+    """UsageError for the first hyper-parameter outside of its declared range, nested ones too."""
+    if isinstance(hypers, dict):
+        for key, inner in hypers.items():
+            check_hypers(inner, f"hypers[{key!r}]")
+    elif isinstance(hypers, tuple | list):
+        for i, inner in enumerate(hypers):
+            check_hypers(inner, f"hypers[{i}]")
+    elif dataclasses.is_dataclass(hypers) and not isinstance(hypers, type):
+        name = type(hypers).__name__ if name is None else name
+        check_numbers(hypers, name)
+        for field in dataclasses.fields(hypers):
+            check_hypers(getattr(hypers, field.name), f"{name}.{field.name}")
 
 
 def _size(keys: Array) -> int:
