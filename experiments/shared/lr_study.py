@@ -6,7 +6,7 @@ Legend: `G` grid points, `S` seeds, `L` evaluation points.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.envs.base import Env
 from jaxrl.report import plots
 from jaxrl.rollout.evaluate import greedy_return
-from jaxrl.run.sweep import Member, expand, sweep
+from jaxrl.run.grid import check_grid, expand, labels
+from jaxrl.run.sweep import Member, sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,12 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_grid(self, self.grid, lambda point: member(self, point))
+
+
+def member(study: Config, point: Config) -> tuple[ppo.Config, ppo.Hyper]:
+    """What the rows of one grid point train in a study."""
+    return point.algo, point.hyper.replace(updates_total=float(study.updates))
 
 
 def run(config: Config, folder: RunFolder, env: Env) -> None:
@@ -64,7 +71,7 @@ def run(config: Config, folder: RunFolder, env: Env) -> None:
     folder.save_result(
         update=update,
         env_steps=update * config.algo.n_envs * config.algo.length,
-        point=[_label(config.grid, p) for p in points],
+        point=labels(config.grid),
         eval_return=returns.reshape(len(points), config.seeds, -1),
         diverged=np.array([max(m.first_bad.values()) >= 0 for m in members]).reshape(len(points), -1),
     )
@@ -74,7 +81,7 @@ def _train(config: Config, folder: RunFolder, env: Env) -> list[Member]:
     """All members, by grid point and seed; a finished run is restored from its checkpoints."""
     return sweep(
         lambda algo: ppo.make(algo, env),
-        [(p.algo, p.hyper.replace(updates_total=float(config.updates))) for p in expand(config, config.grid)],
+        [member(config, point) for point in expand(config, config.grid)],
         seeds=config.seeds,
         seed=config.seed,
         data=env.default_params(),
@@ -86,12 +93,12 @@ def _train(config: Config, folder: RunFolder, env: Env) -> list[Member]:
     )
 
 
-def policy(config: Config, folder: RunFolder, env: Env, member: int) -> TrainedPolicy:
+def policy(config: Config, folder: RunFolder, env: Env, index: int) -> TrainedPolicy:
     """The policy of one member of a finished run, in the order of `eval_return`'s first two axes."""
     members = _train(config, folder, env)
-    if not 0 <= member < len(members):
-        raise UsageError(f"member: must be >= 0 and < {len(members)}, got {member}")
-    chosen = members[member]
+    if not 0 <= index < len(members):
+        raise UsageError(f"member: must be >= 0 and < {len(members)}, got {index}")
+    chosen = members[index]
     return TrainedPolicy("jaxrl.baselines.ppo", chosen.static, env, chosen.state, chosen.hyper)
 
 
@@ -123,14 +130,3 @@ def figure(folder: RunFolder, title: str, best: float) -> list[Path]:
         plots.heat_map(map_, last, result["point"].tolist(), columns, label="return")
         map_.set(title="last policy of every member", xlabel="seed")
         return plots.save(fig, folder.figures / "learning_curves")
-
-
-def _label(grid: dict[str, Any], point: Config) -> str:
-    parts = []
-    for path in grid:
-        value: Any = point
-        for name in path.split("."):
-            value = getattr(value, name)
-        text = f"{value:g}" if isinstance(value, int | float) else str(value)
-        parts.append(f"{path.rsplit('.', 1)[-1]} {text}")
-    return ", ".join(parts) or "default"

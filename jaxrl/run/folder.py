@@ -336,8 +336,8 @@ class RunFolder:
         if records.metrics_digest(lines).read() != manifest["meta"].get("metrics"):
             raise CorruptInput(
                 f"{self.path / 'metrics.jsonl'}: the lines of stage {stage} up to update {step} are"
-                f" not those that checkpoint {step} was saved with; restore the file, or continue from an earlier"
-                " one with --from latest-good"
+                f" not those that checkpoint {step} was saved with; restore the file, or continue from an"
+                " earlier checkpoint with --from latest-good"
             )
 
     def rewind_metrics(self, stage: str, update: int) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
-from jaxrl.run.config import replace_at
+from jaxrl.run.grid import texts_apart
 from jaxrl.run.population import Evaluate, as_arrays
 from jaxrl.run.train import Trained, check_hypers, train
 
@@ -60,22 +60,12 @@ class Member:
 
 
 def member_keys(seed: int, seeds: int) -> Array:
-    """Keys `[seeds]`; entry `i` depends on the root seed and `i` only."""
+    """Keys `[seeds]`; entry `i` depends on the root seed, in [0, 2^32), and on `i` only."""
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise UsageError(f"seed: must be an integer in [0, 2^32), got {seed!r}")
     if seeds < 1:
         raise UsageError(f"seeds: must be >= 1, got {seeds}")
     return streams(jax.random.key(seed), seeds)
-
-
-def expand(config: Any, grid: dict[str, Sequence[Any]]) -> list[Any]:
-    """Every combination of the grid's values put into `config`, the last path varying fastest.
-
-    grid: dotted path -> values. UsageError names a path that does not exist and the nearest one.
-    """
-    for path, values in grid.items():
-        if len(values) == 0:
-            raise UsageError(f"grid: {path} has no values")
-    points = itertools.product(*grid.values())
-    return [replace_at(config, dict(zip(grid, point, strict=True))) for point in points]
 
 
 def sweep(
@@ -144,9 +134,6 @@ def _labels(hypers: Sequence[PyTree], seeds: int) -> list[str]:
         for hyper in hypers
     ]
     varying = [name for name in rows[0] if any(row[name] != rows[0][name] for row in rows)]
-    texts = [", ".join(f"{name}={_text(row[name])}" for name in varying) for row in rows]
+    columns = [[f"{name}={text}" for text in texts_apart([row[name] for row in rows])] for name in varying]
+    texts = [", ".join(row) for row in zip(*columns, strict=True)] or [""] * len(rows)
     return [f"seed {s} ({text})" if text else f"seed {s}" for text in texts for s in range(seeds)]
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)

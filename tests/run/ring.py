@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxrl.core.fields import Seed, Size, check_fields
-from jaxrl.run.sweep import expand, sweep
+from jaxrl.run.grid import expand
+from jaxrl.run.sweep import sweep
 from tests.run import toy
 
 print("printed while importing")

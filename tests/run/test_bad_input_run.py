@@ -6,7 +6,8 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.run.folder import config_from_dict, config_hash, config_to_dict
-from jaxrl.run.sweep import expand, member_keys, sweep
+from jaxrl.run.grid import expand
+from jaxrl.run.sweep import member_keys, sweep
 from jaxrl.run.train import train
 from tests.run import toy
 from tests.run.test_sweep import Config
@@ -43,6 +44,9 @@ CASES = [
     (lambda: run(hypers=toy.hypers(3)), r"hypers\.lr: shape \(3,\) has no population axis of 4 members"),
     (lambda: run(shared_data=False), r"data\['member'\]: shape \(\) has no population axis"),
     (lambda: run(algorithm=toy.make(toy.Config())._replace(init=init_without_key)), "no field key"),
+    (lambda: member_keys(2**32, 1), r"seed: must be an integer in \[0, 2\^32\), got 4294967296"),
+    (lambda: member_keys(-1, 1), r"seed: must be an integer in \[0, 2\^32\), got -1"),
+    (lambda: member_keys(1e20, 1), r"seed: must be an integer in \[0, 2\^32\), got 1e\+20"),
     (lambda: member_keys(0, 0), "seeds: must be >= 1, got 0"),
     (lambda: sweep(toy.make, [], seeds=1, data=toy.data(), updates=1), "members: a sweep needs at least one"),
     (lambda: expand(Config(), {"hyper.rl": (1.0,)}), "hyper.rl: no field 'rl'; did you mean 'lr'"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import jax
 import numpy as np
 
-from jaxrl.run.sweep import _labels, expand, member_keys, sweep
+from jaxrl.run.sweep import _labels, member_keys, sweep
 from tests.run import toy
 
 
@@ -66,13 +66,6 @@ def test_labels_name_seed_and_what_differs(capsys):
     text = capsys.readouterr().err
     assert "NonFinite: run train, seed 1 (lr=0.25): 'reward' at update 2" in text
     assert "seed 0 (lr=0.1): 'reward'" in text
-
-
-def test_expand_is_the_product_with_the_last_path_fastest():
-    points = expand(Config(), {"algo.width": (0, 4), "hyper.lr": (1, 0.5)})
-    assert [(p.algo.width, p.hyper.lr) for p in points] == [(0, 1.0), (0, 0.5), (4, 1.0), (4, 0.5)]
-    assert isinstance(points[0].hyper.lr, float)
-    assert expand(Config(), {}) == [Config()]
 
 
 def test_labels_say_which_weights_differ():
