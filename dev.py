@@ -36,6 +36,7 @@ DEMO = ("baselines/ppo_cartpole", "baselines/ppo_inverted_pendulum")
 FAST = "not slow and not gpu and not multiprocess and not peers and not network"
 ALL = "not gpu and not peers and not network"
 CACHES = (".cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "build", "dist", "site", "out")
+QUIET = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}  # advertisements of plugins
 
 
 class Stop(Exception):
@@ -331,7 +332,7 @@ def lint(options, rest):
 
 def docs(options, rest):
     """The pages of docs/, strictly: a broken link is an error."""
-    run(PYTHON, "-m", "mkdocs", "build", "--strict", env=dict(plain_environment(), NO_MKDOCS_2_WARNING="1"))
+    run(PYTHON, "-m", "mkdocs", "build", "--strict", env=dict(plain_environment(), **QUIET))
     say("page site/index.html")
 
 

@@ -168,10 +168,10 @@ def figure(folder: RunFolder) -> list[Path]:
     with plots.paper():
         fig, axes = plots.subplots(1, 1, width=7.0, height=0.7 + 0.45 * len(found))
         ax = axes[0, 0]
+        shown = [(x - TASKS[n].random) / (TASKS[n].expected - TASKS[n].random) for n, x in found.items()]
+        plots.seed_dots(ax, list(found), shown, plots.PALETTE[:1] * len(found))
         for row, (name, returns) in enumerate(found.items()):
             task = TASKS[name]
-            shown = (returns - task.random) / (task.expected - task.random)
-            ax.plot(shown, np.full(len(shown), row), "o", alpha=0.7, color=plots.PALETTE[0], clip_on=False)
             ax.annotate(
                 f"{np.nanmean(returns):.0f} (known: {task.expected:.0f})",
                 (1.0, row),
@@ -181,7 +181,5 @@ def figure(folder: RunFolder) -> list[Path]:
                 va="center",
             )
         ax.axvline(1.0, color=plots.GREY, linewidth=0.8, linestyle=":")
-        ax.set_yticks(range(len(found)), list(found))
-        ax.invert_yaxis()
-        ax.set(xlabel="return of the last policy, 0 = random, 1 = known score", xlim=(-0.05, 1.2))
+        ax.set(xlabel="return of the last policy, 0 = random, 1 = known score", xlim=(-0.05, 1.3))
         return plots.save(fig, folder.figures / "known_scores")

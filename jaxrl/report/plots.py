@@ -96,7 +96,7 @@ def learning_curve(
     color: str | None = None,
     better: str | None = None,
     worst: float | None = None,
-    resamples: int = 50_000,
+    resamples: int = 20_000,
 ) -> None:
     """IQM over seeds; from ten seeds on with its 95 % bootstrap band, below every seed is drawn as well.
 

@@ -1,4 +1,4 @@
-"""R27: what README, the pages and the notebooks show is executed; what they name exists."""
+"""What README, the pages and the notebooks show is executed and exists; the site opens from disk."""
 
 import os
 import re
@@ -18,7 +18,10 @@ from jaxrl.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FAMILY_PAGES = sorted(path for folder in ("jaxrl", "experiments") for path in (ROOT / folder).glob("*/*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COPY = re.compile(r"^<!-- copy of (\S+) -->\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ADDRESS = re.compile(r"<(a|link|script|img|iframe)\b[^>]*?\b(?:href|src)=[\"']?([^\"'\s>]+)")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -26,12 +29,12 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def program(page: Path) -> str:
-    """The Python of a page, in order; blocks that include a file are executed where that file is tested."""
-    return "\n".join(text for text in blocks(page, "python") if "--8<--" not in text)
+    """The Python of a page, in order; copies of files are executed where these are tested."""
+    return "\n".join(text for kind, text in BLOCK.findall(COPY.sub("", page.read_text())) if kind == "python")
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if program(p)], ids=lambda p: p.name)
-def test_r27_python_of_the_pages_runs(page, tmp_path, monkeypatch, capsys):
+def test_python_of_the_pages_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     file = tmp_path / "page.py"
     file.write_text(program(page))
@@ -41,9 +44,14 @@ def test_r27_python_of_the_pages_runs(page, tmp_path, monkeypatch, capsys):
         assert len(scores) == 6 and max(map(int, scores)) > 200  # a random policy reaches about 20
 
 
-def test_r27_included_files_exist():
-    names = [name for page in PAGES for name in re.findall(r'--8<-- "(.+?)"', page.read_text())]
-    assert names and all((ROOT / name).is_file() for name in names)
+def test_code_copied_into_pages_is_that_of_the_files():
+    """To mend it, paste the file into the block below its `<!-- copy of FILE -->`."""
+    copies = [(page.name, *copy) for page in PAGES for copy in COPY.findall(page.read_text())]
+    assert copies
+    assert [name for _, name, text in copies if text != (ROOT / name).read_text()] == []
+    assert not [
+        page.name for page in PAGES if "--8<--" in page.read_text()
+    ]  # only the built site resolves it
 
 
 def commands() -> list[tuple[str, ...]]:
@@ -55,7 +63,7 @@ def commands() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_r27_commands_of_the_pages_exist(words):
+def test_commands_of_the_pages_exist(words):
     program, verb = Path(words[0]).name, words[1]
     if program == "python3":
         assert verb == "dev.py" and words[2] in {"setup", *(v.__name__ for v in dev.VERBS)}
@@ -63,13 +71,13 @@ def test_r27_commands_of_the_pages_exist(words):
         assert verb in {"setup", *(v.__name__ for v in dev.VERBS)}
     else:
         assert program == "jaxrl"
-        assert verb == "EXPERIMENT" or verb in main.VERBS
+        assert verb == "EXPERIMENT" or verb in main.COMMANDS
         if "/" in words[-1] or (len(words) > 2 and "/" in words[2]):
             assert (ROOT / "experiments" / f"{words[2]}.py").is_file()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda p: p.name)
-def test_r27_notebooks_run(path, monkeypatch):
+def test_notebooks_run(path, monkeypatch):
     monkeypatch.setenv("JAXRL_SMOKE", "1")
     notebook = jupytext.read(path)
     place = {"metadata": {"path": ROOT}}
@@ -80,20 +88,72 @@ def test_r27_notebooks_run(path, monkeypatch):
     assert any("image/png" in o.get("data", {}) for cell in notebook.cells for o in cell.get("outputs", []))
 
 
-def test_r27_pages_build_strictly(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")]
-    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    built = {path.parent.name for path in (tmp_path / "site").glob("*/index.html")}
-    assert {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"} <= built
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The documentation, built strictly."""
+    target = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(target)]
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return target
+
+
+def addresses(page: Path) -> list[tuple[str, str]]:
+    """`(tag, address)` of what a built page links or loads, without anchors."""
+    found = ADDRESS.findall(page.read_text(encoding="utf-8"))
+    return [(tag, address.partition("#")[0]) for tag, address in found if address.partition("#")[0]]
+
+
+def test_site_opens_from_disk(site):
+    """Links lead to files, never to folders, and nothing is loaded from a network."""
+    pages = sorted(site.rglob("*.html"))
+    assert {f"{page.stem}.html" for page in (ROOT / "docs").glob("*.md")} <= {
+        p.name for p in site.glob("*.html")
+    }
+    broken = []
+    for page in pages:
+        for tag, address in addresses(page):
+            if address.startswith(("http:", "https:", "mailto:")):
+                broken += [] if tag == "a" else [f"{page.name} loads {address}"]
+            elif page.name != "404.html" and not (page.parent / address).is_file():
+                broken.append(f"{page.relative_to(site)}: {address}")
+    assert broken == []
+
+
+def test_site_has_the_pages_of_every_family(site):
+    for source in FAMILY_PAGES:
+        name = {"CHOOSE.md": "choose.html", "README.md": "index.html"}[source.name]
+        name = "experiments.html" if source.parent.parent.name == "experiments" else name
+        assert (site / "families" / source.parent.name / name).is_file(), source
+    for family in (ROOT / "jaxrl").glob("*/README.md"):
+        assert family.with_name("CHOOSE.md").is_file()
+
+
+def test_site_has_a_page_for_every_module_with_its_fields(site):
+    modules = [p for p in (ROOT / "jaxrl").rglob("*.py") if not p.stem.startswith("_")]
+    missing = [
+        p for p in modules if not (site / "api" / p.relative_to(ROOT / "jaxrl")).with_suffix(".html").exists()
+    ]
+    assert missing == []
+    text = (site / "api" / "baselines" / "ppo.html").read_text()
+    assert "Number of environments, over all devices together." in text
+
+
+def test_search_works_without_a_server(site):
+    """Browsers refuse workers and requests of pages from disk: the index is a script, searched in a frame."""
+    index = (site / "search" / "search_index.js").read_text()
+    assert index.startswith("var __index = ")
+    terms = {"OptiDICE", "greedy_bound", "Which method should I use"}
+    assert {term for term in terms if term.lower() in index.lower()} == terms
+    assert "assets/iframe-worker.js" in (site / "index.html").read_text()
 
 
 def test_links_between_pages_lead_somewhere():
     broken = [
         f"{page.name}: {target}"
-        for page in PAGES
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+        for page in [*PAGES, *FAMILY_PAGES]
+        for target in re.findall(r"\]\(([^)#:]+)\)", re.sub("`[^`]*`", "", page.read_text()))
         if not (page.parent / target).exists()
     ]
     assert broken == []
