@@ -49,17 +49,14 @@ class RingBuffer:
             raise UsageError(f"RingBuffer.add: {m} rows do not fit a capacity of {self.capacity}")
         expected = jax.tree.map(lambda x: jax.ShapeDtypeStruct((m, *x.shape[1:]), x.dtype), self.data)
         chex.assert_trees_all_equal_shapes_and_dtypes(rows, expected)
-        wrapped = jnp.maximum(self.cursor + m - self.capacity, 0)
-        begin = self.cursor - wrapped
+        # One scatter, which reads nothing of the buffer. A read beside the write, or a slice that XLA fuses
+        # into the gather of a sample, makes it copy the whole buffer at every update of a scan. XLA turns a
+        # scatter of one row into a slice, so a single row is written twice.
+        index = (self.cursor + jnp.arange(max(m, 2)) % m) % self.capacity
 
-        # Two writes of M rows, [begin, begin + M) and [0, M), of which the second changes what wraps around:
-        # unlike a scatter they stay cheap on every device, and unlike one slice they never clamp.
         def write(data: Array, new: Array) -> Array:
-            new = jnp.roll(new, wrapped, axis=0)
-            at_end = (jnp.arange(m) >= wrapped).reshape((m,) + (1,) * (new.ndim - 1))
-            old = jax.lax.dynamic_slice_in_dim(data, begin, m)
-            data = jax.lax.dynamic_update_slice_in_dim(data, jnp.where(at_end, new, old), begin, 0)
-            return jax.lax.dynamic_update_slice_in_dim(data, jnp.where(at_end, data[:m], new), 0, 0)
+            new = jnp.broadcast_to(new, (2, *new.shape[1:])) if m == 1 else new
+            return data.at[index].set(new, unique_indices=m > 1, mode="promise_in_bounds")
 
         return RingBuffer(
             data=jax.tree.map(write, self.data, rows),
@@ -70,7 +67,7 @@ class RingBuffer:
     def sample(self, key: Key, batch: int) -> PyTree:
         """Rows `[b, ...]`, uniform with replacement among those written; zeros from an empty buffer."""
         index = jax.random.randint(key, (batch,), 0, jnp.maximum(self.size, 1))
-        return jax.tree.map(lambda x: x[index], self.data)
+        return self._rows(index)
 
     def n_step(
         self, key: Key, batch: int, n: int, gamma: float | Array, stride: int = 1
@@ -83,7 +80,7 @@ class RingBuffer:
         `(n - 1) * stride + 1` of them written.
         """
         index = self._positions(self._starts(key, batch, n, stride), n, stride)
-        window: Transition = jax.tree.map(lambda x: x[index], self.data)  # [b, n, ...]
+        window: Transition = self._rows(index)  # [b, n, ...]
         ended = jnp.cumsum(window.done, axis=1) > 0
         live = jnp.concatenate([jnp.ones((batch, 1), bool), ~ended[:, :-1]], axis=1)
         steps = live.sum(axis=1)
@@ -109,8 +106,12 @@ class RingBuffer:
         end = jnp.cumsum(start)  # [C]
         draw = jax.random.randint(key, (batch,), 0, jnp.maximum(end[-1], 1))
         index = jnp.searchsorted(end, draw, side="right")
-        rows = jax.tree.map(lambda x: x[self._positions(index, length, stride)], self.data)
+        rows = self._rows(self._positions(index, length, stride))
         return rows, jnp.broadcast_to(end[-1] > 0, (batch,))
+
+    def _rows(self, index: Array) -> PyTree:
+        """Rows at positions `[...]` in `[0, C)`, which are not checked again."""
+        return jax.tree.map(lambda x: x.at[index].get(mode="promise_in_bounds"), self.data)
 
     def _starts(self, key: Key, batch: int, length: int, stride: int) -> Array:
         """int32[b], uniform starts whose window does not contain the cursor."""

@@ -1,13 +1,17 @@
 """RingBuffer against Python lists."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.baselines import sac
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Transition
 from jaxrl.data.buffer import RingBuffer
+from jaxrl.envs.control.pendulum import Pendulum
 
 KEY = jax.random.key(0)
 
@@ -150,6 +154,33 @@ def test_a_donated_buffer_is_not_copied(chunk):
 
     keys = jax.random.split(KEY, 10)
     assert total_bytes(jax.jit(updates, donate_argnums=0).lower(buffer, keys).compile()) < 1.5 * size
+
+
+@pytest.mark.parametrize(("n_envs", "members"), [(1, None), (1, 2)])
+def test_updates_of_sac_do_not_copy_the_memory(n_envs, members):
+    """No instruction of the compiled loop copies a leaf: an update costs the same at every capacity."""
+    capacity, env, hyper = 4096, Pendulum(), sac.Hyper(warmup=2)
+    params = env.default_params()
+    config = sac.Config(n_envs=n_envs, gradient_steps=1, batch_size=4, capacity=capacity, widths=(8,))
+    algorithm = sac.make(config, env)
+
+    def init(key):
+        return algorithm.init(key, hyper, params)
+
+    def updates(state):
+        return jax.lax.scan(lambda s, _: (algorithm.step(s, hyper, params)[0], None), state, None, length=4)[
+            0
+        ]
+
+    keys = KEY if members is None else jax.random.split(KEY, members)
+    if members is not None:
+        init, updates = jax.vmap(init), jax.vmap(updates)
+    state = jax.eval_shape(init, keys)
+    program = jax.jit(updates, donate_argnums=0).lower(state).compile().as_text()
+    loop = program[: program.index("\nENTRY ")]
+    size = f"{members},{capacity}" if members else str(capacity)
+    assert re.search(rf"\[{size}[,\]]", loop)
+    assert re.findall(rf"= \w+\[{size}[,\]]\S* copy\(", loop) == []
 
 
 def test_a_population_of_buffers():
