@@ -1,4 +1,4 @@
-"""What the studies of moving bodies share: SubPO beside ModPO by PPO, how far each gets, and paths.
+"""Training and pictures that the studies of moving bodies share: SubPO beside ModPO by PPO, measures, paths.
 
 Legend: `A` learners (SubPO, ModPO), `M` seeds, `L` evaluations, `E` episodes, `S` visited states.
 """
@@ -8,21 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.submodular.episodes import play
 from jaxrl.baselines import ppo
-from jaxrl.core.errors import check_sizes
+from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, Policy, PyTree, Step
-from jaxrl.envs.base import Env, RewardFn, real
-from jaxrl.envs.wrappers.set_reward import SetParams, SetReward
-from jaxrl.envs.wrappers.wrapper import Wrapper
+from jaxrl.envs.base import Env, real
+from jaxrl.envs.wrappers.set_reward import SetReward, SetState
 from jaxrl.report import plots
-from jaxrl.rollout.unroll import Freeze, start, unroll
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import train
 from jaxrl.submodular import proximal
@@ -36,65 +35,68 @@ Measure = Callable[[Array, Array], dict[str, Array]]
 
 
 class EitherParams(NamedTuple):
-    """modular: float[], 0 pays marginal gains (SubPO) and 1 the item's own value (ModPO)."""
+    """env, F: as in `SetParams`; modular: float[], 0 pays marginal gains (SubPO) and 1 own values (ModPO)."""
 
-    env: SetParams
+    env: PyTree
+    F: PyTree
     modular: Array
 
 
 @dataclass(frozen=True)
-class Either(Wrapper):
-    """A set reward whose switch `modular` is a number, so that one program trains both learners."""
+class Either(SetReward):
+    """A set reward whose switch `modular` is a parameter, so that one program trains both learners."""
 
-    env: SetReward
-    hidden: ClassVar[tuple[type, ...]] = (RewardFn,)
+    def extend(self, inner: PyTree) -> EitherParams:
+        """Parameters that pay gains."""
+        return EitherParams(*super().extend(inner), real(0.0))
 
-    def extend(self, inner: SetParams) -> EitherParams:
-        """Pays gains."""
-        return EitherParams(inner, real(0.0))
+    def advance(
+        self, state: SetState, inner: PyTree, out: Step, params: EitherParams
+    ) -> tuple[SetState, Step]:
+        """The step of a set reward, with the gain replaced by the own value where the switch says so."""
+        after, paid = super().advance(state, inner, out, params)
+        own = self.own_value(params, inner)
+        return after, paid._replace(reward=paid.reward + params.modular * (own - paid.info["gain"]))
 
-    def inner_params(self, params: EitherParams) -> SetParams:
-        """Without the switch."""
-        return params.env
 
-    def advance(self, state: PyTree, inner: PyTree, out: Step, params: EitherParams) -> tuple[PyTree, Step]:
-        """With the gain replaced."""
-        F = self.env.F
-        own = F.gain(params.env.F, F.init(params.env.F), self.env.item(params.env, inner))
-        return inner, out._replace(reward=out.reward + params.modular * (own - out.info["gain"]))
+def either(body: SetReward) -> Either:
+    """`body`, paid gains, with the switch."""
+    return Either(body.env, body.F, body.show_stat, on_top=body.on_top)
 
 
 @dataclass(frozen=True)
 class Config:
-    """SubPO and ModPO with the same numbers and paired seeds, all in one compiled program."""
+    """SubPO and ModPO with the same hyper-parameters and paired seeds, all in one compiled program."""
 
     algo: proximal.Config = field(default_factory=proximal.Config)
     """Static choices of PPO."""
     hyper: ppo.Hyper = field(default_factory=ppo.Hyper)
-    """Numbers of PPO; `updates_total` is set to `updates`."""
-    seeds: int = 3
+    """Hyper-parameters of PPO; `updates_total` is set to `updates`."""
+    seeds: Size = 3
     """Members per learner; member i depends on the root seed and on i alone."""
-    seed: int = 0
+    seed: Seed = 0
     """Root seed."""
-    updates: int = 100
+    updates: Size = 100
     """Updates per member."""
-    evaluations: int = 10
+    evaluations: Size = 10
     """Points of the learning curve after the untrained policy."""
-    episodes: int = 32
+    episodes: Size = 32
     """Episodes per evaluation, by the policy as it is trained, not by its mode."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "seeds", "updates", "evaluations", "episodes")
+        check_fields(self)
 
 
 def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) -> None:
-    """Saves `learner [A]`, `update [L]`, `env_steps [L]`, per name n of `measure` `n [A, M, L]` and, before
-    training, `untrained_n [M]`; of one episode of each last policy `path [A, M, S, 2]` and `seen
-    [A, M, ...]`, the statistic at its end.
+    """Trains all members and saves their curves, and an episode of each last policy.
+
+    Arrays: `learner [A]`, `update [L]`, `env_steps [L]`; per name n of `measure` `n [A, M, L]` and, before
+    training, `untrained_n [M]`; of the episodes `path [A, M, S, 2]` and `seen [A, M, ...]`, the statistic at
+    the end.
 
     body: paid gains; its observations begin with two coordinates.
     """
-    env, count = Either(body), len(LEARNERS)
+    env, count = either(body), len(LEARNERS)
     data, hyper = env.default_params(), config.hyper.replace(updates_total=float(config.updates))
     algorithm = proximal.make(config.algo, env)
     # those of the members, and after them as many for looking at policies
@@ -105,7 +107,7 @@ def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) ->
     def look(key: Key, state: PyTree, data: EitherParams) -> tuple[dict[str, Array], PyTree, Array]:
         policy = algorithm.act(state, hyper, False)
         stat, length, path = episodes(env, policy, key, data, config.episodes, steps)
-        return measure(jax.vmap(partial(body.F.value, data.env.F))(stat), length), stat, path
+        return measure(jax.vmap(partial(body.F.value, data.F))(stat), length), stat, path
 
     def evaluate(key: Key, state: PyTree, hyper: Any, data: EitherParams) -> dict[str, Array]:
         return {f"eval/{name}": x for name, x in look(key, state, data)[0].items()}
@@ -162,11 +164,9 @@ def episodes(
 
     steps: S - 1, at least the time limit; a path stays where its episode ended.
     """
-    k_start, k_steps = jax.random.split(key)
-    vec = start(env, policy, k_start, data, count)
-    after, batch, _ = unroll(env, policy, vec, k_steps, data, length=steps, reset=Freeze())
-    path = jnp.concatenate([vec.obs[None, :, :2], batch.next_obs[..., :2]])
-    return after.env_state.stat, after.elapsed, jnp.swapaxes(path, 0, 1)
+    first, last, batch = play(env, policy, key, data, count, steps)
+    path = jnp.concatenate([first.obs[None, :, :2], batch.next_obs[..., :2]])
+    return last.env_state.stat, last.elapsed, jnp.swapaxes(path, 0, 1)
 
 
 def estimate(config: Config) -> dict[str, int]:

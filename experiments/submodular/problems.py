@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Count, check_fields
 from jaxrl.core.types import Algorithm
 from jaxrl.envs.base import Env
 from jaxrl.envs.coverage.coverage_grid import coverage_grid, two_rooms
@@ -24,29 +25,34 @@ from jaxrl.envs.coverage.maps import GORILLA_UNIT, random_items
 from jaxrl.envs.sets.grid_coverage import FootprintParams
 from jaxrl.envs.sets.items import ItemParams
 from jaxrl.submodular import proximal, subpo
-from jaxrl.submodular.credit import SUMS
+from jaxrl.submodular.credit import SUMS, Credit
 from jaxrl.submodular.features import with_features
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A map or a family of maps, and how the released code trains on it.
-
-    make: `(map, show_history, show_stat, modular) -> SetReward`; shape: (R, C). best: the optimum, or the
-    largest value known to us, 0 where none is. unit: of printed values. markov, history: features of the two
-    kinds of policy.
-    """
+    """A map or a family of maps, and how the released code trains on it."""
 
     make: Callable[..., Env]
+    """`(map, show_history, show_stat, modular) -> SetReward`."""
     shape: tuple[int, int]
+    """Rows and columns of the map."""
     updates: int
+    """Updates of the released configuration."""
     lr: float
+    """Learning rate of the released configuration."""
     best: float = 0.0
+    """The optimum, or the largest value known to us; 0 where none is known."""
     states: int = 40
+    """Visited states of an episode, the first included."""
     unit: float = 1.0
+    """Factor from F to the unit of printed values."""
     maps: int = 1
+    """Number of maps of the family."""
     markov: str = "markov_raw"
+    """Features of Markov policies, see `features.py`."""
     history: str = "history_raw"
+    """Features of policies that see the past, see `features.py`."""
 
     def env(self, features: str, modular: bool) -> Env:
         """The environment of map 0; parameters of the others fit it."""
@@ -74,7 +80,10 @@ def _design(seed: int, **shown: Any) -> Env:
     return gp_design(seed=seed, **shown)
 
 
-PROBLEMS = {
+ProblemName = Literal[
+    "bimodal", "gorilla", "gp", "coverage", "items", "noisy items", "design", "designs", "two rooms"
+]
+PROBLEMS: dict[ProblemName, Problem] = {
     "bimodal": Problem(_fixed(coverage_grid, "bimodal"), (30, 30), 140, 1e-3, best=51.45),
     "gorilla": Problem(_fixed(coverage_grid, "gorilla"), (30, 30), 140, 1e-3, best=2687.0, unit=GORILLA_UNIT),
     "gp": Problem(_gp_map, (30, 30), 140, 1e-3, maps=10),
@@ -91,23 +100,27 @@ PROBLEMS = {
 
 @dataclass(frozen=True)
 class Learner:
-    """SubPO with one credit; `modular` makes it ModPO. remembers: the policy sees the past (NM).
+    """SubPO with one credit. Without `fisher` and `epochs` an update is one step of Adam."""
 
-    memory: width of a GRU over one-hot cells and steps; fisher: iterations of the natural gradient; epochs:
-    passes of PPO over each batch. Without the last two an update is one step of Adam.
-    """
-
-    credit: str = "to_go"
-    baseline: str = "batch"
+    credit: Credit = "to_go"
+    """What the score of an action is multiplied by, see `credit.py`."""
+    baseline: Literal["none", "batch", "critic"] = "batch"
+    """What is taken off the credit, see `reinforce.Config`."""
     remembers: bool = False
+    """Whether the policy sees the past (NM)."""
     modular: bool = False
-    memory: int = 0
-    fisher: int = 0
-    epochs: int = 0
+    """Whether own values are paid in place of gains (ModPO)."""
+    memory: Count = 0
+    """Width of a GRU over one-hot cells and steps; 0 for none."""
+    fisher: Count = 0
+    """Iterations of the natural gradient; 0 for the plain one."""
+    epochs: Count = 0
+    """Passes of PPO over each batch; 0 for no PPO."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.epochs and self.modular:
-            raise UsageError("Learner.modular: PPO reports returns, which are values of F for gains alone")
+            raise UsageError("Learner.modular: PPO is compared on gains alone; take modular=False")
 
     def static(self, problem: Problem, n_envs: int) -> tuple[str, bool, subpo.Config | proximal.Config]:
         """`(features, modular, configuration)`: what decides the program. Sums of gains share one program."""
@@ -119,13 +132,13 @@ class Learner:
                 problem.states - 1,
                 epochs=self.epochs,
                 normalise_obs=True,
-                credit=self.credit,  # pyright: ignore[reportArgumentType]
+                credit=self.credit,
             )
         else:
             config = subpo.Config(
                 n_envs=n_envs,
                 length=problem.states - 1,
-                baseline=self.baseline,  # pyright: ignore[reportArgumentType]
+                baseline=self.baseline,
                 memory=self.memory,
                 fisher=self.fisher,
                 credit="gae" if self.credit == "gae" else "mixture",
@@ -142,7 +155,22 @@ class Learner:
         return subpo.Hyper(lr=1.0 if self.fisher else problem.lr, mixture=share)
 
 
-LEARNERS = {
+LearnerName = Literal[
+    "M",
+    "NM",
+    "ModPO",
+    "M official",
+    "NM official",
+    "ModPO official",
+    "M total",
+    "M marginal",
+    "M prefix",
+    "M gae",
+    "M natural",
+    "M PPO",
+    "NM GRU",
+]
+LEARNERS: dict[LearnerName, Learner] = {
     "M": Learner(),
     "NM": Learner(remembers=True),
     "ModPO": Learner(modular=True),

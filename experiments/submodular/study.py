@@ -1,4 +1,4 @@
-"""What the experiments on SubPO share: configuration, training, reference planner, arrays and pictures.
+"""Configuration, training, reference planner, arrays and pictures that the experiments on SubPO share.
 
 Legend: `A` learners, `M` members of a learner (maps times seeds, maps first), `L` updates, `S` visited
 states, `E` episodes shown, R x C cells.
@@ -15,9 +15,20 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 
-from experiments.submodular.problems import LEARNERS, PROBLEMS, Problem, make, picture, stacked
-from jaxrl.core.errors import UsageError, check_sizes
-from jaxrl.core.prng import stream, streams
+from experiments.submodular.episodes import ShowItem, play
+from experiments.submodular.problems import (
+    LEARNERS,
+    PROBLEMS,
+    LearnerName,
+    Problem,
+    ProblemName,
+    make,
+    picture,
+    stacked,
+)
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Seed, Size, check_fields
+from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm
 from jaxrl.report import plots
@@ -38,38 +49,36 @@ SHOWN = 8  # episodes of the first member that are drawn
 class Config:
     """Learners on problems, seeds paired between learners; one compiled program per kind of learner."""
 
-    problems: tuple[str, ...] = ("items", "bimodal")
-    """Names of `problems.PROBLEMS`."""
-    learners: tuple[str, ...] = ("M", "NM", "ModPO")
-    """Names of `problems.LEARNERS`."""
-    seeds: int = 5
+    problems: tuple[ProblemName, ...] = ("items", "bimodal")
+    """Problems to train on, one or more, see `problems.PROBLEMS`."""
+    learners: tuple[LearnerName, ...] = ("M", "NM", "ModPO")
+    """Learners to compare, one or more, see `problems.LEARNERS`."""
+    seeds: Size = 5
     """Members per learner and map; member i depends on the root seed and on i alone."""
-    seed: int = 0
+    seed: Seed = 0
     """Root seed."""
-    maps: int = 1
+    maps: Size = 1
     """Maps per problem, at most as many as it has; a problem of one map keeps that one."""
-    n_envs: int = 500
-    """Episodes per update."""
-    updates: int | None = None
-    """Updates; None takes those of the released configurations."""
-    width: int = 300
-    """Of the beam search that finds the value to compare with on maps where none is known."""
+    n_envs: Size = 500
+    """Episodes per update. Paper: 500."""
+    updates: Size | None = None
+    """Updates per member; None takes those of the released configuration of each problem."""
+    width: Size = 300
+    """Partial paths of the beam search that finds the value to compare with, on maps where none is known."""
 
     def __post_init__(self) -> None:
-        for name, chosen, known in (
-            ("problems", self.problems, PROBLEMS),
-            ("learners", self.learners, LEARNERS),
-        ):
-            unknown = [x for x in chosen if x not in known]
-            if unknown or not chosen:
-                raise UsageError(f"{name}: must be one or more of {', '.join(known)}, got {chosen}")
-        check_sizes(self, "seeds", "maps", "n_envs", "width")
+        check_fields(self)
+        for name in ("problems", "learners"):
+            if not getattr(self, name):
+                raise UsageError(f"Config.{name}: must hold at least one name")
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves, per problem p, `value_p [A, M, L]`, mean F over the episodes of each update, `best_p [maps]` the
-    largest value known, `greedy_p [maps]` of the myopic planner, `cells_p [A, E, S]` episodes of the trained
-    policies on the first map, and `map_p [R, C]`.
+    """Trains all learners on all problems and saves values, episodes, and values to compare with.
+
+    Per problem p: `value_p [A, M, L]`, mean F over the episodes of each update; `best_p [maps]`, the largest
+    value known; `greedy_p [maps]`, that of the myopic planner; `cells_p [A, E, S]`, episodes of the trained
+    policies on the first map; `map_p [R, C]`.
     """
     arrays: dict[str, Any] = {"problem": list(config.problems), "learner": list(config.learners)}
     for index, name in enumerate(config.problems):
@@ -126,9 +135,8 @@ def _solve(config: Config, problem: Problem, folder: RunFolder, stage: str) -> d
             stage=f"{stage}-{number}",
             folder=folder,
         )
-        found = _values(trained.history, problem, maps, config.seeds, len(chosen))
         for position, a in enumerate(chosen):
-            value[a] = found[:, position * members : (position + 1) * members].T
+            value[a] = trained.history["train/F"][:, position * members : (position + 1) * members].T
             state = tree_take(trained.state, position * members)
             cells[a] = _episodes(algorithm, env, state, hypers[0], maps[0], problem.states)
     env = problem.make(0, states=problem.states)
@@ -142,43 +150,17 @@ def _solve(config: Config, problem: Problem, folder: RunFolder, stage: str) -> d
     }
 
 
-def _values(
-    history: dict[str, np.ndarray], problem: Problem, maps: list[Any], seeds: int, copies: int
-) -> np.ndarray:
-    """float[L, members], mean F of the episodes of each update; returns lack the value of the first state."""
-    if "train/F" in history:
-        return history["train/F"]
-    env = problem.make(0, states=problem.states)
-
-    @jax.jit
-    def first(data: Any) -> jax.Array:
-        return env.F.value(data.F, env.reset(jax.random.key(0), data)[0].stat)
-
-    return history["train/return"] + np.tile(np.repeat([float(first(x)) for x in maps], seeds), copies)
-
-
 def _episodes(algorithm: Algorithm, env: Any, state: Any, hyper: Any, data: Any, states: int) -> np.ndarray:
     """int32[E, S], the cells of sampled episodes."""
 
     @jax.jit
     def run(state: Any, data: Any) -> jax.Array:
         policy = algorithm.act(state, hyper, False)
-
-        def episode(key: jax.Array) -> jax.Array:
-            k_reset, k_steps = jax.random.split(key)
-            start, obs = env.reset(k_reset, data)
-
-            def body(carry: Any, t: jax.Array) -> Any:
-                inner, obs, memory = carry
-                k_act, k_env = jax.random.split(stream(k_steps, t))
-                action, _, memory = policy.act(k_act, obs, memory)
-                inner, out = env.step(k_env, inner, action, data)
-                return (inner, out.obs, memory), env.item(data, inner)
-
-            _, cells = jax.lax.scan(body, (start, obs, policy.memory), jnp.arange(states - 1))
-            return jnp.concatenate([env.item(data, start)[None], cells])
-
-        return jax.vmap(episode)(streams(jax.random.key(0), SHOWN))
+        first, _, batch = play(
+            ShowItem(env), policy, jax.random.key(0), data, SHOWN, states - 1, keep=("item",)
+        )
+        start = jax.vmap(env.item, (None, 0))(data, first.env_state)
+        return jnp.concatenate([start[None], batch.info["item"]]).T
 
     return np.asarray(run(state, data))
 
@@ -186,14 +168,14 @@ def _episodes(algorithm: Algorithm, env: Any, state: Any, hyper: Any, data: Any,
 def _references(env: Any, data: Any, problem: Problem, width: int) -> tuple[float, float]:
     """`(mean F of the myopic planner, largest value known)` on one map; a beam search where none is known."""
     grid, place = env.env.env, data.env.env
-    successor, law = successors(np.asarray(grid.to_tabular(place).P))
-    moves = jnp.asarray(successor, jnp.int32), jnp.asarray(law, jnp.float32)
+    successor, probability = successors(np.asarray(grid.to_tabular(place).P))
+    moves = jnp.asarray(successor, jnp.int32), jnp.asarray(probability, jnp.float32)
     walk = partial(greedy_rollout, env.F, data.F, *moves, place.start, problem.states)
     paths = jax.jit(jax.vmap(walk))(streams(jax.random.key(1), 100 if place.slip > 0 else 1))
     greedy = float(paths.value.mean())
     if problem.best:
         return greedy, problem.best
-    ends = successor[np.arange(len(successor))[:, None], law.argmax(-1)]
+    ends = successor[np.arange(len(successor))[:, None], probability.argmax(-1)]
     return greedy, beam_search(env.F, data.F, ends, int(place.start), problem.states, width)[1]
 
 

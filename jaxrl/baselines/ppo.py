@@ -38,7 +38,7 @@ from jaxrl.core.fields import (
 )
 from jaxrl.core.prng import permutation, stream
 from jaxrl.core.tree import clip_norm, flatten_time
-from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, Transition, struct
+from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env
 from jaxrl.nets.actor_critic import ActorCritic, actor_critic
 from jaxrl.nets.net import Activation
@@ -88,6 +88,8 @@ class Config:
     """0 where every environment has parameters of its own, with leaves `[n_envs, ...]`."""
     reset: Resample | Pool = field(default_factory=Resample)
     """How the next episode starts: a fresh reset at every step, or one of `size` resets per update."""
+    keep: tuple[str, ...] = ()
+    """Entries of `Step.info` whose mean at the ends of episodes is the metric `train/<name>`."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -266,15 +268,22 @@ def make(
             gamma=hyper.gamma,
             params_axis=config.params_axis,
             reset=config.reset,
+            keep=config.keep,
             offset=0 if axis is None else jax.lax.axis_index(axis) * n,
         )
         scale, moments = _statistics(parts, state, batch, hyper)
         rows = _rows(parts, state, batch, scale, hyper)
         params, opt_state, metrics = _learn(parts, state, rows, hyper, k_learn)
         state = State(params, opt_state, vec, moments, scale, state.key, state.updates + 1)
-        return state, metrics | spmd.total(stats, axis).metrics()
+        return state, metrics | spmd.total(stats, axis).metrics() | spmd.total(_at_the_ends(batch), axis)
 
     return Algorithm(init, step, act)
+
+
+def _at_the_ends(batch: Transition) -> dict[str, Mean]:
+    """What `Config.keep` names, averaged over the last steps of episodes."""
+    count = jnp.sum(batch.done, dtype=jnp.float32)
+    return {f"train/{k}": Mean(jnp.where(batch.done, x, 0).sum(), count) for k, x in batch.info.items()}
 
 
 def _statistics(parts: _Parts, state: State, batch: Transition, hyper: Hyper) -> tuple[PyTree, PyTree]:

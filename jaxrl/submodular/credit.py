@@ -27,14 +27,7 @@ from jaxrl.rollout.returns import gae, reward_to_go
 
 Sum = Literal["to_go", "total", "marginal", "prefix"]
 SUMS: tuple[Sum, ...] = get_args(Sum)
-Credit = Sum | Literal["gae"]
-CREDITS = (*SUMS, "gae")
-
-
-def check_credit(name: str, credit: str, allowed: tuple[str, ...] = CREDITS) -> None:
-    """Raises `UsageError` unless `credit` is one of `allowed`; `name` is the field it stands in."""
-    if credit not in allowed:
-        raise UsageError(f"{name}: must be one of {', '.join(allowed)}, got {credit!r}")
+Credit = Literal["to_go", "total", "marginal", "prefix", "gae"]
 
 
 def check_length(name: str, length: int, env: Env) -> None:
@@ -53,7 +46,8 @@ def signal(credit: Sum, reward: Array, cut: Array, first: float | Array = 0.0) -
     reward: float[T, N]; cut: bool[T, N], the next row belongs to another episode. first: float[] or float[N],
     the value F({s_0}) before the first action.
     """
-    check_credit("credit", credit, SUMS)
+    if credit not in SUMS:
+        raise UsageError(f"credit: must be one of {', '.join(SUMS)}, got {credit!r}")
     if credit == "marginal":
         return reward
     later = reward_to_go(reward, cut)

@@ -11,35 +11,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import optax
 
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size
 from jaxrl.core.types import Algorithm, Array
 from jaxrl.envs.base import Env
 from jaxrl.envs.wrappers.finite_horizon import actions_per_episode
 from jaxrl.rollout.returns import gae
-from jaxrl.submodular.credit import Sum, check_credit, signal
+from jaxrl.submodular.credit import Credit, Sum, signal
 
 
 @dataclass(frozen=True)
 class Config(ppo.Config):
-    """Static choices; those of PPO, and the credit (see `credit.py`).
+    """Static choices of SubPO by PPO: those of PPO, and the credit."""
 
-    length: a multiple of the horizon, so that windows hold whole episodes; every credit but `gae` needs that,
-        and an environment with a finite horizon.
-    """
-
-    n_envs: int = 64
-    length: int = 39
-    widths: tuple[int, ...] = (64, 32)
-    credit: Literal["to_go", "total", "marginal", "prefix", "gae"] = "gae"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_credit("Config.credit", self.credit)
+    n_envs: Size = 64
+    """Number of environments, over all devices together."""
+    length: Size = 39
+    """Steps of every environment per update. Every credit but "gae" needs a multiple of the horizon, so that
+    windows hold whole episodes, and an environment with a finite horizon."""
+    widths: tuple[Size, ...] = (64, 32)
+    """Hidden units per layer, of the actor and of the critic each. Paper: (64, 32)."""
+    keep: tuple[str, ...] = ("F",)
+    """Entries of `Step.info` whose mean at the ends of episodes is the metric `train/<name>`."""
+    credit: Credit = "gae"
+    """What stands in place of the advantage, see `credit.py`."""
 
 
 def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | None = None) -> Algorithm:

@@ -14,71 +14,81 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
 import optax
 
 from jaxrl.baselines import reinforce
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Bound, Count, Finite, NonNegative, Positive, Share, Size
 from jaxrl.core.types import Algorithm, Array, PyTree, struct
 from jaxrl.envs.base import Env
 from jaxrl.nets.actor_critic import ActorCritic
+from jaxrl.nets.net import Initial
 from jaxrl.submodular import natural
-from jaxrl.submodular.credit import CREDITS, advantages, check_credit, check_length, mixture, signal
+from jaxrl.submodular.credit import advantages, check_length, mixture, signal
 
 Credit = Literal["to_go", "total", "marginal", "prefix", "gae", "mixture"]
 
 
 @dataclass(frozen=True)
 class Config(reinforce.Config):
-    """Static choices; those of REINFORCE with the released sizes as defaults.
+    """Static choices of SubPO: those of REINFORCE, with the released sizes as defaults."""
 
-    length: actions of an episode, one less than visited states; exactly those where the environment has a
-        finite horizon.
-    credit: see `credit.py`; "mixture" reads shares of the four sums from `Hyper.mixture`, so that a
-        population can compare them in one program; "gae" needs a critic.
-    fisher: conjugate-gradient iterations of the natural gradient, which replaces Adam; 0 for the plain one.
-    """
-
-    n_envs: int = 500
-    length: int = 39
-    widths: tuple[int, ...] = (64, 32)
-    initial: Literal["orthogonal", "uniform"] = "uniform"
+    n_envs: Size = 500
+    """Episodes per update. Paper: 500."""
+    length: Size = 39
+    """Actions of an episode, one less than visited states; exactly those of an environment with a finite
+    horizon. Paper: 39, 79 where everything is to be covered."""
+    widths: tuple[Size, ...] = (64, 32)
+    """Hidden units per layer, of the actor and of the critic each. Paper: (64, 32)."""
+    initial: Initial = "uniform"
+    """Distribution of the first weights, see `net.mlp`. Paper: "uniform", as torch has it."""
     keep: tuple[str, ...] = ("F", "gain")
+    """Entries of `Step.info` that credits and metrics read; "F" and "gain" must be among them."""
     credit: Credit = "to_go"
-    fisher: int = 0
+    """What the score of an action is multiplied by, see `credit.py`. "mixture" reads shares of the four sums
+    from `Hyper.mixture`, so that a population can compare them in one program; "gae" needs a critic."""
+    fisher: Count = 0
+    """Conjugate-gradient iterations of the natural gradient, which replaces Adam; 0 for none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_credit("Config.credit", self.credit, (*CREDITS, "mixture"))
         if self.credit == "gae" and self.baseline != "critic":
             raise UsageError('Config.baseline: credit="gae" needs baseline="critic"')
-        if self.fisher < 0:
-            raise UsageError(f"Config.fisher: iterations must be >= 0, got {self.fisher}")
         if not {"F", "gain"} <= set(self.keep):
             raise UsageError('Config.keep: must hold "F" and "gain", which credits and metrics read')
 
 
 @struct.dataclass
 class Hyper:
-    """Numbers. max_grad_norm: large enough to never clip; discount, lambda_: of `gae` alone.
+    """Hyper-parameters of SubPO, each a leaf that can be swept.
 
-    mixture: float[4] shares of `credit.SUMS`. damping, trust: of the natural gradient, see `natural.py`. The
-    objective has no discount, and its rewards are scalars: `gamma` and `w` are what REINFORCE reads there.
+    The objective has no discount, and its rewards are scalars: `gamma` and `w` are what REINFORCE reads
+    there.
     """
 
     gamma: ClassVar[float] = 1.0
     w: ClassVar[None] = None
-    lr: Any = 1e-3
-    entropy: Any = 0.0
-    value_coef: Any = 0.5
-    max_grad_norm: Any = 1e9
-    discount: Any = 0.99
-    lambda_: Any = 0.95
-    mixture: Any = (1.0, 0.0, 0.0, 0.0)
-    damping: Any = 1e-3
-    trust: Any = 1e-2
+    lr: NonNegative = 1e-3
+    """Learning rate, >= 0. Paper: 1e-3 on maps of 30 x 30 cells, 5e-3 for items."""
+    entropy: Finite = 0.0
+    """Weight of the entropy bonus, in units of F per nat."""
+    value_coef: NonNegative = 0.5
+    """Weight of half the critic's squared error, >= 0; read with `baseline="critic"`."""
+    max_grad_norm: Bound | None = 1e9
+    """Euclidean norm to which larger gradients are shrunk, >= 0; the default never shrinks any."""
+    discount: Share = 0.99
+    """Discount per step of `credit="gae"`, in [0, 1]."""
+    lambda_: Share = 0.95
+    """Decay of the generalised advantages of `credit="gae"`, in [0, 1]."""
+    mixture: tuple[Finite, Finite, Finite, Finite] = (1.0, 0.0, 0.0, 0.0)
+    """Shares of the sums to_go, total, marginal and prefix; read with `credit="mixture"`."""
+    damping: NonNegative = 1e-3
+    """Multiple of the identity that is added to the Fisher matrix, >= 0; read with `fisher` > 0."""
+    trust: Positive = 1e-2
+    """Largest Kullback-Leibler divergence of a natural step, in nats, > 0; read with `fisher` > 0."""
 
 
 def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | None = None) -> Algorithm:

@@ -9,6 +9,7 @@ from experiments.submodular import bodies, car_track
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
 from jaxrl.envs.control.car_track import car_track as environment
+from jaxrl.envs.wrappers.set_reward import SetParams
 
 T, N = 40, 6
 
@@ -17,7 +18,7 @@ T, N = 40, 6
 def driven():
     """States, rewards and ends of N cars with random actions: of `Either` with both switches, and static."""
     inner = {False: environment(), True: environment(modular=True)}
-    either = bodies.Either(inner[False])
+    either = bodies.either(inner[False])
     data = either.default_params()
     actions = jax.random.uniform(jax.random.key(1), (T, N, 2), minval=-0.3, maxval=1.0)
     keys = jax.random.split(jax.random.key(0), N)
@@ -33,7 +34,9 @@ def driven():
     found = {}
     for modular in (False, True):
         switched = data._replace(modular=jnp.float32(modular))
-        ours, theirs = jax.jit(lambda p, e=inner[modular]: (drive(either, p), drive(e, p.env)))(switched)
+        ours, theirs = jax.jit(
+            lambda p, e=inner[modular]: (drive(either, p), drive(e, SetParams(p.env, p.F)))
+        )(switched)
         found[modular] = jax.tree.map(np.asarray, (ours, theirs))
     return found
 
@@ -47,7 +50,7 @@ def test_the_switch_pays_what_the_static_one_pays(driven):
 
 def test_episodes_stop_where_they_end(driven):
     """A policy that drives straight: the statistic is the largest progress before the end, and stays."""
-    env = bodies.Either(environment())
+    env = bodies.either(environment())
     data = env.default_params()
     policy = Policy(lambda key, obs, memory: (jnp.array([1.0, 0.0]), (), memory))
     stat, length, path = jax.jit(lambda: bodies.episodes(env, policy, jax.random.key(0), data, 3, 30))()

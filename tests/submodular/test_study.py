@@ -9,8 +9,8 @@ from jaxrl.core.errors import UsageError
 from jaxrl.run.folder import RunFolder
 
 
-def test_returns_of_ppo_become_values(tmp_path):
-    """Untrained policies collect about 12 of 21 items, means over 8 episodes; the start holds one of them."""
+def test_learners_report_values_of_the_episodes_they_trained_on(tmp_path):
+    """Untrained policies of PPO collect about 12 of 21 items on average; paths are walks from the start."""
     config = study.Config(("items",), ("M PPO",), seeds=2, n_envs=8, updates=2)
     folder = RunFolder.create("submodular/study", config, tmp_path, "smoke")
     study.run(config, folder)
@@ -18,9 +18,11 @@ def test_returns_of_ppo_become_values(tmp_path):
     value = result["value_0"]
     assert value.shape == (1, 2, 2) and np.all((value > 6) & (value < 18))
     np.testing.assert_allclose(value * 8, np.round(value * 8), atol=1e-3)
-    problem = PROBLEMS["items"]
-    returns = {"train/return": np.zeros((3, 4))}
-    np.testing.assert_array_equal(study._values(returns, problem, problem.data(1), 2, 2), np.ones((3, 4)))
+    cells = result["cells_0"]
+    assert cells.shape == (1, study.SHOWN, 40) and np.all(cells[..., 0] == 34)
+    row, column = np.divmod(cells, 15)
+    assert np.all(np.abs(np.diff(row, axis=-1)) + np.abs(np.diff(column, axis=-1)) <= 1)
+    assert len(np.unique(cells[0], axis=0)) > 1
 
 
 def test_kinds_of_learners():

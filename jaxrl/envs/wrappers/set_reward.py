@@ -106,10 +106,14 @@ class SetReward(Wrapper):
         """Adds the new item, and pays for it."""
         item = self.env.item(params.env, inner)
         stat, gain = self.F.add(params.F, state.stat, item)
-        reward = self.F.gain(params.F, self.F.init(params.F), item) if self.modular else gain
+        reward = self.own_value(params, inner) if self.modular else gain
         reward = reward + out.reward if self.on_top else reward
         info = {**out.info, "F": self.F.value(params.F, stat), "gain": gain}
         return SetState(inner, stat), Step(self._show(out.obs, stat, params), reward, out.terminated, info)
+
+    def own_value(self, params: SetParams, inner: PyTree) -> Array:
+        """float[], F({item}) of the inner state's item, whatever has been visited: what `modular` pays."""
+        return self.F.gain(params.F, self.F.init(params.F), self.env.item(params.env, inner))
 
     def _show(self, obs: PyTree, stat: PyTree, params: SetParams) -> PyTree:
         return {"obs": obs, "stat": self._features(stat, params.F)} if self.show_stat else obs
