@@ -210,7 +210,8 @@ def main() -> None:
     nav = ["* [Start](index.md)", "* [Quickstart](quickstart.md)"]
     for name in sorted(code):
         group = groups[name]
-        nav.append(f"* {title(group[0].source.read_text(encoding='utf-8'), name)}")
+        first = next(page for page in group if page.source.name == "README.md")
+        nav.append(f"* {title(first.source.read_text(encoding='utf-8'), name)}")
         nav += [f"    * [{page.label}]({page.target})" for page in group]
     nav.append("* Notebooks")
     for path in notebooks():
