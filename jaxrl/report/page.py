@@ -13,8 +13,8 @@ _CSS = """
 body{margin:0;background:var(--page);color:var(--ink);
   font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1120px;margin:0 auto;padding:32px 20px 64px}
-h1{font-size:26px;line-height:1.25;margin:0 0 4px}
-h2{font-size:18px;margin:0 0 12px}
+h1{font-size:26px;line-height:1.25;margin:0 0 4px;overflow-wrap:anywhere}
+h2{font-size:18px;margin:0 0 12px;overflow-wrap:anywhere}
 h1+p,.soft{color:var(--soft)}
 p{margin:0 0 12px}
 a{color:var(--link);text-decoration:none}
@@ -22,6 +22,7 @@ a:hover{text-decoration:underline}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;
   padding:20px 22px;margin:18px 0}
 .warning{border-left:4px solid #d55e00}
+.note{color:#96330a;overflow-wrap:anywhere}
 .wide{overflow-x:auto;margin:0 0 12px}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:5px 22px 5px 0;border-bottom:1px solid var(--line);vertical-align:top}
@@ -40,8 +41,9 @@ summary{cursor:pointer;color:var(--soft)}
   vertical-align:middle}
 .done{background:#dff3ea;color:#00684c}
 .running,.created{background:#e0eefb;color:#00507d}
-.failed{background:#fbe3dc;color:#96330a}
+.failed,.killed{background:#fbe3dc;color:#96330a}
 .preempted{background:#fcf0d6;color:#7a5200}
+@media (max-width:600px){main{padding:20px 10px 40px}section{padding:14px 12px}}
 """
 
 

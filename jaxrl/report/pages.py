@@ -16,7 +16,7 @@ import numpy as np
 from jaxrl.core.errors import JaxrlError
 from jaxrl.report import page, tables
 from jaxrl.run import catalogue
-from jaxrl.run.folder import RunFolder, atomic_write
+from jaxrl.run.folder import RunFolder, atomic_write, run_paths
 
 _MAX_SVG = 1_500_000  # larger vector pictures are embedded as PNG
 _LOG_LINES = 40
@@ -30,7 +30,7 @@ def write(folder: RunFolder, module: ModuleType | None = None, *, refresh_s: flo
     `module` is the experiment, which adds its title and its table of scores.
     """
     status = folder.status
-    state = status.get("state", "created")
+    state = folder.state
     title = ((module.__doc__ or "").strip().splitlines() or [""])[0] if module else ""
     name = f"{page.text(folder.experiment)} <span class='soft'>{page.text(folder.preset)}</span>"
     scores = tables.rows(tables.run_scores(module, folder), state)
@@ -52,7 +52,7 @@ def write(folder: RunFolder, module: ModuleType | None = None, *, refresh_s: flo
 def fragment(folder: RunFolder, module: ModuleType | None = None) -> str:
     """HTML that shows a run inside another page: its state, table of scores, and figures or curves."""
     status = folder.status
-    state = status.get("state", "created")
+    state = folder.state
     scores = tables.rows(tables.run_scores(module, folder), state)
     heading = f"{page.text(folder.experiment)} {page.text(folder.preset)} {page.pill(state)}"
     pictures = "".join(
@@ -66,31 +66,43 @@ def fragment(folder: RunFolder, module: ModuleType | None = None) -> str:
 def write_index(path: Path, runs: Path, root: Path) -> Path:
     """One page of every run below `runs`: an experiment's latest figures in full, earlier ones folded.
 
-    The experiment that ran last comes first.
+    The experiment that ran last comes first. A run or an experiment that cannot be read is named with the
+    reason, and does not keep the others from being shown.
     """
+    found, damaged = find_runs(runs)
     groups: dict[str, list[RunFolder]] = {}
-    for folder in find_runs(runs):
+    for folder in found:
         groups.setdefault(folder.experiment, []).append(folder)
     titles = {e.name: e.title for e in catalogue.find(root)}
     path.parent.mkdir(parents=True, exist_ok=True)
     sections = [_experiment(name, titles, folders, path.parent, root) for name, folders in groups.items()]
-    count = sum(map(len, groups.values()))
     where = page.text(_relative(runs, path.parent))
-    intro = f"<h1>Experiments</h1><p>{len(groups)} experiments, {count} runs below <code>{where}</code></p>"
+    counts = f"{len(groups)} experiments, {len(found)} runs below <code>{where}</code>"
+    intro = f"<h1>Experiments</h1><p>{counts}</p>"
     nothing = page.section("No run yet", "<code>jaxrl run EXPERIMENT PRESET</code> makes one.")
-    atomic_write(path, page.page("Experiments", [intro, *(sections or [nothing])]))
+    lines = [(f"<code>{page.text(_relative(p, path.parent))}</code>", page.text(why)) for p, why in damaged]
+    unread = page.section("Runs that cannot be read", page.table(("folder", "reason"), lines), "warning")
+    atomic_write(path, page.page("Experiments", [intro, unread, *(sections or [nothing])]))
     return path
 
 
-def find_runs(runs: Path) -> list[RunFolder]:
-    """Every run below `runs`, the latest first; folders that cannot be read are left out."""
-    found = []
-    for path in runs.glob("**/config.json"):
+def find_runs(runs: Path) -> tuple[list[RunFolder], list[tuple[Path, str]]]:
+    """Every run below `runs`, the latest first, and `(folder, reason)` of those that cannot be read."""
+    found, damaged = [], []
+    for path in run_paths(runs):
         try:
-            found.append(RunFolder.open(path.parent))
-        except JaxrlError:
-            continue
-    return sorted(found, key=lambda f: f.path.name, reverse=True)
+            folder = RunFolder.open(path.parent)
+            if all(isinstance(part, dict) for part in (folder.config, folder.meta, folder.status)):
+                found.append(folder)
+        except Exception as error:  # one damaged file must not hide the other runs
+            damaged.append((path.parent, reason(error)))
+    return sorted(found, key=lambda f: f.path.name, reverse=True), damaged
+
+
+def reason(error: BaseException) -> str:
+    """An error as one line: the sentence of an error of ours, else the class and what it says."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, JaxrlError) else f"{type(error).__name__}: {text}"
 
 
 def _experiment(
@@ -98,13 +110,19 @@ def _experiment(
 ) -> str:
     """One card of the index; `base` is the folder of the page, `folders` are the runs, latest first."""
     shown = next((f for f in folders if _pictures(f.path)), folders[0])
-    module = catalogue.load(root, name) if name in titles else None
-    scores = tables.rows(tables.run_scores(module, shown), shown.status.get("state", "created"))
+    notes = [] if name in titles else ["No experiment of this name is here any more."]
+    scores: list[tables.Row] = []
+    try:
+        module = catalogue.load(root, name) if name in titles else None
+        scores = tables.rows(tables.run_scores(module, shown), shown.state)
+    except (Exception, SystemExit) as error:  # a file of the user's that does not import, an older result
+        notes.append(f"Its scores cannot be computed: {reason(error)}")
     earlier = [(f, p) for f in folders if f is not shown for p in _pictures(f.path)]
     thumbnails = f"<div class='grid'>{''.join(_thumbnail(f, p, base) for f, p in earlier)}</div>"
     return page.section(
         name,
         f"<p>{page.text(titles.get(name, ''))}</p>"
+        + "".join(f"<p class='note'>{page.text(note)}</p>" for note in notes)
         + "".join(_figure(p, base) for p in _pictures(shown.path))
         + _score_table(scores)
         + _run_table(folders, base)
@@ -116,11 +134,12 @@ def _run_table(folders: Sequence[RunFolder], base: Path) -> str:
     lines = []
     for f in folders:
         status = f.status
+        report, name = f.path / "report.html", f.path.name
         lines.append(
             (
-                page.link(_relative(f.path / "report.html", base), f.path.name),
+                page.link(_relative(report, base), name) if report.exists() else page.text(name),
                 page.text(f.path.parent.name),
-                page.pill(status.get("state", "created")),
+                page.pill(f.state),
                 f"{status.get('update', 0)} / {status.get('updates_total') or '?'}",
                 page.text(status.get("error") or ""),
             )

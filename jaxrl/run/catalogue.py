@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,10 +47,14 @@ def find(root: Path) -> list[Experiment]:
 
 def lookup(root: Path, name: str) -> Experiment:
     """The experiment called `name`; an unknown name raises `UsageError` with the nearest ones."""
-    known = {e.name: e for e in find(root)}
-    if name not in known:
-        raise UsageError(unknown("experiment", name, known) + "; `jaxrl list` shows all")
-    return known[name]
+    folder = root / "experiments"
+    if re.fullmatch(r"\w+/\w+", name):  # no other file needs to be read
+        for path in (folder / f"{name}.py", folder / name / "__init__.py"):
+            found = _read(folder, path) if path.is_file() else None
+            if found is not None:
+                return found
+    known = [e.name for e in find(root)]
+    raise UsageError(unknown("experiment", name, known) + "; `jaxrl list` shows all")
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -103,6 +108,8 @@ def _read(folder: Path, path: Path) -> Experiment | None:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     except SyntaxError as error:
         return Experiment(name, path, f"cannot be read: line {error.lineno}: {error.msg}", ())
+    except (ValueError, RecursionError, OSError) as error:  # no text, or text that no parser ends with
+        return Experiment(name, path, f"cannot be read: {error}", ())
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if isinstance(node, ast.Assign | ast.AnnAssign) and any(

@@ -383,6 +383,15 @@ class RunFolder:
             raise storage_error(path, len(data), error) from error
 
 
+def run_paths(root: Path) -> Iterator[Path]:
+    """config.json of every run below `root`, by name; nothing inside a run is looked at."""
+    for path, folders, files in os.walk(root):
+        folders.sort()
+        if "config.json" in files:
+            folders.clear()
+            yield Path(path) / "config.json"
+
+
 # ---------------------------------------------------------------------------------------------------- files
 
 

@@ -1,6 +1,8 @@
 """Pages of runs and their index: markup by a parser, links followed, damage written by hand."""
 
 import re
+import shutil
+import sys
 
 import pytest
 
@@ -87,15 +89,97 @@ def test_index_shows_the_latest_run_in_full_and_links_every_page(root, finished)
     assert "http" not in re.sub(r"base64,[^']*", "", path.read_text())
 
 
-def test_index_survives_foreign_and_damaged_folders(root, tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "config.json").write_text("{")
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "config.json").write_text(
-        '{"schema": 1, "experiment": "gone/away", "preset": "x", "config": {}}'
-    )
-    (tmp_path / "b" / "meta.json").write_text("{}")
-    found = Markup(pages.write_index(tmp_path / "index.html", tmp_path, root).read_text())
-    assert "gone/away" in found.words
-    empty = Markup(pages.write_index(tmp_path / "c" / "index.html", tmp_path / "none", root).read_text())
-    assert "No run yet" in empty.words
+def index(root, runs):
+    """The words of a new index page, and the page as text."""
+    text = pages.write_index(root / "index.html", runs, root).read_text()
+    return " ".join(Markup(text).words), text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("config.json", "{", "config.json"),
+        ("config.json", "[]", "config.json"),
+        ("config.json", "5", "config.json"),
+        ("config.json", '{"schema": 0, "experiment": "toy/ring", "preset": "x", "config": {}}', "schema 0"),
+        ("config.json", "[" * 200_000, "config.json"),
+        ("meta.json", "[]", "meta.json"),
+        ("meta.json", None, "meta.json"),
+        ("status.json", "[1]", "status.json"),
+    ],
+    ids=str,
+)
+def test_a_damaged_run_is_named_with_its_reason_and_hides_no_other(
+    root, finished, tmp_path, name, content, reason
+):
+    for run in ("good", "damaged"):
+        shutil.copytree(finished.path, tmp_path / "runs" / run)
+    damaged = tmp_path / "runs" / "damaged" / name
+    damaged.unlink() if content is None else damaged.write_text(content)
+    words, text = index(root, tmp_path / "runs")
+    assert "1 runs below" in words and "Runs that cannot be read" in words
+    assert reason in words
+    assert "point 0" in words and "data:image/svg" in text  # the other run is shown in full
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda source: "import torch_of_another_machine\n" + source, "No module named"),
+        (lambda source: "raise SystemExit(3)\n" + source, "SystemExit: 3"),
+        (lambda source: source.replace('result["value"])}', 'result["older_name"])}'), "older_name"),
+        (lambda source: source.replace("def run(", "def ran("), "an experiment defines run as well"),
+        (lambda source: source + "\n)", "unmatched ')'"),
+        (lambda source: "\0", "null bytes"),
+    ],
+    ids=["import", "exit", "older result", "no run", "syntax", "no text"],
+)
+def test_an_experiment_that_does_not_work_hides_no_other(tmp_path, finished, monkeypatch, change, reason):
+    root = ring.make_root(tmp_path)
+    source = (root / "experiments" / "toy" / "ring.py").read_text()
+    (root / "experiments" / "toy" / "other.py").write_text(source)
+    (root / "experiments" / "toy" / "broken.py").write_text(change(source))
+    for name in ("broken", "other"):
+        run = root / "runs" / name
+        shutil.copytree(finished.path, run)
+        config = (run / "config.json").read_text()
+        (run / "config.json").write_text(config.replace("toy/ring", f"toy/{name}"))
+        monkeypatch.delitem(sys.modules, f"experiments.toy.{name}", raising=False)
+    words, text = index(root, root / "runs")
+    assert "Its scores cannot be computed" in words and reason in words
+    assert text.count("data:image/svg") == 2 and "point 0" in words
+
+
+def test_index_of_foreign_experiments_and_of_nothing(root, finished, tmp_path):
+    run = tmp_path / "runs" / "b"
+    shutil.copytree(finished.path, run)
+    config = run / "config.json"
+    config.write_text(config.read_text().replace("toy/ring", "gone/away"))
+    words, _ = index(root, tmp_path / "runs")
+    assert "gone/away" in words and "No experiment of this name is here any more." in words
+    assert "No run yet" in index(root, tmp_path / "none")[0]
+
+
+def test_runs_are_not_looked_for_inside_runs(root, finished, tmp_path):
+    shutil.copytree(finished.path, tmp_path / "runs" / "a")
+    step = tmp_path / "runs" / "a" / "checkpoints" / "train" / "2"
+    step.mkdir(parents=True, exist_ok=True)
+    shutil.copy(finished.path / "config.json", step)
+    found, damaged = pages.find_runs(tmp_path / "runs")
+    assert [f.path.name for f in found] == ["a"] and damaged == []
+
+
+def test_an_experiment_file_is_parsed_once_per_page_and_once_per_card(finished, tmp_path, monkeypatch):
+    root = ring.make_root(tmp_path)
+    source = (root / "experiments" / "toy" / "ring.py").read_text()
+    names = [f"copy{i}" for i in range(6)]
+    for name in names:
+        (root / "experiments" / "toy" / f"{name}.py").write_text(source)
+        shutil.copytree(finished.path, root / "runs" / name)
+        config = root / "runs" / name / "config.json"
+        config.write_text(config.read_text().replace("toy/ring", f"toy/{name}"))
+    parsed = []
+    read = catalogue._read
+    monkeypatch.setattr(catalogue, "_read", lambda *words: parsed.append(words) or read(*words))
+    index(root, root / "runs")
+    assert len(parsed) == len(names) + 1 + len(names)
