@@ -7,7 +7,6 @@ from pathlib import Path
 from experiments.shared import lr_study
 from experiments.shared.lr_study import Config
 from jaxrl.baselines import ppo
-from jaxrl.cli.export import TrainedPolicy
 from jaxrl.cli.main import experiment_main
 from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.run.folder import RunFolder
@@ -42,11 +41,6 @@ estimate, scores = lr_study.estimate, lr_study.scores
 def run(config: Config, folder: RunFolder) -> None:
     """Trains every member; see `lr_study.run` for the arrays."""
     lr_study.run(config, folder, ENV)
-
-
-def policy(config: Config, folder: RunFolder, member: int) -> TrainedPolicy:
-    """The trained policy of one member."""
-    return lr_study.policy(config, folder, ENV, member)
 
 
 def figure(folder: RunFolder) -> list[Path]:

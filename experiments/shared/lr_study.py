@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxrl.baselines import ppo
-from jaxrl.cli.export import TrainedPolicy
-from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.envs.base import Env
 from jaxrl.report import plots
@@ -91,15 +89,6 @@ def _train(config: Config, folder: RunFolder, env: Env) -> list[Member]:
         env_steps_per_update=config.algo.n_envs * config.algo.length,
         folder=folder,
     )
-
-
-def policy(config: Config, folder: RunFolder, env: Env, index: int) -> TrainedPolicy:
-    """The policy of one member of a finished run, in the order of `eval_return`'s first two axes."""
-    members = _train(config, folder, env)
-    if not 0 <= index < len(members):
-        raise UsageError(f"member: must be >= 0 and < {len(members)}, got {index}")
-    chosen = members[index]
-    return TrainedPolicy("jaxrl.baselines.ppo", chosen.static, env, chosen.state, chosen.hyper)
 
 
 def estimate(config: Config) -> dict[str, int]:

@@ -37,7 +37,9 @@ class Standardised(NamedTuple):
             policy = algorithm.act(state, hyper, greedy)
             return policy._replace(act=lambda key, obs, memory: policy.act(key, self._seen(obs), memory))
 
-        return algorithm._replace(act=act)
+        made = algorithm.origin
+        origin = made and made._replace(standardise=(self.offset, self.scale))
+        return algorithm._replace(act=act, origin=origin)
 
     def _seen(self, obs: Array) -> Array:
         shape = (1,) * (obs.ndim - 1) + self.offset.shape

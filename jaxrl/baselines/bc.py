@@ -25,7 +25,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import NonNegative, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Space
-from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
+from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
 from jaxrl.data.check import check_dataset
 from jaxrl.data.dataset import Dataset
 from jaxrl.nets import heads, net
@@ -117,7 +117,8 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
 
         return Policy(choose)
 
-    return Algorithm(init, step, act, check=check)
+    origin = Origin(__name__, config, observation_space, action_space)
+    return Algorithm(init, step, act, check=check, origin=origin)
 
 
 def _nets(config: Config, observation_space: Space, action_space: Space) -> _Nets:

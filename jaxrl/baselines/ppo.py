@@ -38,7 +38,7 @@ from jaxrl.core.fields import (
 )
 from jaxrl.core.prng import permutation, stream
 from jaxrl.core.tree import clip_norm, flatten_time
-from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, PyTree, Transition, struct
+from jaxrl.core.types import Algorithm, Array, Key, Mean, Origin, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env
 from jaxrl.nets.actor_critic import ActorCritic, actor_critic
 from jaxrl.nets.net import Activation
@@ -277,7 +277,8 @@ def make(
         state = State(params, opt_state, vec, moments, scale, state.key, state.updates + 1)
         return state, metrics | spmd.total(stats, axis).metrics() | spmd.total(_at_the_ends(batch), axis)
 
-    return Algorithm(init, step, act)
+    origin = Origin(__name__, config, env.observation_space, env.action_space, env)
+    return Algorithm(init, step, act, origin=origin)
 
 
 def _at_the_ends(batch: Transition) -> dict[str, Mean]:

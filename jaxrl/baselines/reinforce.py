@@ -27,7 +27,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Bound, Count, Finite, NonNegative, Share, Size, Weights, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import clip_norm
-from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, Transition, struct
+from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env, HasTimeLimit
 from jaxrl.nets.actor_critic import ActorCritic, actor_critic
 from jaxrl.nets.net import Activation, Initial
@@ -195,7 +195,8 @@ def make(
         metrics |= {"grad_norm": norm} | _at_the_end(window) | stats.metrics()
         return State(params, opt_state, state.key, state.updates + 1), metrics
 
-    return Algorithm(init, step, act)
+    origin = Origin(__name__, config, env.observation_space, env.action_space, env)
+    return Algorithm(init, step, act, origin=origin)
 
 
 def batch_baseline(returns: Array, running: Array) -> Array:

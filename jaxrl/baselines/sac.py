@@ -28,7 +28,7 @@ from jaxrl.core.fields import Count, Finite, NonNegative, Positive, Share, Size,
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box
 from jaxrl.core.tree import flatten_time, tree_where
-from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, PyTree, Transition, struct
+from jaxrl.core.types import Algorithm, Array, Key, Mean, Origin, Policy, PyTree, Transition, struct
 from jaxrl.data.buffer import RingBuffer
 from jaxrl.envs.base import Env
 from jaxrl.nets import heads, net
@@ -178,7 +178,8 @@ def make(config: Config, env: Env) -> Algorithm:
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         return _policy(nets, state.learner.params["actor"], greedy)
 
-    return Algorithm(init, step, act)
+    origin = Origin(__name__, config, env.observation_space, env.action_space, env)
+    return Algorithm(init, step, act, origin=origin)
 
 
 def _nets(config: Config, env: Env) -> _Nets:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
+from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
 from jaxrl.envs.tabular.mdp import TabularMDP, expected_reward
 from jaxrl.envs.tabular.tabular import Tabular
 
@@ -71,7 +71,8 @@ def make(config: Config, env: Tabular) -> Algorithm:
 
         return Policy(choose)
 
-    return Algorithm(init, step, act)
+    origin = Origin(__name__, config, env.observation_space, env.action_space, env)
+    return Algorithm(init, step, act, origin=origin)
 
 
 def sweep(q: Array, mdp: TabularMDP) -> Array:

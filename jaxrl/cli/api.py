@@ -92,12 +92,14 @@ def export(
     to: Literal["csv", "parquet", "policy"] = "csv",
     *,
     member: int = 0,
+    stage: str | None = None,
     dest: str | Path | None = None,
     root: str | Path | None = None,
 ) -> list[Path]:
     """Writes the metrics of a run as a table, or the trained policy of one member; returns the files.
 
-    dest: folder, by default `export` inside the run folder. Raises `MissingExtra` where Parquet needs a
+    stage: which population of a run that trains several. dest: folder, by default `export` inside the run
+    folder. Raises `MissingExtra` where Parquet needs a
     library, `StorageError` where the folder cannot be written, `UsageError` for a member that does not exist.
     """
     from jaxrl.cli import export as formats
@@ -107,7 +109,7 @@ def export(
     if to != "policy":
         return [formats.export_metrics(folder, target, to)]
     folder, module, config = _reopened(path, root)
-    return formats.export_run(module, config, folder, member, target)
+    return formats.export_run(module, config, folder, target, member=member, stage=stage)
 
 
 def verify(path: str | Path, *, root: str | Path | None = None) -> dict[str, Any]:

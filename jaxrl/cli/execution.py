@@ -151,13 +151,13 @@ class _DrawnElsewhere(RunFolder):
 
 
 @contextlib.contextmanager
-def scratch_copy(folder: RunFolder) -> Iterator[RunFolder]:
+def scratch_copy(folder: RunFolder, kind: type[Any] = RunFolder) -> Iterator[Any]:
     """A temporary copy of a run without its pages, for work that would change the run."""
     ignored = shutil.ignore_patterns(
         "figures", "report.html", "log.txt", "run.lock", "*.rejected-*", "export"
     )
     with tempfile.TemporaryDirectory() as temporary:
-        copy = RunFolder(Path(temporary) / "run")
+        copy = kind(Path(temporary) / "run")
         shutil.copytree(folder.path, copy.path, ignore=ignored)
         for path in (copy.path, *copy.path.rglob("*")):  # the run may be read-only
             path.chmod(path.stat().st_mode | stat.S_IWUSR)

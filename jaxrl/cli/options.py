@@ -111,6 +111,8 @@ class ExportOptions:
     """Metrics as a table, or the trained policy as policy.npz + policy.json."""
     member: int = 0
     """Which member of the population (policy)."""
+    stage: str | None = None
+    """Which population, where a run trains several (policy)."""
     dest: Path | None = None
     """Folder to write to; by default `export` inside the run folder."""
 

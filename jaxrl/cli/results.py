@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from jaxrl.cli import api, execution, help, options
 from jaxrl.core.errors import UsageError
 from jaxrl.run import catalogue
+from jaxrl.run.config import config_to_dict, differences
 from jaxrl.run.folder import RunFolder
 
 
@@ -21,9 +23,11 @@ def report(args: list[str], root: Path | None) -> dict[str, Any]:
         raise UsageError("report: name a run folder, or ask for --index")
     base = execution.find_root(root, *chosen.runs[:1])
     written = []
-    for path in chosen.runs:
-        folder = RunFolder.open(path)
-        module = catalogue.load(base, folder.experiment)
+    shown = [(f, catalogue.load(base, f.experiment)) for f in map(RunFolder.open, chosen.runs)]
+    if chosen.publish:
+        for folder, module in shown:
+            require_preset(module, folder)
+    for folder, module in shown:
         written.append(pages.write(folder, module))
         if chosen.publish:
             written += tables.publish(folder, module, base)
@@ -33,10 +37,27 @@ def report(args: list[str], root: Path | None) -> dict[str, Any]:
     return say_files(written)
 
 
+def require_preset(module: ModuleType, folder: RunFolder) -> None:
+    """Raises `UsageError` where the configuration of a run is not the preset whose name it bears."""
+    preset = module.PRESETS.get(folder.preset)
+    if preset is None:
+        raise UsageError(f"publish: {folder.path} was not made from a preset; `jaxrl run` one of its presets")
+    changed = differences(config_to_dict(preset), folder.config)
+    if changed:
+        raise UsageError(
+            f"publish: {folder.path} differs from the preset {folder.preset} ({'; '.join(changed)}); run the"
+            " preset as it is, or name the changed one in PRESETS"
+        )
+
+
 def export(args: list[str], root: Path | None) -> dict[str, Any]:
     """Write metrics as CSV or Parquet, or the trained policy."""
     chosen = help.parse_options("export", args, options.ExportOptions)
-    return say_files(api.export(chosen.run, chosen.to, member=chosen.member, dest=chosen.dest, root=root))
+    return say_files(
+        api.export(
+            chosen.run, chosen.to, member=chosen.member, stage=chosen.stage, dest=chosen.dest, root=root
+        )
+    )
 
 
 def verify(args: list[str], root: Path | None) -> dict[str, Any]:

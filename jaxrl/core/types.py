@@ -21,6 +21,7 @@ __all__ = [
     "Array",
     "Key",
     "Mean",
+    "Origin",
     "Policy",
     "PyTree",
     "Step",
@@ -84,6 +85,23 @@ class Mean(NamedTuple):
     count: Array
 
 
+class Origin(NamedTuple):
+    """How an algorithm was made, so that its policies can be stored and made again in another process.
+
+    module: name of the module with `Config` and `make(config, env)` or `make(config, observation_space,
+    action_space)`. config: what `make` took. observation_space, action_space: what its policies read and
+    return. env: the environment that `make` took, if any. standardise: arrays `(offset, scale)` where
+    policies see `(obs - offset) / scale`.
+    """
+
+    module: str
+    config: Any
+    observation_space: Any
+    action_space: Any
+    env: Any = None
+    standardise: tuple[Any, Any] | None = None
+
+
 class Algorithm(NamedTuple):
     """A learning rule as three pure functions.
 
@@ -95,6 +113,7 @@ class Algorithm(NamedTuple):
         name -> numpy float32[L, ...]; None where there is nothing to say.
     check: `(data) -> None`, raises `UsageError` for data that the algorithm cannot be trained on; called on
         the host, where values can be looked at, before anything is compiled.
+    origin: how it was made; None for an algorithm whose policies are not to be exported.
 
     `hyper` is a pytree of numbers, so that every number can be vmapped; `data` is the environment's
     parameters (online) or a dataset (offline), always an argument, never a closure.
@@ -105,3 +124,4 @@ class Algorithm(NamedTuple):
     act: Callable[..., Policy]
     review: Callable[[Any], str | None] = lambda history: None
     check: Callable[[Any], None] = lambda data: None
+    origin: Origin | None = None

@@ -70,8 +70,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 def load(root: Path, name: str) -> ModuleType:
     """Imports the experiment: a module with `Config`, `PRESETS`, `run(config, folder)` and `figure(folder)`.
 
-    It may also offer `scores(result)` (`jaxrl.report.tables`), `policy(config, folder, member)`
-    (`jaxrl.cli.export`) and `estimate(config)` (`jaxrl.cli.plan`).
+    It may also offer `scores(result)` (`jaxrl.report.tables`) and `estimate(config)` (`jaxrl.cli.plan`).
     It is imported from its file, so that `experiments` of another root on the path cannot stand in for it.
     """
     path = lookup(root, name).path.resolve()

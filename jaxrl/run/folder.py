@@ -298,6 +298,9 @@ class RunFolder:
         """Whether a `session` of this object is open."""
         return self._in_session
 
+    def trained(self, stage: str, algorithm: Any, hypers: Any, state: Any) -> None:
+        """Tells that a population was trained; subclasses that look at it, as exports do, override this."""
+
     # ------------------------------------------------------------------------------------------ records
 
     def say(self, text: str) -> None:

@@ -163,6 +163,8 @@ def train(
             stack.callback(folder.failures.clear)  # `first_bad` tells the caller, who is right here
         trained = driver.run(chunk, progress)
         driver.review(algorithm, trained)
+        if folder is not None:
+            folder.trained(stage, algorithm, hypers, trained.state)
         return trained
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrl.cli import api, execution, export, verify
+from jaxrl.cli import api, execution, export, policies, verify
 from jaxrl.cli.plan import estimate
 from jaxrl.report import tables
 from jaxrl.run import catalogue
@@ -73,31 +73,35 @@ def test_smoke_run_repeats_bit_for_bit(smoke):
 
 
 def test_exported_policy_acts_like_the_trained_one(smoke, tmp_path):
-    module, folder = smoke
-    if not hasattr(module, "policy"):
-        pytest.skip("trains no policy")
-    import importlib
-
+    """Of every experiment that trains an algorithm with an origin, the last population's member 0."""
     import jax
 
     from jaxrl.core.spaces import sample
 
+    module, folder = smoke
+    if not execution.stage_checkpoints(folder):
+        pytest.skip("trains nothing in its folder")
     config = config_from_dict(module.Config, folder.config)
-    export.export_run(module, config, folder, 0, tmp_path)
-    with execution.scratch_copy(folder) as copy:
-        trained = module.policy(config, copy, 0)
-    algorithm = importlib.import_module(trained.algorithm).make(trained.config, trained.env)
+    with execution.scratch_copy(folder, export.WatchedRun) as copy:
+        module.run(config, copy)
+    found = {k: p for k, p in copy.populations.items() if p.algorithm.origin is not None}
+    if not found:
+        pytest.skip("trains no policy")
+    algorithm, hypers, states = list(found.values())[-1]
+    state, hyper = policies.one_member((states, hypers), 0)
+    policies.export_policy(tmp_path, algorithm, state, hyper)
+    space = algorithm.origin.observation_space
     keys = jax.random.split(jax.random.key(0), 64)
-    obs = jax.vmap(lambda k: sample(trained.env.observation_space, k))(keys)
+    obs = jax.vmap(lambda k: sample(space, k))(keys)
 
     def act(policy):
         return jax.jit(jax.vmap(lambda k, o: policy.act(k, o, policy.memory)[0]))(keys, obs)
 
     for greedy in (True, False):
-        expected = jax.tree.leaves(act(algorithm.act(trained.state, trained.hyper, greedy)))
-        found = jax.tree.leaves(act(export.load_policy(tmp_path, greedy=greedy)))
+        expected = jax.tree.leaves(act(algorithm.act(state, hyper, greedy)))
+        loaded = jax.tree.leaves(act(policies.load_policy(tmp_path, greedy=greedy)))
         assert any(np.ptp(np.asarray(x)) > 0 for x in expected)
-        for a, b in zip(expected, found, strict=True):
+        for a, b in zip(expected, loaded, strict=True):
             np.testing.assert_array_equal(a, b)
 
 

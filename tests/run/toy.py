@@ -14,7 +14,8 @@ import optax
 
 from jaxrl.core.fields import Count, Discount, Positive, check_fields
 from jaxrl.core.prng import stream
-from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, struct
+from jaxrl.core.spaces import Discrete
+from jaxrl.core.types import Algorithm, Array, Key, Mean, Origin, Policy, struct
 
 STATES, ACTIONS = 5, 2
 
@@ -52,7 +53,8 @@ class Config:
         check_fields(self)
 
 
-def make(config: Config) -> Algorithm:
+def make(config: Config, env: Any = None) -> Algorithm:
+    """Q-learning; the ring is its own environment."""
     adam = optax.scale_by_adam()
 
     def init(key: Key, hyper: Hyper, data: Any) -> State:
@@ -108,7 +110,8 @@ def make(config: Config) -> Algorithm:
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         return Policy(lambda key, obs, memory: (jnp.argmax(values(state.params, obs)), (), memory))
 
-    return Algorithm(init, step, act)
+    origin = Origin(__name__, config, Discrete(STATES), Discrete(ACTIONS))
+    return Algorithm(init, step, act, origin=origin)
 
 
 def evaluate(key: Key, state: State, hyper: Hyper, data: Any) -> dict[str, Array]:
