@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jaxrl.core.errors import JaxrlError, StorageError, UsageError
+from jaxrl.core.errors import CorruptInput, JaxrlError, StorageError, UsageError
 from jaxrl.run import catalogue, lanes
 from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.config import config_from_dict, config_hash, differences
@@ -45,7 +45,10 @@ def reopen(folder: RunFolder, root: str | Path | None = None) -> tuple[ModuleTyp
     Raises `UsageError` listing the changes where config.json is not what the run began with.
     """
     module = catalogue.load(find_root(root, folder.path), folder.experiment)
-    config = config_from_dict(module.Config, folder.config)
+    try:
+        config = config_from_dict(module.Config, folder.config)
+    except JaxrlError as error:
+        raise CorruptInput(f"{folder.path / 'config.json'}: {error}") from error
     if config_hash(config) != folder.meta.get("config_hash"):
         raise UsageError(
             f"{folder.path / 'config.json'}: changed since the run began ({_changes(folder)}); restore it,"

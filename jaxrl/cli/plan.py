@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 from jaxrl.cli import execution, help, options, overrides
 from jaxrl.core.errors import UsageError
-from jaxrl.run import catalogue
+from jaxrl.run import catalogue, records
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
 
 MEMBER_BYTES = 1024
@@ -103,12 +102,7 @@ def with_fields(config: Any, fields: Mapping[str, Any]) -> Any:
 
 def read_config(module: ModuleType, path: Path) -> Any:
     """A configuration from the output of --print-config or a run's config.json."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"config-file: {path} is not readable as JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"config-file: {path} holds no object")
+    values = records.read_object(path, UsageError)
     return help.valid(lambda: config_from_dict(module.Config, values.get("config", values)))
 
 
@@ -239,18 +233,11 @@ def read_sweep_file(path: Path) -> SweepFile:
 
     Raises `UsageError` for a file of another form.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        names = [content.pop("experiment"), content.pop("preset")]
-        swept = content.pop("grid")
-        if not all(isinstance(name, str) for name in names):
-            raise TypeError("experiment and preset are texts")
-        if not all(isinstance(values, list) for values in swept.values()):
-            raise TypeError("every field of the grid has a list of values")
-        grid = [f"{k}={','.join(map(str, v))}" for k, v in swept.items()]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise UsageError(
-            f"{path}: a sweep file is an object with experiment, preset, grid {{field: [values]}} and"
-            f" further fields ({type(error).__name__}: {error})"
-        ) from error
+    content = records.read_object(path, UsageError)
+    records.check_fields(content, {"experiment": str, "preset": str, "grid": dict}, {}, str(path), UsageError)
+    names, swept = [content.pop("experiment"), content.pop("preset")], content.pop("grid")
+    for name, values in swept.items():
+        if not isinstance(values, list):
+            raise UsageError(f"{path}: grid.{name}: must be a list of values, got {values!r}")
+    grid = [f"{k}={','.join(map(str, v))}" for k, v in swept.items()]
     return SweepFile(names, grid, content)

@@ -29,7 +29,11 @@ def verify(module: ModuleType, config: Any, folder: RunFolder) -> dict[str, Any]
     A run without a result is checked for damage only: `replayed` is then None.
     """
     stages = stage_checkpoints(folder)
-    manifests = [c.verify(step) for c in stages.values() for step in c.steps()]
+    manifests = []
+    for stage, checkpoints in stages.items():
+        for step in checkpoints.steps():
+            manifests.append(checkpoints.verify(step))
+            folder.check_history(stage, step, manifests[-1])
     facts: dict[str, Any] = {
         "run": str(folder.path),
         "checkpoints": len(manifests),

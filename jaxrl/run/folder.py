@@ -31,6 +31,7 @@ import numpy as np
 from jaxrl.core.errors import CorruptInput, JaxrlError, NumericalFailure, Preempted, StorageError, UsageError
 from jaxrl.run import lanes, records, signals
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
+from jaxrl.run.grid import check_values
 
 __all__ = ["RunFolder", "atomic_write", "config_from_dict", "config_hash", "config_to_dict"]
 
@@ -68,6 +69,7 @@ class RunFolder:
         Raises UsageError where `config` cannot be written as JSON, StorageError where the folder cannot.
         """
         values, lane = config_to_dict(config), lanes.checked(lane)
+        check_values(getattr(config, "grid", None) or {})
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
         path = Path(root) / experiment / f"{preset}-{config_hash(config)[:8]}" / stamp
         try:
@@ -88,7 +90,7 @@ class RunFolder:
     def open(cls, path: str | Path) -> Self:
         """An existing folder; UsageError where there is none, CorruptInput where config.json is damaged."""
         folder = cls(Path(path))
-        if not (folder.path / "config.json").is_file():
+        if not _is_file(folder.path / "config.json"):
             raise UsageError(f"{folder.path}: not a run folder (no config.json)")
         schema = folder._record["schema"]
         if schema != SCHEMA:
@@ -131,7 +133,7 @@ class RunFolder:
     def status(self) -> dict[str, Any]:
         """State, progress, exit code, heartbeat."""
         path = self.path / "status.json"
-        return records.read_status(path) if path.exists() else {}
+        return records.read_status(path) if _is_file(path) else {}
 
     @property
     def state(self) -> str:
@@ -261,7 +263,7 @@ class RunFolder:
         """
         try:
             beat = datetime.fromisoformat(self.status["heartbeat_utc"])
-        except (CorruptInput, KeyError, ValueError):
+        except (JaxrlError, KeyError, ValueError):
             return math.inf
         beat = beat.replace(tzinfo=UTC) if beat.tzinfo is None else beat
         return max(0.0, (datetime.now(UTC) - beat).total_seconds())
@@ -324,14 +326,18 @@ class RunFolder:
     def sync_metrics(self) -> None:
         """Makes the lines of metrics.jsonl durable, before a checkpoint that counts on them."""
         path = self.path / "metrics.jsonl"
-        if self.writes and path.is_file():
+        if not self.writes or not _is_file(path):
+            return
+        try:
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
+        except OSError as error:
+            raise storage_error(path, path.stat().st_size, error) from error
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All complete lines of metrics.jsonl; an incomplete last line is ignored."""
         path = self.path / "metrics.jsonl"
-        return records.read_lines(path) if path.is_file() else []
+        return records.read_lines(path) if _is_file(path) else []
 
     def check_history(self, stage: str, step: int, manifest: dict[str, Any]) -> None:
         """Raises CorruptInput where the lines of metrics.jsonl are not those of a checkpoint."""
@@ -347,7 +353,7 @@ class RunFolder:
         """Drops a half-written last line and the lines of `stage` beyond `update`; returns the rest of it."""
         path = self.path / "metrics.jsonl"
         kept = [r for r in self.read_metrics() if r["stage"] != stage or r["update"] <= update]
-        if path.is_file():
+        if _is_file(path):
             text = "".join(json.dumps(r, allow_nan=False) + "\n" for r in kept)
             if text.encode() != path.read_bytes():
                 self._write(path.name, text)
@@ -362,7 +368,7 @@ class RunFolder:
     def load_result(self) -> dict[str, np.ndarray]:
         """The arrays of result.npz; UsageError before the run has saved them, CorruptInput where damaged."""
         path = self.path / "result.npz"
-        if not path.exists():
+        if not _is_file(path):
             raise UsageError(f"{path}: the run has not finished; `jaxrl resume {self.path}` completes it")
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -384,6 +390,13 @@ class RunFolder:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise storage_error(path, len(data), error) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be looked at ({error.strerror})") from error
 
 
 def run_paths(root: Path) -> Iterator[Path]:

@@ -21,7 +21,7 @@ def expand(config: Any, grid: Grid) -> list[Any]:
     Raises UsageError for a path that does not exist, with the nearest one, and for values that are given
     twice.
     """
-    _check_values(grid)
+    check_values(grid)
     points = itertools.product(*grid.values())
     return [replace_at(config, dict(zip(grid, point, strict=True))) for point in points]
 
@@ -32,7 +32,7 @@ def check_grid(config: Any, grid: Grid, member: Callable[[Any], Any]) -> None:
     member: what a configuration without a grid trains, its static part and its hyper-parameters. Raises
     UsageError for a field without an effect, for values that are equal in float32, and as `expand`.
     """
-    _check_values(grid)
+    check_values(grid)
     if not grid:
         return
     base = dataclasses.replace(config, grid={})
@@ -46,6 +46,18 @@ def check_grid(config: Any, grid: Grid, member: Callable[[Any], Any]) -> None:
             points.append(base)
         if _first_equal([_frozen(member(point)) for point in points]) is not None:
             raise UsageError(f"grid: {path}: changes nothing that is trained; set it for all rows, --{path}")
+
+
+def check_values(grid: Grid) -> None:
+    """UsageError where a field of a grid has no list of values, none at all, or one value twice."""
+    for path, values in grid.items():
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise UsageError(f"grid: {path}: must be a list of values, got {values!r}")
+        if len(values) == 0:
+            raise UsageError(f"grid: {path} has no values")
+        same = _first_equal(list(values))
+        if same is not None:
+            raise UsageError(f"grid: {path}: {values[same[0]]!r} is given twice")
 
 
 def labels(grid: Grid) -> list[str]:
@@ -82,17 +94,6 @@ def _distinct(choices: list[list[str]]) -> list[str]:
         if len(set(texts)) == len(texts):
             break
     return texts if choices else []
-
-
-def _check_values(grid: Grid) -> None:
-    for path, values in grid.items():
-        if isinstance(values, str) or not isinstance(values, Sequence):
-            raise UsageError(f"grid: {path}: must be a list of values, got {values!r}")
-        if len(values) == 0:
-            raise UsageError(f"grid: {path} has no values")
-        same = _first_equal(list(values))
-        if same is not None:
-            raise UsageError(f"grid: {path}: {values[same[0]]!r} is given twice")
 
 
 def _first_equal(values: list[Any]) -> tuple[int, int] | None:

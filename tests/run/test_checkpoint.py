@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from jaxrl.core.errors import NumericalFailure, UsageError
-from jaxrl.run.checkpoint import MANIFEST, Checkpoints, _digest
+from jaxrl.run.checkpoint import MANIFEST, Checkpoints, CorruptCheckpoint, _digest
 
 
 class Nested(NamedTuple):
@@ -95,7 +95,7 @@ def test_refuses_what_is_not_finite_and_steps_that_exist(tmp_path):
         checkpoints.choose("newest")
 
 
-def test_r33_written_by_a_newer_version_is_a_warning(tmp_path):
+def test_written_by_a_newer_version_is_a_warning(tmp_path):
     lines = []
     checkpoints = Checkpoints(tmp_path, say=lines.append)
     checkpoints.save(1, {"x": jnp.ones(1)}, {})
@@ -120,3 +120,41 @@ def test_set_aside_not_deleted(tmp_path):
     fresh = Checkpoints(tmp_path / "stage")
     fresh.save(2, {"x": jnp.ones(1)}, {})
     assert fresh.steps() == [1, 2]
+
+
+def rewritten(path, **fields):
+    """A manifest with other fields and a right hash of itself."""
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    manifest |= fields
+    path.write_text(json.dumps({**manifest, "sha256": _digest(manifest)}))
+
+
+def test_a_manifest_lists_every_file_of_its_checkpoint(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"x": jnp.ones(1)}, {})
+    path = tmp_path / "1" / MANIFEST
+    files = json.loads(path.read_text())["files"]
+    rewritten(path, files={})
+    with pytest.raises(CorruptCheckpoint, match="found one that the manifest does not list"):
+        checkpoints.choose("latest")
+    name = sorted(files)[0]
+    rewritten(path, files={k: v for k, v in files.items() if k != name})
+    with pytest.raises(CorruptCheckpoint) as error:
+        checkpoints.choose("latest")
+    assert error.value.file == name
+    rewritten(path, files=files)
+    assert checkpoints.choose("latest")[0] == 1
+    for file in (p for p in (tmp_path / "1").rglob("*") if p.is_file() and p.name != MANIFEST):
+        file.unlink()
+    rewritten(path, files={})
+    with pytest.raises(CorruptCheckpoint, match="expected a list of files, found an empty one"):
+        checkpoints.choose("latest")
+
+
+def test_a_manifest_of_another_format_is_refused(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"x": jnp.ones(1)}, {})
+    rewritten(tmp_path / "1" / MANIFEST, format=1)
+    with pytest.raises(CorruptCheckpoint, match="expected format 2, step 1, found format 1, step 1"):
+        checkpoints.choose("latest")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Positive, Share
 from jaxrl.core.prng import stream
-from jaxrl.core.types import Mean
+from jaxrl.core.types import Mean, struct
 from jaxrl.run.log import Clock, Pace, averages
-from jaxrl.run.sweep import member_keys
+from jaxrl.run.sweep import member_keys, sweep
 from jaxrl.run.train import Schedule, train
 from tests.run import toy
 
@@ -72,14 +73,14 @@ def test_history_equals_a_loop_of_single_updates():
     assert trained.history["visits"].shape == (4, 2, toy.STATES)
 
 
-def test_check_16_chunks_change_no_bit():
+def test_chunks_change_no_bit():
     whole = run(updates=20, width=8, chunk=20, log_every=20, evaluate=toy.evaluate)
     for chunk in (10, 1):
         assert_identical(whole, run(updates=20, width=8, chunk=chunk, log_every=20, evaluate=toy.evaluate))
 
 
 @pytest.mark.parametrize("lane", [1, 2])
-def test_check_18_devices_change_no_bit(lane):
+def test_devices_change_no_bit(lane):
     runs = [run(members=8, updates=12, width=8, lane=lane, devices=jax.devices()[:d]) for d in (2, 3, 4)]
     assert_identical(runs[0], runs[1])
     assert_identical(runs[0], runs[2])
@@ -149,7 +150,7 @@ def test_averages_merge_counts_and_name_what_is_not_finite():
     assert bad == ["a"]
 
 
-def test_r31_time_never_runs_backwards(monkeypatch, tmp_path):
+def test_time_never_runs_backwards(monkeypatch, tmp_path):
     ticks = iter([100.0, 101.0, 103.5])
     monkeypatch.setattr("time.monotonic", lambda: next(ticks))
     monkeypatch.setattr("time.time", lambda: -1e9)  # the system clock is set back
@@ -167,7 +168,7 @@ def test_pace_is_exponentially_weighted():
     assert pace.seconds == pytest.approx(0.7 * (0.7 * 0.5 + 0.3 * 1.0) + 0.3 * 2.0)
 
 
-def test_r32_float64_is_refused_at_the_start():
+def test_float64_is_refused_at_the_start():
     jax.config.update("jax_enable_x64", True)
     try:
         with pytest.raises(UsageError, match="jax_enable_x64: runs are float32"):
@@ -194,3 +195,31 @@ def test_a_review_warns_of_the_members_that_it_concerns(capfd):
     judged = [False, False, False]
     run(algorithm=algorithm, updates=4, log_every=2)
     assert "warning: seed" not in capfd.readouterr().err
+
+
+@struct.dataclass
+class Ranged:
+    lr: Positive = 0.1
+    gamma: Share = 0.9
+
+
+@struct.dataclass
+class Nested:
+    inner: Ranged
+    free: float = -1.0
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_hyper_parameters_out_of_range_are_refused_before_anything_is_made(nested):
+    def make(config):
+        raise AssertionError("made")
+
+    def hyper(**fields):
+        return Nested(Ranged(**fields)) if nested else Ranged(**fields)
+
+    name = r"Nested\.inner\.gamma" if nested else r"Ranged\.gamma"
+    with pytest.raises(UsageError, match=name + r": must be in \[0, 1\], got 1\.5"):
+        sweep(make, [(0, hyper()), (1, hyper(gamma=1.5))], seeds=1, data=toy.data(), updates=1)
+    stacked = hyper(lr=jnp.ones(2), gamma=jnp.asarray([0.5, jnp.nan]))
+    with pytest.raises(UsageError, match=name):
+        train(make, member_keys(0, 2), stacked, toy.data(), updates=1)
