@@ -48,16 +48,17 @@ class Memory:
 def covered(covers: np.ndarray, weight: np.ndarray) -> Memory:
     """Weighted coverage, `covers` bool[V, U], `weight` [U]: the elements covered. U is at most 64.
 
-    Raises `UsageError` for other sizes and for weights that are negative or NaN.
+    Raises `UsageError` for other sizes and for weights that are negative, NaN or infinite.
     """
     n = covers.shape[1]
     _check_bits("covered.covers", n)
-    if np.shape(weight) != (n,) or not np.all(np.asarray(weight) >= 0):
-        raise UsageError(f"covered.weight: must be {n} numbers >= 0, one per column of covers")
+    weight = np.asarray(weight, np.float64)
+    if weight.shape != (n,) or not np.all((weight >= 0) & (weight < np.inf)):
+        raise UsageError(f"covered.weight: must be {n} finite weights >= 0, one per column of covers")
     masks = (covers.astype(np.uint64) << np.arange(n, dtype=np.uint64)).sum(1, dtype=np.uint64)
 
     def value(codes: np.ndarray) -> np.ndarray:
-        return _bits(codes, n) @ np.asarray(weight, np.float64)
+        return _bits(codes, n) @ weight
 
     return Memory(lambda codes, places: codes | masks[places], value, len(covers))
 

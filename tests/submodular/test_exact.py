@@ -9,7 +9,7 @@ from jaxrl.core.types import Policy
 from jaxrl.envs.coverage.coverage_grid import coverage_grid
 from jaxrl.rollout.unroll import start, unroll
 from jaxrl.submodular.exact import policy_value, uniform_policy
-from tests.submodular.instance_c import problem
+from tests.submodular.sixteen_cells import problem
 
 
 def test_simulated_estimators_have_the_exact_means():

@@ -13,7 +13,7 @@ from jaxrl.envs.sets.combinators import OfPlaces
 from jaxrl.envs.sets.log_det import LogDet
 from jaxrl.submodular.exact import best_value
 from jaxrl.submodular.grl import global_rl, modular_bound
-from tests.submodular.instance_c import W16, problem
+from tests.submodular.sixteen_cells import W16, problem
 
 _, PARAMS, MDP, PROBLEM, F = problem()
 

@@ -15,7 +15,7 @@ from jaxrl.envs.sets.combinators import Sum
 from jaxrl.envs.sets.log_det import LogDet
 from jaxrl.submodular.exact import best_value, greedy_value, successors
 from jaxrl.submodular.search import beam_search, greedy_rollout
-from tests.submodular.instance_c import problem
+from tests.submodular.sixteen_cells import problem
 
 ENV, PARAMS, MDP, PROBLEM, F = problem()
 

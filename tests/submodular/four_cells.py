@@ -1,4 +1,4 @@
-"""Instance E: 2 x 2 cells of weights 1, 2, 3, 4 from cell 0, three actions, and a policy that is a table."""
+"""A problem of 2 x 2 cells of weights 1, 2, 3, 4 from cell 0, three actions, and a policy that is a table."""
 
 from dataclasses import dataclass
 

@@ -7,7 +7,7 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.submodular.credit import SUMS, advantages, mixture, signal
-from tests.submodular.instance_e import H, enumerate_all, probabilities, scores, values
+from tests.submodular.four_cells import H, enumerate_all, probabilities, scores, values
 
 ZERO = np.zeros((H, 4, 5))
 CELLS, ACTIONS = enumerate_all()

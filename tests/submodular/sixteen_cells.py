@@ -1,4 +1,4 @@
-"""Instance C: a 4 x 4 grid of known weights as environment, tables, and unfolded problem."""
+"""A 4 x 4 grid of known weights as environment, tables, and unfolded problem."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""What policies see, against independent loops; the contract of environments for the wrappers."""
+"""Observations of policies against independent loops; the contract of environments for the wrappers."""
 
 from functools import partial
 
@@ -40,7 +40,7 @@ def plain():
 
 
 @pytest.mark.parametrize("name", FEATURES)
-def test_features_are_what_they_say(name, plain):
+def test_features_are_those_of_a_loop(name, plain):
     cells, h = plain
     obs = _random_episodes(with_features(name, PROBLEM, V)).obs
     for t, n in np.ndindex(*cells.shape):
@@ -74,7 +74,7 @@ def test_markov_features_are_one_hot():
     assert size == V + STATES and x.sum() == 2 and x[2] == 1 and x[STATES + 7] == 1
 
 
-def test_bad_input():
+def test_refuses():
     with pytest.raises(UsageError, match=r"features: must be one of markov"):
         with_features("pixels", PROBLEM, V)
     with pytest.raises(UsageError, match=r"shows no history"):
