@@ -1,9 +1,12 @@
 # ---
 # jupyter:
 #   jupytext:
+#     formats: ipynb,py:percent
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -112,3 +115,23 @@ for axis, title, values in zip(axes, ("optimum", "last seed of PPO"), (best.v, e
     axis.set(title=title, xticks=[], yticks=[])
 figure.colorbar(image, ax=axes, label="discounted return from a cell")
 plt.show()
+
+# %% [markdown]
+# ## An experiment in three lines
+# `api.run` makes a run folder with checkpoints, a result and figures. A run shows itself: its table of scores and
+# its figures. If the cell is interrupted, `api.resume(path)` continues the run from its last checkpoint.
+
+# %%
+import tempfile
+
+from jaxrl.cli import api
+
+run = api.run("baselines/ppo_cartpole", "smoke", out=tempfile.mkdtemp())
+run
+
+# %% [markdown]
+# What it has logged is there as arrays, and as a pandas frame where pandas is installed.
+
+# %%
+print({name: values.shape for name, values in run.curves().items()})
+run.frame().tail()

@@ -23,7 +23,7 @@ class Config:
     arms: int = 4
     """Number of arms."""
     hyper: ucb.Hyper = field(default_factory=ucb.Hyper)
-    """Numbers."""
+    """Hyper-parameters of the study."""
     seeds: int = 2
     """Members."""
     seed: int = 0
