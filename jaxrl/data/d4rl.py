@@ -10,7 +10,7 @@ import numpy as np
 from jaxrl.core.errors import CorruptInput, UsageError
 from jaxrl.core.spaces import Space
 from jaxrl.data import safe
-from jaxrl.data.dataset import Dataset, as_flags, cut_after
+from jaxrl.data.dataset import Dataset, Meta, as_flags, cut_after
 from jaxrl.data.foreign import check_rows, finish, with_successors
 
 Variant = Literal["fixed", "official"]
@@ -53,25 +53,29 @@ def load(
     max_episode_steps: int | None = None,
     variant: Variant = "fixed",
     both_ends: BothEnds = "refuse",
+    limit: int = safe.LIMIT,
 ) -> Dataset:
     """The `Dataset` of a D4RL file. Actions are clipped into `action_space` if it is given.
 
-    max_episode_steps: where the file has no `timeouts`, episodes are cut at this length (`time_limit`).
+    max_episode_steps: the time limit of the recording (`time_limit`). Longer episodes are cut at it, whether
+        or not the file has `timeouts`; `cut_at_limit` of the metadata says how often. Files without
+        `timeouts` need it. Some files have `timeouts` that are never set: give the limit, or look at the
+        jumps that `validate` reports.
     variant: "fixed" keeps every row whose successor is known: all where the file has `next_observations`, and
         otherwise all but those at a time limit and an unfinished last one. "official" is the view of the
         reference implementation: the next row's observation is the successor even after a termination, and
         all rows at a time limit are dropped, and the last row.
-    both_ends: what a row with both flags is; by default a refusal.
+    both_ends: what a row with both flags is; by default a refusal. limit: bytes of all arrays together.
 
     Raises `CorruptInput` for files that are damaged or not of this format, `UsageError` for unknown options.
     """
     for name, value, known in (("variant", variant, Variant), ("both_ends", both_ends, BothEnds)):
         if value not in get_args(known):
             raise UsageError(f"{name}: unknown {value!r}; known: {', '.join(get_args(known))}")
-    raw = safe.read_hdf5(path, _REQUIRED, optional=("timeouts", "next_observations"))
+    raw = safe.read_hdf5(path, _REQUIRED, limit, optional=("timeouts", "next_observations"))
     check_rows(path, raw)
     terminated = as_flags(str(path), "terminals", raw["terminals"])
-    timeouts = _timeouts(path, raw, terminated, max_episode_steps)
+    timeouts, facts = _timeouts(path, raw, terminated, max_episode_steps)
     if both_ends == "terminated":
         timeouts = timeouts & ~terminated
     elif both_ends == "truncated":
@@ -95,19 +99,25 @@ def load(
         last = terminated | timeouts
         last[-1] = True
         fields = with_successors(fields, last)
-    return finish(fields, path, action_space, (("format", "d4rl"), ("variant", variant)))
+    return finish(fields, path, action_space, (("format", "d4rl"), ("variant", variant), *facts))
 
 
 def _timeouts(
-    path: Path | str, raw: dict[str, np.ndarray], terminated: np.ndarray, limit: int | None
-) -> np.ndarray:
+    path: Path | str, raw: dict[str, np.ndarray], terminated: np.ndarray, steps: int | None
+) -> tuple[np.ndarray, Meta]:
+    """`(timeouts bool[n], what to say about them)`."""
     if "timeouts" in raw:
-        return as_flags(str(path), "timeouts", raw["timeouts"])
-    if limit is None:
+        timeouts = as_flags(str(path), "timeouts", raw["timeouts"])
+    elif steps is None:
         raise CorruptInput(
             f"{path}: timeouts is missing; give max_episode_steps, e.g. jaxrl.data.d4rl.time_limit(name)"
         )
-    return cut_after(terminated, limit)
+    else:
+        timeouts = np.zeros_like(terminated)
+    if steps is None:
+        return timeouts, ()
+    cut = cut_after(terminated | timeouts, steps)
+    return timeouts | cut, (("cut_at_limit", int(cut.sum())),)
 
 
 def _official(fields: dict[str, np.ndarray], timeouts: np.ndarray) -> dict[str, np.ndarray]:

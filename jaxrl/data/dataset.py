@@ -102,13 +102,13 @@ def from_arrays(
     arrays: `obs, action, reward, next_obs, terminated, truncated`, optionally `is_expert`, leaves `[n, ...]`
         with the rows of each episode contiguous. Numbers of 64 bits become 32.
     action_space: actions have to lie in it. reward_dim: m for rewards `[n, m]`.
-    max_episode_steps: where `truncated` is missing, episodes are truncated at this length; without it a
-        missing field is an error, because time limits cannot be told from the rest.
+    max_episode_steps: longer episodes are truncated at this length. Without it a missing `truncated` is an
+        error, because time limits cannot be told from the rest.
 
     A last episode without an end counts as truncated.
     """
     required = ["obs", "action", "reward", "next_obs", "terminated"]
-    for name in required if max_episode_steps else [*required, "truncated"]:
+    for name in [*required, "truncated"] if max_episode_steps is None else required:
         if name not in arrays:
             fix = " or give max_episode_steps" if name == "truncated" else ""
             raise CorruptInput(f"{source}: {name} is missing; add the array{fix}")
@@ -120,22 +120,16 @@ def from_arrays(
     n = len(terminated)
     if n == 0:
         raise CorruptInput(f"{source}: has no rows; give at least one transition")
-    if "truncated" in fields:
-        truncated = as_flags(source, "truncated", fields["truncated"])
-    else:
-        truncated = cut_after(terminated, max_episode_steps)
-    fields["truncated"] = truncated
+    truncated = as_flags(source, "truncated", fields.get("truncated", np.zeros(n, bool)))
     check_lengths(source, fields, n)
+    if max_episode_steps is not None:
+        truncated = truncated | cut_after(terminated | truncated, max_episode_steps)
     _check_shapes(source, fields, reward_dim)
     first_bad(source, "terminated", terminated & truncated, "is set together with truncated; clear one")
     if action_space is not None:
         _check_actions(source, fields["action"], action_space)
     if "is_expert" in fields:
         fields["is_expert"] = as_flags(source, "is_expert", fields["is_expert"])
-    if not (terminated | truncated).any():
-        raise CorruptInput(
-            f"{source}: terminated and truncated are never set; give at least one whole episode"
-        )
     truncated = truncated.copy()
     truncated[-1] |= not terminated[-1]
     episode, step = count_steps(terminated | truncated)
@@ -212,18 +206,24 @@ def _narrow(source: str, name: str, tree: PyTree) -> PyTree:
             limits = np.iinfo(np.int32)
             first_bad(source, name, (x < limits.min) | (x > limits.max), "does not fit into int32")
             return x.astype(np.int32)
-        return x
+        return x.astype(x.dtype.newbyteorder("="))
 
     return jax.tree.map(leaf, tree, is_leaf=lambda x: isinstance(x, list))
 
 
 def as_flags(source: str, name: str, x: np.ndarray) -> np.ndarray:
-    """bool[n] of zeros and ones `[n]` of any numeric type; `CorruptInput` names the first other row."""
+    """bool[n] of zeros and ones, `[n]` or `[n, 1]` of any numeric type; `CorruptInput` names another row."""
+    x = as_column(x)
     if x.ndim != 1:
         raise CorruptInput(f"{source}: {name} has shape {x.shape}; give one flag per row")
     if x.dtype != bool:
         first_bad(source, name, (x != 0) & (x != 1), "is neither 0 nor 1; give flags")
     return x.astype(bool)
+
+
+def as_column(x: np.ndarray) -> np.ndarray:
+    """`[n]` of an array `[n, 1]`; every other array as it is."""
+    return x[:, 0] if x.ndim == 2 and x.shape[1] == 1 else x
 
 
 def check_lengths(source: str, fields: Mapping[str, PyTree], n: int) -> None:

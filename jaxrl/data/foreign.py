@@ -13,9 +13,9 @@ import jax
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput
-from jaxrl.core.spaces import Box, Space
+from jaxrl.core.spaces import Box, Discrete, Space
 from jaxrl.core.types import PyTree
-from jaxrl.data.dataset import Dataset, Meta, first_bad, from_arrays
+from jaxrl.data.dataset import Dataset, Meta, as_column, as_flags, check_lengths, first_bad, from_arrays
 
 MARGIN = 1e-5  # of half the range: the density of a squashed policy is infinite at the bounds
 
@@ -25,12 +25,16 @@ def finish(
 ) -> Dataset:
     """The checked `Dataset` of `from_arrays`, with float rewards and actions clipped into `action_space`.
 
+    Rewards `[n, 1]`, and actions `[n, 1]` of a `Discrete` space, lose their second axis.
     `meta` gains the name of the file, and `actions_outside`, the rows whose action lay outside of a `Box`.
     """
     fields, source = dict(fields), Path(source)
     facts: dict[str, Any] = {"file": source.name}
-    if np.asarray(fields["reward"]).dtype.kind in "biu":
-        fields["reward"] = np.asarray(fields["reward"], np.float32)
+    fields["reward"] = as_column(np.asarray(fields["reward"]))
+    if fields["reward"].dtype.kind in "biu":
+        fields["reward"] = fields["reward"].astype(np.float32)
+    if isinstance(action_space, Discrete):
+        fields["action"] = as_column(np.asarray(fields["action"]))
     if isinstance(action_space, Box) and np.shape(fields["action"])[1:] == action_space.shape:
         fields["action"], facts["actions_outside"] = clip_actions(fields["action"], action_space)
     known = (*facts.items(), *meta)
@@ -70,19 +74,36 @@ def check_rows(source: Path | str, arrays: Mapping[str, np.ndarray], n: int | No
     return n
 
 
-def with_successors(fields: Mapping[str, PyTree], last: np.ndarray) -> dict[str, PyTree]:
-    """`fields` (obs, action, reward, terminated) with next_obs and truncated, from the observations alone.
+def with_successors(
+    fields: Mapping[str, PyTree], last: np.ndarray, source: str = "with_successors"
+) -> dict[str, PyTree]:
+    """`fields` with `next_obs` and `truncated`, made of consecutive observations.
 
-    last: bool[n], the last row of each episode; contains `terminated`. A successor is the next row's
-    observation, never that of another episode. So the last row of an episode that did not terminate is
-    dropped, and the row before it is truncated. After a termination nobody reads the successor, and it
-    is the row's own observation.
+    The step between a table of rows, as of a CSV file, and `from_arrays`:
+
+        fields = {"obs": table[:, :3], "action": table[:, 3:4], "reward": table[:, 4], "terminated": ended}
+        data = from_arrays(with_successors(fields, last=np.diff(episode, append=-1) != 0))
+
+    fields: obs, action, reward, terminated, leaves `[n, ...]`, rows of an episode contiguous and in order.
+    last: bool[n], the last row of each episode, however it ended; the last row of all and those terminated
+        are added.
+
+    A successor is the next row's observation, never that of another episode. So the last row of an episode
+    that did not terminate is dropped, and the row before it is truncated. After a termination nobody reads
+    the successor, and it is the row's own observation.
+
+    Raises `CorruptInput` for arrays of unequal length and flags other than 0 and 1.
     """
+    fields = jax.tree.map(np.asarray, dict(fields), is_leaf=lambda x: isinstance(x, list))
+    terminated = as_flags(source, "terminated", fields["terminated"])
+    last = as_flags(source, "last", np.asarray(last)) | terminated
+    check_lengths(source, fields | {"last": last}, len(terminated))
     rows = np.arange(len(last))
-    terminated = np.asarray(fields["terminated"])
+    last[-1:] = True
     keep = ~last | terminated
     after = np.where(last, rows, np.minimum(rows + 1, len(last) - 1))
-    out = dict(fields) | {
+    out = fields | {
+        "terminated": terminated,
         "next_obs": jax.tree.map(lambda x: x[after], fields["obs"]),
         "truncated": keep & ~terminated & np.append(~keep[1:], False),
     }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from jaxrl.core.errors import CorruptInput
+from jaxrl.core.errors import CorruptInput, UsageError
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import PyTree
 from jaxrl.data import safe
@@ -22,19 +22,36 @@ _EPISODE = re.compile(r"episode_(\d+)")
 _ITEM = re.compile(r"_index_(\d+)")
 
 
-def load(path: Path | str, *, action_space: Space | None = None) -> Dataset:
+def load(
+    path: Path | str,
+    *,
+    action_space: Space | None = None,
+    leave_out: Collection[str] = (),
+    limit: int = safe.LIMIT,
+) -> Dataset:
     """The `Dataset` of a Minari dataset: its folder, or its `main_data.hdf5`.
 
     Dicts of observations stay dicts, tuples stay tuples. An episode without an end counts as truncated; where
     the last step has both flags it terminated, as gymnasium means it. `ref_min_score` and `ref_max_score` of
     `metadata.json`, where they exist, become `ref_random` and `ref_expert` of the metadata.
 
-    Raises `CorruptInput` for files that are damaged or not of this format.
+    leave_out: entries of the observation that are not to be read, by their path, e.g. `("mission",)` for the
+        texts of BabyAI. limit: bytes of all arrays together.
+
+    Raises `CorruptInput` for files that are damaged or not of this format, and `UsageError` for datasets in
+    Minari's arrow format, texts that `leave_out` does not name, and names that the file does not have.
     """
     path = Path(path)
     file = path / "data" / "main_data.hdf5" if path.is_dir() else path
-    names = _names(file)
-    arrays = safe.read_hdf5(file, [name for group in names.values() for name in group])
+    _refuse_arrow(path)
+    names = _names(file, leave_out)
+    try:
+        arrays = safe.read_hdf5(file, [name for group in names.values() for name in group], limit)
+    except safe.NoNumbers as error:
+        _, _, entry = error.name.partition("/observations/")
+        if not entry:
+            raise
+        raise UsageError(f"{error}; leave it out: leave_out=({entry!r},)") from error
     episodes = [_episode(file, number, names[number], arrays) for number in sorted(names)]
     structures = {str(jax.tree.structure(e)) for e in episodes}
     if len(structures) > 1:
@@ -47,15 +64,31 @@ def load(path: Path | str, *, action_space: Space | None = None) -> Dataset:
     return finish(fields, file, action_space, meta)
 
 
-def _names(file: Path) -> dict[int, list[str]]:
+def _refuse_arrow(path: Path) -> None:
+    folder = path / "data" if path.is_dir() else path.parent
+    if path.suffix == ".arrow" or (path.is_dir() and any(folder.rglob("*.arrow"))):
+        raise UsageError(
+            f"{path}: is in Minari's arrow format, which is not read; create the dataset with "
+            "data_format='hdf5'"
+        )
+
+
+def _names(file: Path, leave_out: Collection[str]) -> dict[int, list[str]]:
     """Datasets to read, by the number of the episode."""
     found: dict[int, list[str]] = {}
+    unused = set(leave_out)
     for name in safe.names_hdf5(file):
         group, *rest = name.split("/")
         if (match := _EPISODE.fullmatch(group)) and rest and rest[0] in _PARTS:
+            above = {"/".join(rest[1:end]) for end in range(2, len(rest) + 1)}
+            if rest[0] == "observations" and above & set(leave_out):
+                unused -= above
+                continue
             found.setdefault(int(match[1]), []).append(name)
     if not found:
         raise CorruptInput(f"{file}: has no group 'episode_0'; give the main_data.hdf5 of a Minari dataset")
+    if unused:
+        raise UsageError(f"leave_out: {file} has no observation {min(unused)!r}; give its path as stored")
     return found
 
 

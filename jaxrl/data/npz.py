@@ -16,19 +16,27 @@ from jaxrl.data.dataset import Dataset, as_flags
 from jaxrl.data.foreign import check_rows, finish, last_rows, with_successors
 
 
-def imitation(path: Path | str, *, max_episode_steps: int, action_space: Space | None = None) -> Dataset:
+def imitation(
+    path: Path | str,
+    *,
+    max_episode_steps: int,
+    action_space: Space | None = None,
+    limit: int = safe.LIMIT,
+) -> Dataset:
     """Rollouts of HumanCompatibleAI/imitation.
 
     Entries: obs `[n + E]`; acts, rews `[n]`; indices `[E - 1]`, first rows but for 0; terminal `[E]`.
     The files say `terminal` of episodes at the time limit too, so an episode of `max_episode_steps` steps is
     truncated whatever they say; of the others, those with `terminal` are terminated.
+    limit: bytes of all arrays together.
     """
     _check_limit(max_episode_steps)
-    raw = safe.read_npz(path, ("obs", "acts", "rews", "indices", "terminal"))
+    raw = safe.read_npz(path, ("obs", "acts", "rews", "indices", "terminal"), limit)
     n = check_rows(path, {name: raw[name] for name in ("acts", "rews")})
-    starts = np.concatenate([[0], raw["indices"]])
-    lengths = np.diff(np.append(starts, n))
-    if raw["indices"].dtype.kind not in "iu" or (lengths < 1).any():
+    # an empty list, as of a single trajectory, is stored as floats
+    indices = raw["indices"] if raw["indices"].size else np.zeros(0, int)
+    lengths = np.diff(np.concatenate([[0], indices.ravel(), [n]]))
+    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (lengths < 1).any():
         raise CorruptInput(f"{path}: indices must be increasing rows in 1 .. {n - 1}; fetch the file again")
     check_rows(path, {"obs": raw["obs"]}, n + len(lengths))
     check_rows(path, {"terminal": raw["terminal"]}, len(lengths))
@@ -56,11 +64,13 @@ def stable_baselines(
     max_episode_steps: int,
     action_space: Space | None = None,
     remaining_time: bool = False,
+    limit: int = safe.LIMIT,
 ) -> Dataset:
     """Expert files of stable-baselines and of code built on it: obs, actions, rewards `[n]` or `[n, 1]`.
 
     remaining_time: the last column of obs is the fraction of time that remains; it tells where episodes begin
         and is removed. Without it the file must have `episode_starts` as numbers.
+    limit: bytes of all arrays together.
 
     `next_obs` of such files is that of a reset after the last step, so successors come from obs alone: the
     last row of an episode at the time limit is dropped (`with_successors`). Shorter episodes are terminated,
@@ -68,7 +78,7 @@ def stable_baselines(
     """
     _check_limit(max_episode_steps)
     names = ("obs", "actions", "rewards") + (() if remaining_time else ("episode_starts",))
-    raw = safe.read_npz(path, names)
+    raw = safe.read_npz(path, names, limit)
     n = check_rows(path, raw)
     obs, rewards = raw["obs"], raw["rewards"]
     if remaining_time:
@@ -87,18 +97,21 @@ def stable_baselines(
     fields = {
         "obs": obs,
         "action": raw["actions"],
-        "reward": rewards.reshape(n) if rewards.shape == (n, 1) else rewards,
+        "reward": rewards,
         "terminated": last & np.repeat(ends, lengths),
     }
     return finish(with_successors(fields, last), path, action_space, (("format", "stable-baselines"),))
 
 
-def demonstrations(path: Path | str, *, action_space: Space | None = None) -> Dataset:
+def demonstrations(
+    path: Path | str, *, action_space: Space | None = None, limit: int = safe.LIMIT
+) -> Dataset:
     """Human demonstrations of Adroit tasks (hand_dapg): observations, actions, rewards `[n]`, lengths `[E]`.
 
-    None of them terminates, so the last row of each is dropped (`with_successors`).
+    None of them terminates, so the last row of each is dropped (`with_successors`). limit: bytes of all
+    arrays together.
     """
-    raw = safe.read_npz(path, ("observations", "actions", "rewards", "lengths"))
+    raw = safe.read_npz(path, ("observations", "actions", "rewards", "lengths"), limit)
     lengths = raw.pop("lengths")
     n = check_rows(path, raw)
     if lengths.dtype.kind not in "iu" or lengths.ndim != 1 or (lengths < 1).any() or lengths.sum() != n:

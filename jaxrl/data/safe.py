@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import io
 import lzma
-import os
 import stat
 import struct
 import tarfile
-import tempfile
 import urllib.request
 import zipfile
 import zlib
@@ -26,6 +23,7 @@ import h5py
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, StorageError, UsageError
+from jaxrl.core.files import atomic, sha256
 
 LIMIT = 4 << 30
 # archives of arrays compress by a factor of tens, bombs by a thousand
@@ -45,15 +43,17 @@ _DAMAGE = (
 )
 
 
-def sha256(path: Path | str) -> str:
-    """Hexadecimal digest of a file."""
-    with _readable(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class NoNumbers(CorruptInput):
+    """An array of another type than numbers; `name` is its path in the file."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 def verify(path: Path | str, digest: str) -> None:
-    """CorruptInput unless the file has this SHA-256."""
-    found = sha256(path)
+    """Raises `CorruptInput` unless the file has this SHA-256."""
+    found = sha256(_readable(path))
     if found != digest:
         raise CorruptInput(
             f"{path}: SHA-256 is {found}, expected {digest}; delete the file and fetch it again"
@@ -167,21 +167,6 @@ def download(url: str, target: Path | str, digest: str) -> None:
         ) from error
 
 
-@contextlib.contextmanager
-def atomic(target: Path) -> Iterator[Path]:
-    """A temporary file beside `target` that takes its name if the block succeeds, and vanishes otherwise."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _readable(path: Path | str) -> Path:
     path = Path(path)
     if not path.is_file():
@@ -251,7 +236,7 @@ def _item(path: Path, group: h5py.Group, part: str, name: str) -> h5py.Group | h
 def _numeric(path: Path, item: object, name: str) -> h5py.Dataset:
     if not isinstance(item, h5py.Dataset) or item.shape is None or not _of_numbers(item.dtype):
         kind = f"of type {item.dtype}" if isinstance(item, h5py.Dataset) else f"a {type(item).__name__}"
-        raise CorruptInput(f"{path}: {name!r} is {kind}; only arrays of numbers are read")
+        raise NoNumbers(f"{path}: {name!r} is {kind}; only arrays of numbers are read", name)
     if item.is_virtual or item.external:
         raise CorruptInput(
             f"{path}: the numbers of {name!r} lie in another file; refused, copy them into the file"

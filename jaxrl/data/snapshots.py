@@ -2,7 +2,8 @@
 
     x = (obs - mean) / (sqrt(max(mean square - mean^2, 0)) + 1e-6)
     h = tanh(tanh(x W_0 + b_0) W_2 + b_2)
-    h W + b: logits ("GibbsPolicy"), or the mean of a normal with log deviations of its own ("GaussianPolicy")
+    h W + b: logits ("GibbsPolicy"), or the mean of a normal that has a log standard deviation per action
+    coordinate ("GaussianPolicy")
 
 Legend: `k` observation features, `p` logits or action coordinates.
 """
@@ -47,8 +48,11 @@ class Snapshot:
     log_std: Array | None
 
 
-def read(path: Path | str) -> dict[int, Snapshot]:
-    """The snapshots of a file by iteration, in order; `CorruptInput` for other files."""
+def read(path: Path | str, limit: int = safe.LIMIT) -> dict[int, Snapshot]:
+    """The snapshots of a file by iteration, in order; `CorruptInput` for other files.
+
+    limit: bytes of all arrays of one snapshot.
+    """
     groups: dict[int, tuple[str, set[str]]] = {}
     for name in safe.names_hdf5(path):
         if (match := _NAME.fullmatch(name)) and match[2] in _KINDS:
@@ -58,12 +62,15 @@ def read(path: Path | str) -> dict[int, Snapshot]:
         raise CorruptInput(
             f"{path}: has no group 'snapshots/iter...'; give a file of openai/imitation policies"
         )
-    return {iteration: _snapshot(path, *groups[iteration]) for iteration in sorted(groups)}
+    return {iteration: _snapshot(path, *groups[iteration], limit) for iteration in sorted(groups)}
 
 
-def training_log(path: Path | str) -> dict[str, np.ndarray]:
-    """The columns of the training log, e.g. `iter` and `ret` (mean return of the sampled policy)."""
-    table = safe.read_hdf5(path, ("log",))["log"]
+def training_log(path: Path | str, limit: int = safe.LIMIT) -> dict[str, np.ndarray]:
+    """The columns of the training log, e.g. `iter` and `ret` (mean return of the sampled policy).
+
+    limit: bytes of the log.
+    """
+    table = safe.read_hdf5(path, ("log",), limit)["log"]
     if not table.dtype.names:
         raise CorruptInput(f"{path}: 'log' has no columns; give a file of openai/imitation policies")
     return {name: table[name] for name in table.dtype.names}
@@ -86,13 +93,13 @@ def policy(snapshot: Snapshot, *, greedy: bool = False) -> Policy:
     return Policy(act)
 
 
-def _snapshot(path: Path | str, prefix: str, present: set[str]) -> Snapshot:
+def _snapshot(path: Path | str, prefix: str, present: set[str], limit: int) -> Snapshot:
     gaussian = _KINDS[prefix.rpartition("/")[2]]
     wanted = [*_MOMENTS, *(f"{layer}/{part}" for layer in _LAYERS for part in "Wb")]
     wanted += [_LOG_STD] if gaussian else []
     if missing := sorted(set(wanted) - present):
         raise CorruptInput(f"{path}: {prefix} has no {missing[0]}; give a file of openai/imitation policies")
-    found = safe.read_hdf5(path, [f"{prefix}/{name}" for name in wanted])
+    found = safe.read_hdf5(path, [f"{prefix}/{name}" for name in wanted], limit)
     raw = {name: found[f"{prefix}/{name}"].astype(np.float64) for name in wanted}
     for name, x in raw.items():
         if not np.isfinite(x).all():
@@ -106,7 +113,7 @@ def _snapshot(path: Path | str, prefix: str, present: set[str]) -> Snapshot:
         raise CorruptInput(f"{path}: {prefix} has layers {shapes} for {sizes} units; fetch the file again")
     log_std = raw[_LOG_STD].reshape(-1) if gaussian else None
     if log_std is not None and len(log_std) != sizes[-1]:
-        raise CorruptInput(f"{path}: {prefix} has {len(log_std)} deviations for {sizes[-1]} actions")
+        raise CorruptInput(f"{path}: {prefix} has {len(log_std)} standard deviations for {sizes[-1]} actions")
     scale = np.sqrt(np.maximum(square - mean**2, 0)) + 1e-6
     snapshot = Snapshot(mean, scale, tuple(weights), tuple(biases), log_std)
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), snapshot)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxrl.core.errors import CorruptInput, StorageError
-from jaxrl.data import safe, store
+from jaxrl.core.files import atomic
+from jaxrl.data import store
 from jaxrl.data.dataset import Dataset
 
 _LIBRARIES = ("jax", "jaxlib", "numpy")
@@ -60,7 +61,7 @@ def _write(path: Path, data: Dataset, recipe: Any) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         facts["sha256"] = store.save(data, path)
-        with safe.atomic(_record(path)) as temporary:
+        with atomic(_record(path)) as temporary:
             temporary.write_text(json.dumps(facts, indent=1))
     except OSError as error:
         raise StorageError(f"{path}: not written ({error}); free space or choose another folder") from error

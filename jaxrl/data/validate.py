@@ -13,6 +13,7 @@ from jaxrl.data.episodes import distances, jumps
 from jaxrl.data.fit import misfit, outside
 
 TELEPORT = 10.0  # times the median distance of one step
+SPIKE = 2.0  # times the steps before and after, and the median
 
 
 class Report(NamedTuple):
@@ -20,6 +21,8 @@ class Report(NamedTuple):
 
     boundary: inside an episode, but the next row is not the successor. teleport: a step longer than
     `TELEPORT` medians of the steps that moved, which may be a fast motion or a boundary that nobody marked.
+    spike: inside an episode, a step longer than `SPIKE` times the step before, the step after, and the
+    median: how a reset that nobody marked looks where it is a few steps long.
     not_finite: NaN or infinite. action: outside of the action space, or of another shape or type.
     both_ends: terminated and truncated. no_end: the last row of an episode without either.
     """
@@ -55,6 +58,7 @@ def validate(data: Dataset, action_space: Space | None = None) -> Report:
     bad = {
         "boundary": jumps(data),
         "teleport": step > TELEPORT * np.median(moved) if moved.size else np.zeros(data.size, bool),
+        "spike": _spikes(step, last),
         "not_finite": _not_finite(data),
         "action": np.zeros(data.size, bool) if action_space is None else _outside(data, action_space),
         "both_ends": terminated & truncated,
@@ -62,6 +66,16 @@ def validate(data: Dataset, action_space: Space | None = None) -> Report:
     }
     findings = {name: np.flatnonzero(rows) for name, rows in bad.items()}
     return Report(data.size, int(last.sum()), findings)
+
+
+def _spikes(step: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """bool[n] for the distances of steps, `last` where an episode ends; first and last rows have no spike."""
+    moved = step[np.isfinite(step) & (step > 0)]
+    if len(step) < 3 or not moved.size:
+        return np.zeros(len(step), bool)
+    beside = np.maximum(np.append(0, step[:-1]), np.append(step[1:], 0))
+    inner = ~last & ~np.append(True, last[:-1])
+    return inner & (step > SPIKE * np.maximum(beside, np.median(moved)))
 
 
 def _not_finite(data: Dataset) -> np.ndarray:

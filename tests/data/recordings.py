@@ -6,6 +6,7 @@
 import json
 
 import h5py
+import jax
 import numpy as np
 
 from jaxrl.core.spaces import Box
@@ -112,3 +113,12 @@ def write_stable_baselines(path, time=False, **changes):
         arrays |= {"obs": np.column_stack([obs, left]), "episode_starts": np.array([None], object)}
     np.savez(path, **{**arrays, **changes})
     return path
+
+
+def same_rows(one, two):
+    """Asserts equal structure, types and values, whatever the metadata."""
+    one, two = one.replace(meta=()), two.replace(meta=())
+    assert jax.tree.structure(one) == jax.tree.structure(two)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)

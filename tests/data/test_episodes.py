@@ -1,4 +1,4 @@
-"""Returns, selections, mixtures, reports and scores, against loops over the list of episodes."""
+"""Returns, selections and mixtures against loops over the list of episodes."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.spaces import Discrete
-from jaxrl.data import d4rl, scores
+from jaxrl.data import d4rl
 from jaxrl.data.episodes import (
     concatenate,
     episode_returns,
@@ -42,7 +41,7 @@ def test_returns(data):
 
 
 def test_normalised_returns_span_the_scale(data):
-    """Spec check D6: the largest minus the smallest return becomes 1000, and nothing else changes."""
+    """The largest minus the smallest return becomes 1000, and nothing else changes."""
     new = normalise_returns(data)
     factor = 1000 / (max(RETURNS) - min(RETURNS))
     np.testing.assert_allclose(new.reward, data.reward * factor, rtol=1e-6)
@@ -82,65 +81,6 @@ def test_mixtures(data):
     np.testing.assert_array_equal(padded.mask, np.arange(2 * data.size) < data.size)
 
 
-def test_validation_counts_what_was_broken(data):
-    """Spec check D2, last part. A good file is clean."""
-    assert validate(data, SPACE).clean
-    obs, next_obs = np.array(data.obs), np.array(data.next_obs)
-    far = int(STARTS[3]) + 3  # the fourth episode is somewhere else from its fourth row on
-    obs[far:] += 1000
-    next_obs[far:] += 1000
-    unmarked = validate(data.replace(obs=jnp.asarray(obs), next_obs=jnp.asarray(next_obs)), SPACE)
-    np.testing.assert_array_equal(unmarked.findings["boundary"], [far - 1])
-    assert unmarked.counts["teleport"] == 0 and not unmarked.clean
-    next_obs[far - 1] += 1000
-    joined = validate(data.replace(obs=jnp.asarray(obs), next_obs=jnp.asarray(next_obs)), SPACE)
-    np.testing.assert_array_equal(joined.findings["teleport"], [far - 1])
-    assert joined.counts["boundary"] == 0
-    assert f"teleport: 1, first in row {far - 1}" in str(joined)
-    assert str(joined).startswith("17 rows, 4 episodes\n")
-    broken = data.replace(
-        reward=data.reward.at[2].set(jnp.nan),
-        action=data.action.at[5, 1].set(1.5),
-        truncated=data.truncated.at[3].set(True).at[9].set(False),
-    )
-    counts = validate(broken, SPACE).counts
-    found = {"boundary": 0, "teleport": 0, "not_finite": 1, "action": 1, "both_ends": 1, "no_end": 1}
-    assert counts == found
-    assert validate(broken).counts["action"] == 0  # no space, no opinion
-    wide = data.replace(action=jnp.zeros((data.size, 3)))
-    assert validate(wide, SPACE).counts["action"] == validate(data, Discrete(2)).counts["action"] == data.size
-
-
-def test_rest_is_no_measure_of_a_step(data):
-    """An agent that mostly stands still does not teleport when it moves."""
-    obs = np.zeros(np.shape(data.obs), np.float32)
-    obs[data.size // 2 :] = 1
-    next_obs = np.append(obs[1:], obs[-1:], 0)
-    resting = data.replace(obs=jnp.asarray(obs), next_obs=jnp.asarray(next_obs))
-    assert validate(resting).counts["teleport"] == 0
-
-
-def test_scores_are_the_published_ones():
-    """Values of D4RL's table at its own references and in between."""
-    hopper = scores.reference("hopper-medium-v2")
-    assert scores.normalised_score(hopper.random, hopper) == 0
-    assert scores.normalised_score(hopper.expert, hopper) == 100
-    # (3726 + 20.272305) / (3234.3 + 20.272305), the TRPO expert: 115
-    assert scores.normalised_score(3726.0, hopper) == pytest.approx(115.108, abs=1e-3)
-    assert scores.reference("antmaze-umaze-v0") == (0, 1)
-    assert scores.reference("maze2d-umaze-v1") == (23.85, 161.86)
-    assert scores.reference("maze2d-umaze-dense-v1") == (68.537689, 193.66285642)
-    assert scores.reference("ant-random-v2") == (-325.6, 3879.7)
-    np.testing.assert_allclose(
-        scores.normalised_score(np.array([0.0, 50.0, 200.0]), scores.Reference(0.0, 100.0)), [0, 50, 200]
-    )
-
-
-def test_references_of_a_dataset(data):
-    own = data.replace(meta=(("ref_random", -10.0), ("ref_expert", 30.0)))
-    assert scores.reference_of(own) == scores.Reference(-10.0, 30.0)
-
-
 USAGE = {
     "same returns": (
         lambda d: normalise_returns(take_episodes(d, 0, 1)),
@@ -154,11 +94,6 @@ USAGE = {
     "nothing": (lambda d: concatenate(), "concatenate: give at least one"),
     "weights": (lambda d: concatenate(d.replace(mask=jnp.ones(17))), "concatenate: masks are weights"),
     "widths": (lambda d: concatenate(d, d.replace(action=d.action[:, :1])), "concatenate: parts differ"),
-    "no reference": (
-        lambda d: scores.reference("hopperette-v2"),
-        "name: no reference scores for 'hopperette",
-    ),
-    "no meta": (lambda d: scores.reference_of(d), "data.meta: has no ref_random"),
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import CorruptInput, StorageError, UsageError
+from jaxrl.core.files import sha256
 from jaxrl.data import safe
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -210,7 +211,7 @@ def test_truncated_file(tmp_path, read):
 def test_download_is_atomic_and_verified(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(b"content")
-    digest = safe.sha256(source)
+    digest = sha256(source)
     assert digest == "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
     safe.download(source.as_uri(), target, digest)
     assert target.read_bytes() == b"content"
@@ -226,6 +227,6 @@ def test_download_is_atomic_and_verified(tmp_path):
 
 
 def test_no_such_file(tmp_path):
-    for read in (safe.read_hdf5, safe.read_npz, safe.sha256):
+    for read in (safe.read_hdf5, safe.read_npz, lambda path: safe.verify(path, "0")):
         with pytest.raises(UsageError, match=r"nowhere: no such file"):
             read(tmp_path / "nowhere")
