@@ -27,7 +27,7 @@ KINDS = (  # file of a family, its page, its entry in the navigation
     ("theory/{}/REPORT.md", "report.md", "Report of the checks"),
 )
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
-FENCE = re.compile(r"(^```.*?^```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"(^```.*?^```[^\n]*$)", re.MULTILINE | re.DOTALL)
 
 
 class Page(NamedTuple):

@@ -127,12 +127,15 @@ def run(config: Config, folder: RunFolder) -> None:
     def last(name: str) -> np.ndarray:
         return np.array([tasks.last(m.history[name]) for m in members[: -config.seeds]]).reshape(shape)
 
+    def final(name: str) -> np.ndarray:  # NaN where a member diverged, whatever it had reached before
+        return np.array([m.history[name][-1] for m in members[: -config.seeds]]).reshape(shape)
+
     folder.save_result(
         method=list(config.algo.methods),
         parameter=config.parameters,
-        eval_return=last("eval/return"),
-        sampled_return=last("eval/sampled"),
-        clone=[[tasks.last(m.history[name]) for m in clones] for name in ("eval/return", "eval/sampled")],
+        eval_return=final("eval/return"),
+        sampled_return=final("eval/sampled"),
+        clone=[[m.history[name][-1] for m in clones] for name in ("eval/return", "eval/sampled")],
         data_return=episode_returns(data).mean(),
         reference=reference_of(data),
         **{name: last(name) for name in SHOWN},

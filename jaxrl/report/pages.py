@@ -77,7 +77,7 @@ def write_index(path: Path, runs: Path, root: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     sections = [_experiment(name, titles, folders, path.parent, root) for name, folders in groups.items()]
     where = page.text(_relative(runs, path.parent))
-    counts = f"{len(groups)} experiments, {len(found)} runs below <code>{where}</code>"
+    counts = f"Experiments: {len(groups)}, runs: {len(found)}, below <code>{where}</code>."
     intro = f"<h1>Experiments</h1><p>{counts}</p>"
     nothing = page.section("No run yet", "<code>jaxrl run EXPERIMENT PRESET</code> makes one.")
     lines = [(f"<code>{page.text(_relative(p, path.parent))}</code>", page.text(why)) for p, why in damaged]

@@ -117,7 +117,7 @@ def test_a_damaged_run_is_named_with_its_reason_and_hides_no_other(
     damaged = tmp_path / "runs" / "damaged" / name
     damaged.unlink() if content is None else damaged.write_text(content)
     words, text = index(root, tmp_path / "runs")
-    assert "1 runs below" in words and "Runs that cannot be read" in words
+    assert "runs: 1, below" in words and "Runs that cannot be read" in words
     assert reason in words
     assert "point 0" in words and "data:image/svg" in text  # the other run is shown in full
 
