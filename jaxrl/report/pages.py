@@ -177,7 +177,7 @@ def _warnings(folder: RunFolder, status: dict[str, Any]) -> str:
 
 
 def _progress(folder: RunFolder, status: dict[str, Any]) -> str:
-    """Numbers of the last log point, and curves of what is logged while there are no figures yet."""
+    """State at the last log point, and curves of the logged metrics while there are no figures yet."""
     records = [r for r in folder.read_metrics() if "update" in r]
     if not records:
         return ""

@@ -19,7 +19,7 @@ from scipy import stats
 MIN_RUNS = 10
 """Runs of every sample that the bootstrap needs."""
 
-_CHUNK = 2_000_000  # numbers drawn at a time by the bootstrap: about 16 MB
+_CHUNK = 2_000_000  # values drawn at a time by the bootstrap: about 16 MB
 
 
 def iqm(x: np.ndarray) -> np.ndarray:

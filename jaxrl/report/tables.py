@@ -1,4 +1,4 @@
-"""Tables of scores: honest counts on a run's page, paper against ours in a family's README.
+"""Tables of scores: counts and aggregates on a run's page, the paper's values beside ours in a README.
 
 An experiment that reports quantities defines `scores(result) -> {label: float[n planned]}`, a pure function
 of the arrays in result.npz; a member that diverged or never finished is NaN. `BETTER` of the experiment's

@@ -9,6 +9,7 @@ import numpy as np
 from jaxrl.bandit import ucb
 from jaxrl.envs.bandit_arms import Arms
 
+from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import sweep
@@ -16,20 +17,23 @@ from jaxrl.run.sweep import sweep
 
 @dataclass(frozen=True)
 class Config:
-    """What is run."""
+    """One population of learners on one bandit."""
 
     algo: ucb.Config = field(default_factory=ucb.Config)
-    """Static choices."""
-    arms: int = 4
+    """Static choices of UCB1."""
+    arms: Size = 4
     """Number of arms."""
     hyper: ucb.Hyper = field(default_factory=ucb.Hyper)
-    """Hyper-parameters of the study."""
-    seeds: int = 2
-    """Members."""
-    seed: int = 0
+    """Hyper-parameters of UCB1."""
+    seeds: Size = 2
+    """Number of members; member i depends on the root seed and on i alone."""
+    seed: Seed = 0
     """Root seed."""
-    updates: int = 50
-    """Pulls."""
+    updates: Size = 50
+    """Updates per member, one pull of an arm each."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 PRESETS = {

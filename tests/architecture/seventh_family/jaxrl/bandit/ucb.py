@@ -6,26 +6,28 @@ Legend: `K` arms. `data` is the environment's parameters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxrl.bandit.objectives import ucb_index
 from jaxrl.envs.bandit_arms import Arms, ArmsParams
 
+from jaxrl.core.fields import Positive
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
 
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose: the number of arms is the environment's."""
+    """No choices: the environment has the number of arms."""
 
 
 @struct.dataclass
 class Hyper:
-    """width: scale of the bonus, 1 in the paper."""
+    """Hyper-parameters of UCB1."""
 
-    width: Any = 1.0
+    width: Positive = 1.0
+    """Scale of the confidence bonus. Paper: 1."""
 
 
 class State(NamedTuple):
