@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from experiments.minimax.regression import MeanField, fit
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Range, Seed, Size, check_fields
 from jaxrl.minimax.designs.demand import demand, grid
 from jaxrl.minimax.designs.record import Sample, Scale, mse
 from jaxrl.minimax.estimators.checks import Predictor
@@ -32,6 +34,7 @@ CLOSED: dict[str, Callable[[Sample], Predictor]] = {
     "2SLS": lambda s: tsls(s.x, s.z, s.y),
     "Poly2SLS cubic": lambda s: poly2sls(s.x, s.z, s.y, degree=3),
     "KIV matlab": lambda s: kiv(s.x, s.z, s.y, variant="matlab").predict,
+    "KIV product": lambda s: kiv(s.x, s.z, s.y, variant="product").predict,
     "KIV matlab, z = cost": lambda s: kiv(s.x, s.z[:, :1], s.y, variant="matlab").predict,
     "KIV port": lambda s: kiv(s.x, s.z, s.y, variant="port").predict,
     "kernel minimax Nystrom": lambda s: _standardised(
@@ -45,22 +48,24 @@ CLOSED: dict[str, Callable[[Sample], Predictor]] = {
 class Config:
     """Sizes, correlations and trials; trial i has data, network and batches of its own."""
 
-    sizes: tuple[int, ...] = (1000,)
-    """Observations."""
-    rhos: tuple[float, ...] = (0.5,)
-    """Correlations of the noises of price and sales."""
+    sizes: tuple[Size, ...] = (1000,)
+    """Numbers of observations. Paper (DFIV): 1000, 5000, 10000."""
+    rhos: tuple[Annotated[float, Range(-1, 1)], ...] = (0.5,)
+    """Correlations of the noises of price and sales, in [-1, 1]. Paper (DFIV): 0.1, 0.25, 0.5, 0.75, 0.9."""
     flow: MeanField = field(default_factory=lambda: MeanField(alphas=(8.0,), lam=1e-4, updates=20_000))
+    """Settings of descent-ascent."""
     closed: tuple[str, ...] = tuple(CLOSED)
-    seeds: int = 4
-    """Trials."""
-    seed: int = 0
-    """Of the data of the first trial; and root of the keys."""
+    """Names of the estimators in closed form that stand beside it, keys of `CLOSED`."""
+    seeds: Size = 4
+    """Number of trials. Paper (DFIV): 20."""
+    seed: Seed = 0
+    """Seed of the data of the first trial, and root of the keys."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in self.closed:
             if name not in CLOSED:
-                raise UsageError(f"closed: {name!r} is none of {', '.join(CLOSED)}")
-        check_sizes(self, "seeds")
+                raise UsageError(f"Config.closed: {name!r} is none of {', '.join(CLOSED)}")
 
 
 PRESETS = {

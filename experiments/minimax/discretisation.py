@@ -1,7 +1,7 @@
 """Width, step and sampling: errors of order N^-1/2, eps, and eps^1/2 on a fixed interval of time.
 
-The mean-field limit of theory/minimax: particles against a quadrature of their law (cosine neurons), Euler's
-method and single observations against Runge-Kutta (tanh neurons); alpha = 4, t = 4. Legend: `S` draws.
+The mean-field limit of theory/minimax: particles against a quadrature of their distribution (cosine neurons),
+Euler's method and single observations against Runge-Kutta (tanh neurons); alpha = t = 4. Legend: `S` draws.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from matplotlib.ticker import NullFormatter
 from experiments.minimax import fits
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
@@ -36,27 +37,28 @@ RANGE = {"width": (-0.62, -0.42), "euler": (0.95, 1.1), "sampling": (0.4, 0.7)}
 class Config:
     """Sizes and draws of the three comparisons."""
 
-    widths: tuple[int, ...] = tuple(KNOWN["width"])
-    """Even numbers of particles."""
-    steps: tuple[float, ...] = tuple(KNOWN["euler"])
-    """Steps of Euler's method, divisors of 4."""
-    sampled: tuple[float, ...] = tuple(KNOWN["sampling"])
-    """Steps of descent-ascent on single observations."""
-    nodes: int = 32
-    """Of the grid, in the comparison of widths."""
-    orders: tuple[int, int, int] = (6, 28, 16)
-    """Of the quadrature that stands for infinite width."""
-    width: int = 256
-    """Particles in the comparisons of steps."""
-    seeds: int = 16
-    """Draws per width and per step of Euler's method."""
-    runs: int = 128
-    """Of descent-ascent per step."""
-    seed: int = 0
+    widths: tuple[Size, ...] = tuple(KNOWN["width"])
+    """Numbers of particles that are compared, all even."""
+    steps: tuple[Positive, ...] = tuple(KNOWN["euler"])
+    """Steps of Euler's method that are compared, divisors of 4."""
+    sampled: tuple[Positive, ...] = tuple(KNOWN["sampling"])
+    """Steps of descent-ascent on single observations that are compared."""
+    nodes: Size = 32
+    """Nodes of the grid in the comparison of widths."""
+    orders: tuple[Size, Size, Size] = (6, 28, 16)
+    """Orders of the quadrature that stands for infinite width, in beta, w and c."""
+    width: Size = 256
+    """Particles in the comparisons of steps, an even number."""
+    seeds: Size = 16
+    """Number of draws per width and per step of Euler's method."""
+    runs: Size = 128
+    """Number of runs of descent-ascent per step."""
+    seed: Seed = 0
     """Root seed."""
 
     def __post_init__(self) -> None:
-        if any(n % 2 or n < 2 for n in (*self.widths, self.width)):
+        check_fields(self)
+        if any(n % 2 for n in (*self.widths, self.width)):
             raise UsageError(f"widths: even numbers >= 2 (mirror pairs), got {self.widths} and {self.width}")
         if min(len(self.widths), len(self.steps), len(self.sampled)) < 2:
             raise UsageError("widths, steps, sampled: a slope needs two values at least")

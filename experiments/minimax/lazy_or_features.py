@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ import numpy as np
 
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Finite, NonNegative, Positive, Range, Seed, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import tree_stack
 from jaxrl.minimax.particles import TANH, Particles, draw, equal_weights, gram, predict
@@ -40,29 +42,36 @@ ALIGNED = 200
 class Config:
     """Design, network and scales."""
 
-    alphas: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
-    """Scales of full networks; the last is also that of the two plain ones."""
-    inputs: int = 10
-    """Treatments, of which one matters, and as many instruments."""
-    n: int = 2000
-    """Observations."""
-    rho: float = 0.9
-    """Strength of the instruments."""
-    kappa: float = 0.5
-    """Endogeneity."""
-    width: int = 256
-    lam: float = 1e-3
-    eps: float = 0.25
-    batch: int = 200
-    updates: int = 6000
-    every: int = 100
-    """Updates between evaluations on 1000 test points."""
-    seeds: int = 3
-    """Data, networks and batches."""
-    seed: int = 0
+    alphas: tuple[Positive, ...] = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+    """Scales of full networks, > 0; the last is also that of the frozen first layer."""
+    inputs: Size = 10
+    """Number of treatments, of which one matters, and of instruments."""
+    n: Size = 2000
+    """Number of observations."""
+    rho: Annotated[float, Range(-1, 1)] = 0.9
+    """Correlation of instruments and treatments, in [-1, 1]."""
+    kappa: Finite = 0.5
+    """Weight of the confounder in the outcome."""
+    width: Size = 256
+    """Particles per player, an even number."""
+    lam: NonNegative = 1e-3
+    """Weight of the penalty f^2 / 2, >= 0."""
+    eps: Positive = 0.25
+    """Step in time, > 0."""
+    batch: Size = 200
+    """Observations per update, drawn with replacement."""
+    updates: Size = 6000
+    """Number of updates, a multiple of twice `every`; predictions of the second half are averaged."""
+    every: Size = 100
+    """Updates between two evaluations on 1000 test points."""
+    seeds: Size = 3
+    """Number of draws of data, networks and batches."""
+    seed: Seed = 0
+    """Root seed; draw i has the data of seed + i."""
 
     def __post_init__(self) -> None:
-        if not self.alphas or min(self.alphas) <= 0:
+        check_fields(self)
+        if not self.alphas:
             raise UsageError(f"alphas: needs positive numbers, got {self.alphas}")
         if self.updates % (2 * self.every):
             raise UsageError(f"updates: must be a multiple of 2 every = {2 * self.every}, got {self.updates}")

@@ -16,7 +16,8 @@ import numpy as np
 
 from experiments.minimax.regression import GRID, MeanField, ZooConfig, draw_truth, fit
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Seed, Size
 from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, Zoo, structural, zoo
 from jaxrl.minimax.designs.record import Sample, mse
 from jaxrl.minimax.estimators.checks import Predictor
@@ -56,6 +57,7 @@ class Config(ZooConfig):
     """Data, descent-ascent, and which closed forms stand beside it."""
 
     flow: MeanField = field(default_factory=lambda: MeanField(alphas=(1.0, 4.0)))
+    """Settings of descent-ascent."""
     closed: tuple[str, ...] = (
         "line",
         "2SLS",
@@ -65,17 +67,17 @@ class Config(ZooConfig):
         "KIV port",
         "MMR-IV",
     )
-    seeds: int = 2
-    """Networks and batches; the data are always the same."""
-    seed: int = 0
-    """Root of the keys of networks and batches."""
+    """Names of the estimators in closed form that stand beside it, keys of `CLOSED`."""
+    seeds: Size = 2
+    """Number of draws of networks and batches; the data are always the same."""
+    seed: Seed = 0
+    """Root seed of networks and batches."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_sizes(self, "seeds")
         for name in self.closed:
             if name not in CLOSED:
-                raise UsageError(f"closed: {name!r} is none of {', '.join(CLOSED)}")
+                raise UsageError(f"Config.closed: {name!r} is none of {', '.join(CLOSED)}")
 
 
 PRESETS = {

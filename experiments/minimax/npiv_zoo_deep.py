@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.minimax.regression import GRID, ZooConfig, draw_truth
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import check_sizes
+from jaxrl.core.fields import Seed, Size
 from jaxrl.minimax.designs.npiv_zoo import structural, zoo
 from jaxrl.minimax.estimators import agmm_net, deep_gmm, dfiv
 from jaxrl.report import plots
@@ -25,19 +25,15 @@ class Config(ZooConfig):
     """Data and the settings of every estimator."""
 
     deep_gmm: deep_gmm.Config = field(default_factory=deep_gmm.Config)
-    """Chooses its rate and its iterate on the dev split."""
+    """Settings of DeepGMM, which chooses its rate and its iterate on the dev split."""
     agmm: agmm_net.Config = field(default_factory=agmm_net.Config)
-    """Sees the training split alone."""
+    """Settings of AGMM, which sees the training split alone."""
     dfiv: dfiv.Config = field(default_factory=dfiv.Config)
-    """Sees the training split alone."""
-    seeds: int = 2
-    """Networks and batches; the data are always the same."""
-    seed: int = 0
-    """Root of the keys."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_sizes(self, "seeds")
+    """Settings of DFIV, which sees the training split alone."""
+    seeds: Size = 2
+    """Number of draws of networks and batches; the data are always the same."""
+    seed: Seed = 0
+    """Root seed of networks and batches."""
 
 
 PRESETS = {

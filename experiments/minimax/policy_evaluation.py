@@ -1,8 +1,10 @@
 """Policy evaluation: TD diverges with fixed features, overshoots with learned ones; descent-ascent does not.
 
 Two problems in population form, no penalty. AR(1): s' = 0.9 s + noise, r = sin s, gamma = 0.9, states from
-the stationary law, where TD is the fastest. Off-policy: two states that both lead to the second but are
-weighted equally (Tsitsiklis and Van Roy 1997). Legend: `S` seeds, `M` methods, `A` scales, `T` saved times.
+the stationary distribution, where TD is the fastest. Off-policy: two states that both lead to the second but
+are weighted equally (Tsitsiklis and Van Roy 1997).
+
+Legend: `S` seeds, `M` methods, `A` scales, `T` saved times.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.core.types import Array
 from jaxrl.minimax import instances
 from jaxrl.minimax.estimators import policy_evaluation as rules
@@ -48,23 +51,24 @@ SPREAD = (1.0, 0.3)  # of beta and w, off-policy
 class Config:
     """Networks, times, draws."""
 
-    width: int = 512
-    """Particles, even."""
-    alpha: float = 8.0
-    """Output scale of the AR(1) problem."""
-    horizon: float = 1000.0
-    """Time of the AR(1) problem, with Heun's method in steps of 0.1; a multiple of 50."""
-    alphas: tuple[float, ...] = (1.0, 4.0, 16.0)
-    """Output scales of the off-policy problem."""
-    off_horizon: float = 2000.0
-    """Time of the off-policy problem, with Euler's method in steps of 0.05; a multiple of 10."""
-    seeds: int = 4
-    """Draws of initial particles."""
-    seed: int = 0
+    width: Size = 512
+    """Particles per player, an even number."""
+    alpha: Positive = 8.0
+    """Output scale of the AR(1) problem, > 0."""
+    horizon: Positive = 1000.0
+    """Time at which the AR(1) problem ends, by Heun's method in steps of 0.1; a multiple of 50."""
+    alphas: tuple[Positive, ...] = (1.0, 4.0, 16.0)
+    """Output scales of the off-policy problem, > 0."""
+    off_horizon: Positive = 2000.0
+    """Time at which the off-policy problem ends, by Euler's method in steps of 0.05; a multiple of 10."""
+    seeds: Size = 4
+    """Number of draws of initial particles."""
+    seed: Seed = 0
     """Root seed."""
 
     def __post_init__(self) -> None:
-        if self.width % 2 or self.width < 2:
+        check_fields(self)
+        if self.width % 2:
             raise UsageError(f"width: must be even and >= 2 (mirror pairs), got {self.width}")
         if self.horizon % 50 or self.off_horizon % 10:
             raise UsageError("horizon: a multiple of 50, off_horizon: a multiple of 10")
@@ -80,7 +84,7 @@ BETTER = "less"
 
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `error [M, S, T]` and `moved [S]` of AR(1), `off_error` and `off_residual [2, S, A, T]`."""
-    folder.say(f"policy_evaluation: theorem T6 and gap (4), seeds {config.seed} + 0 ... {config.seeds - 1}")
+    folder.say(f"policy_evaluation: seeds {config.seed} + 0 ... {config.seeds - 1}")
     with jax.enable_x64(True):
         keys = member_keys(config.seed, config.seeds)
         t, error, shift = _ar1(config, keys)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import NonNegative, Positive, Size, check_fields
 from jaxrl.core.tree import tree_stack
 from jaxrl.minimax import sgda
-from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, structural
+from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, Variant
 from jaxrl.minimax.designs.record import Sample, Scale
 from jaxrl.minimax.problem import Points, minibatch, points
 from jaxrl.run.sweep import member_keys
@@ -27,16 +28,15 @@ GRID = np.linspace(-4, 4, 161)
 class ZooConfig:
     """Which data of the zoo."""
 
-    variants: tuple[str, ...] = ("A", "B")
-    functions: tuple[str, ...] = FUNCTIONS
-    n: int = 2000
+    variants: tuple[Variant, ...] = ("A", "B")
+    """Variants of the data: A of the released DeepGMM, B of MMR-IV."""
+    functions: tuple[Literal["abs", "linear", "sin", "step"], ...] = FUNCTIONS
+    """Structural functions."""
+    n: Size = 2000
     """Observations per split; 2000 are the published arrays."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "n")
-        for variant in self.variants:
-            for name in self.functions:
-                structural(name, variant)  # type: ignore[arg-type]  # raises where either is unknown
+        check_fields(self)
 
 
 def draw_truth(ax: Any, title: str, truth: np.ndarray) -> None:
@@ -50,26 +50,27 @@ def draw_truth(ax: Any, title: str, truth: np.ndarray) -> None:
 class MeanField:
     """Settings of descent-ascent; see `jaxrl.minimax.sgda`."""
 
-    width: int = 256
-    """Particles per player."""
-    alphas: tuple[float, ...] = (4.0,)
-    """Output scales."""
-    lam: float = 1e-3
-    """Weight of the penalty f^2 / 2."""
-    eps: float = 0.25
-    """Step in time."""
-    batch: int = 200
+    width: Size = 256
+    """Particles per player, an even number."""
+    alphas: tuple[Positive, ...] = (4.0,)
+    """Output scales, > 0, one at least."""
+    lam: NonNegative = 1e-3
+    """Weight of the penalty f^2 / 2, >= 0."""
+    eps: Positive = 0.25
+    """Step in time, > 0."""
+    batch: Size = 200
     """Observations per update, drawn with replacement."""
-    updates: int = 12_000
-    """Half of them before predictions are averaged."""
-    every: int = 20
+    updates: Size = 12_000
+    """Number of updates, a multiple of twice `every`; predictions of the second half are averaged."""
+    every: Size = 20
     """Updates between two predictions."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.updates % (2 * self.every):
             raise UsageError(f"updates: must be a multiple of 2 every = {2 * self.every}, got {self.updates}")
-        if not self.alphas or min(self.alphas) <= 0:
-            raise UsageError(f"alphas: needs positive numbers, got {self.alphas}")
+        if not self.alphas:
+            raise UsageError("MeanField.alphas: needs one scale at least")
 
 
 class Fit(NamedTuple):

@@ -1,7 +1,9 @@
 """Representation and lazy limit: particles move 1 / alpha, functions deviate alpha^-2 or alpha^-1.
 
-Theorems T3 and T8 of theory/minimax on the reference problem. Exact Wasserstein distances by assignment; the
-entropic one is drawn to show why it cannot be used. Legend: `S` draws, `A` scales.
+Checks of `thm_08_representation.py` and `thm_07_lazy_deviation.py` of theory/minimax at full size. Wasserstein
+distances are exact, by assignment; the entropic one is drawn to show why it cannot be used.
+
+Legend: `S` draws, `A` scales.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 from experiments.minimax import fits
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.minimax.flow import flow, moved
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
@@ -35,22 +38,23 @@ ASYMPTOTIC = 8.0  # slopes are fitted from this scale on
 class Config:
     """Scales, draws, time."""
 
-    alphas: tuple[float, ...] = tuple(MOVED)
-    """Output scales, ascending; two at least above 8."""
-    width: int = 512
-    """Particles per player, even."""
-    t: float = 10.0
-    """Time of the displacement."""
-    lazy_t: float = 4.0
-    """Time of the deviation from the lazy limit."""
-    seeds: int = 16
-    """Draws of initial particles."""
-    matched: int = 2
-    """Draws whose distances are computed by assignment."""
-    seed: int = 0
+    alphas: tuple[Positive, ...] = tuple(MOVED)
+    """Output scales in ascending order, two at least from 8 on."""
+    width: Size = 512
+    """Particles per player, an even number."""
+    t: Positive = 10.0
+    """Time at which the displacement is measured."""
+    lazy_t: Positive = 4.0
+    """Time at which the deviation from the lazy limit is measured."""
+    seeds: Size = 16
+    """Number of draws of initial particles."""
+    matched: Size = 2
+    """Number of draws whose distances are computed by assignment, at most `seeds`."""
+    seed: Seed = 0
     """Root seed."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if len([a for a in self.alphas if a >= ASYMPTOTIC]) < 2 or sorted(self.alphas) != list(self.alphas):
             raise UsageError(f"alphas: ascending, two at least from {ASYMPTOTIC:g} on; got {self.alphas}")
         if not 1 <= self.matched <= self.seeds:
@@ -67,7 +71,7 @@ BETTER = None  # ratios, positions and slopes have a value to meet
 
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `moved [S, A]`, `w2` and `entropic [matched, A]`, `sym` and `shifted [S, A]`, deviations."""
-    folder.say(f"representation: theorems T3 and T8, seeds {config.seed} + 0 ... {config.seeds - 1}")
+    folder.say(f"representation: seeds {config.seed} + 0 ... {config.seeds - 1}")
     with jax.enable_x64(True):
         made, steps = reference(), round(10 * config.t)
         solution = saddle(made)
@@ -81,7 +85,7 @@ def run(config: Config, folder: RunFolder) -> None:
         keys = member_keys(config.seed, config.seeds)
         theta, shift = map(np.asarray, over(keys, jnp.array(config.alphas)))
         seeds = dict(seed=config.seed, alphas=config.alphas, draws=config.seeds, width=config.width)
-        sym, shifted = (instance(law=law, t=config.lazy_t, **seeds) for law in (SYM, SHIFTED))
+        sym, shifted = (instance(initial=initial, t=config.lazy_t, **seeds) for initial in (SYM, SHIFTED))
     pairs = theta[: config.matched]
     folder.save_result(
         alphas=config.alphas,
@@ -133,7 +137,7 @@ def figure(folder: RunFolder) -> list[Path]:
         ax.plot(alphas, rms["moved"], "o-", label=f"displacement, slope {_slope(result, 'moved')}")
         ax.plot(alphas, rms["w2"], "x--", label=f"exact W2, slope {_slope(result, 'w2')}")
         ax.plot(alphas, rms["entropic"], "s-", label="Sinkhorn at 1 % of the mean cost", alpha=0.6)
-        fits.power_law(ax, alphas, 0.7 * rms["moved"], -1, "slope -1 (T3)")
+        fits.power_law(ax, alphas, 0.7 * rms["moved"], -1, "slope -1 (theorem)")
         ax.set(
             xscale="log",
             yscale="log",
@@ -147,7 +151,7 @@ def figure(folder: RunFolder) -> list[Path]:
             label = f"{text}, slope {_slope(result, name)}"
             (line,) = ax.plot(alphas, rms[name], "o-", label=label)
             ax.plot(alphas, result[name].T, color=line.get_color(), alpha=0.15, linewidth=0.6)
-            fits.power_law(ax, alphas, 0.7 * rms[name], predicted, f"slope {predicted} (T8)")
+            fits.power_law(ax, alphas, 0.7 * rms[name], predicted, f"slope {predicted} (theorem)")
         ax.set(
             xscale="log",
             yscale="log",

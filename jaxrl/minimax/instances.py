@@ -28,7 +28,7 @@ class Grid(NamedTuple):
 
 
 def gaussian_grid(n: int) -> Grid:
-    """The `n`-node grid of the standard normal law, exact for polynomials up to degree 2n - 1."""
+    """The `n`-node grid of the standard normal distribution, exact for polynomials up to degree 2n - 1."""
     x, p = np.polynomial.hermite_e.hermegauss(n)
     return Grid(x, p / p.sum(), hermite(x, n))
 
@@ -59,21 +59,22 @@ def npiv_gaussian(rho: float, lam: float, *, truth: Function = np.sin, n: int = 
 
 
 def ar1(a: float, gamma: float, *, reward: Function = np.sin, lam: float = 0.0, n: int = 24) -> Problem:
-    """Policy evaluation of s' = a s + sqrt(1 - a^2) xi in its stationary law: T = I - gamma M_a, h = r."""
+    """Policy evaluation of the stationary s' = a s + sqrt(1 - a^2) xi: T = I - gamma M_a, h = r."""
     grid = gaussian_grid(n)
     T = np.eye(n) - _discount(gamma) * mehler(grid, a)
     return problem(T, reward(grid.x), grid.p, grid.p, grid.x, grid.x, lam=lam)
 
 
-def evaluation(P: Any, r: Any, gamma: float, law: Any, inputs: Any, *, lam: float = 0.0) -> Problem:
-    """Policy evaluation of a finite chain P `[S, S]`, rewards r `[S]`, states weighted by law `[S]`.
+def evaluation(P: Any, r: Any, gamma: float, weights: Any, inputs: Any, *, lam: float = 0.0) -> Problem:
+    """Policy evaluation of a finite chain P `[S, S]` with rewards r `[S]`.
 
-    inputs: `[S, d]`, what networks see of a state. The law may be any: off-policy evaluation.
+    weights: `[S]`, distribution of the states at which the equation must hold, which may be any (off-policy
+    evaluation). inputs: `[S, d]`, what networks see of a state.
     """
     P = np.asarray(P, np.float64)
     if np.any(P < 0) or not np.allclose(P.sum(1), 1, atol=1e-8):
         raise UsageError("evaluation: rows of P must be probabilities that sum to 1")
-    return problem(np.eye(len(P)) - _discount(gamma) * P, r, law, law, inputs, inputs, lam=lam)
+    return problem(np.eye(len(P)) - _discount(gamma) * P, r, weights, weights, inputs, inputs, lam=lam)
 
 
 def ring(size: int = 20, gamma: float = 0.95, *, lam: float = 0.0) -> Problem:
@@ -81,23 +82,23 @@ def ring(size: int = 20, gamma: float = 0.95, *, lam: float = 0.0) -> Problem:
     eye = np.eye(size)
     P = 0.5 * np.roll(eye, 1, axis=1) + 0.4 * np.roll(eye, -1, axis=1) + 0.1 * eye
     w = 2 * np.pi * np.arange(size) / size
-    law = np.full(size, 1 / size)
+    weights = np.full(size, 1 / size)
     r = np.cos(w) + 0.5 * np.sin(2 * w)
-    return evaluation(P, r, gamma, law, np.stack([np.cos(w), np.sin(w)], axis=1), lam=lam)
+    return evaluation(P, r, gamma, weights, np.stack([np.cos(w), np.sin(w)], axis=1), lam=lam)
 
 
 def garnet(
     states: int = 30, branch: int = 4, gamma: float = 0.9, *, seed: int = 0, lam: float = 0.0
 ) -> Problem:
-    """A random chain in which every state has `branch` successors; inputs are one-hot, the law uniform."""
+    """A random chain in which every state has `branch` successors; inputs are one-hot, weights equal."""
     rng = np.random.RandomState(seed)
     P = np.zeros((states, states))
     for row in P:
         successors = rng.choice(states, branch, replace=False)
         cuts = np.sort(rng.uniform(size=branch - 1))
         row[successors] = np.diff(np.r_[0.0, cuts, 1.0])
-    law = np.full(states, 1 / states)
-    return evaluation(P, rng.normal(size=states), gamma, law, np.eye(states), lam=lam)
+    weights = np.full(states, 1 / states)
+    return evaluation(P, rng.normal(size=states), gamma, weights, np.eye(states), lam=lam)
 
 
 def off_policy(gamma: float = 0.95, *, lam: float = 0.0) -> Problem:

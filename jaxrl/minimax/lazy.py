@@ -32,7 +32,7 @@ def linear_system(data: Data, primal: Array, dual: Array, tau: Array | float = 1
     m = primal.shape[0]
 
     def change(y: Array) -> Array:
-        down, up = data.pulls(y[:m], y[m:])
+        down, up = data.gradients(y[:m], y[m:])
         return jnp.concatenate([-primal @ down, tau * (dual @ up)])
 
     zero = jnp.zeros(m + dual.shape[0], primal.dtype)

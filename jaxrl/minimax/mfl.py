@@ -4,7 +4,7 @@ Every step is Euler-Maruyama along the first variation of the regularised value,
 
     theta <- theta - eps (grad dL/dmu (theta) + temperature theta) + sqrt(2 temperature eps) xi,
 
-and the methods differ in which past value they follow:
+and the methods differ in the values whose gradients they take:
 
 `da`   descent-ascent: the present one, the players in turn;
 `ag`   averaged gradient: the average of all past first variations with weights k^r, which settles after a
@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.fields import NonNegative, Positive, Share, Size, check_fields
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Algorithm, Array, Key, Policy, struct
@@ -39,44 +39,52 @@ Method = Literal["da", "ag", "abr"]
 class Game:
     """A game of two measures through their mean outputs f = mean primal(theta), g = mean dual(omega).
 
-    primal, dual: `(rows [N, D], data) -> outputs [N, M]`, one row per particle. pulls: `(f, g, data) ->
+    primal, dual: `(rows [N, D], data) -> outputs [N, M]`, one row per particle. gradients: `(f, g, data) ->
     (dL/df, dL/dg)`, `[M]` and `[L]`. answer: `(theta, observation) -> float[]`, f there. dims: D of both.
     """
 
     primal: Callable[[Array, Any], Array]
     dual: Callable[[Array, Any], Array]
-    pulls: Callable[[Array, Array, Any], tuple[Array, Array]]
+    gradients: Callable[[Array, Array, Any], tuple[Array, Array]]
     answer: Callable[[Array, Any], Array]
     dims: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Config:
-    """width: particles per player; method: see above; inner: steps per best response, of `abr` alone."""
+    """Static choices."""
 
-    width: int = 256
+    width: Size = 256
+    """Particles of each player."""
     method: Method = "da"
-    inner: int = 20
+    """Descent-ascent (`da`), averaged gradient (`ag`), or anchored best response (`abr`), as above."""
+    inner: Size = 20
+    """Steps per best response, read by `abr` alone."""
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
-            raise UsageError(f"Config.method: {self.method!r} is none of {get_args(Method)}")
-        check_sizes(self, "width", "inner")
+        check_fields(self)
 
 
 @struct.dataclass
 class Hyper:
-    """eps: step; temperature: weight of the divergences; power: r of `ag`; share: replaced ones of `abr`."""
+    """Hyper-parameters; any of them can be vmapped."""
 
-    eps: Any = 0.05
-    temperature: Any = 0.1
-    power: Any = 1.0
-    share: Any = 0.1
+    eps: Positive = 0.05
+    """Step in time, > 0."""
+    temperature: NonNegative = 0.1
+    """Weight of both divergences from N(0, I), >= 0."""
+    power: NonNegative = 1.0
+    """Exponent r of the weights k^r, read by `ag` alone."""
+    share: Share = 0.1
+    """Share of the particles that a best response replaces, in [0, 1], read by `abr` alone."""
 
 
 @struct.dataclass
 class State:
-    """params: rows (theta, omega); average: of the derivatives `([M], [L])`; total: sum of its weights."""
+    """State of a run.
+
+    params: rows (theta, omega); average: of the derivatives `([M], [L])`; total: sum of its weights.
+    """
 
     params: tuple[Array, Array]
     average: tuple[Array, Array]
@@ -95,7 +103,7 @@ def network_game(networks: Networks, inputs: int = 1, dual_inputs: int = 1, alph
     return Game(
         lambda theta, data: outputs(networks.primal, theta, data.primal_points),
         lambda omega, data: outputs(networks.dual, omega, data.dual_points),
-        lambda f, g, data: data.pulls(f, g),
+        lambda f, g, data: data.gradients(f, g),
         lambda theta, obs: outputs(networks.primal, theta, obs[None]).mean(),
         (networks.primal.parameters(inputs), networks.dual.parameters(dual_inputs)),
     )
@@ -115,40 +123,40 @@ def make(config: Config, game: Game) -> Algorithm:
         k_primal, k_dual, k_run = jax.random.split(key, 3)
         theta = jax.random.normal(k_primal, (config.width, game.dims[0]))
         omega = jax.random.normal(k_dual, (config.width, game.dims[1]))
-        zero = jax.tree.map(jnp.zeros_like, _pulls((theta, omega), data))
+        zero = jax.tree.map(jnp.zeros_like, _gradients((theta, omega), data))
         return State((theta, omega), zero, jnp.zeros(()), k_run, jnp.zeros((), jnp.int32))
 
-    def _pulls(params: tuple[Array, Array], data: Any) -> tuple[Array, Array]:
-        return game.pulls(game.primal(params[0], data).mean(0), game.dual(params[1], data).mean(0), data)
+    def _gradients(params: tuple[Array, Array], data: Any) -> tuple[Array, Array]:
+        return game.gradients(game.primal(params[0], data).mean(0), game.dual(params[1], data).mean(0), data)
 
-    def langevin(key: Key, side: int, rows: Array, pull: Array, hyper: Hyper, data: Any) -> Array:
+    def langevin(key: Key, side: int, rows: Array, cotangent: Array, hyper: Hyper, data: Any) -> Array:
         """One step of one player, which goes down for side 0 and up for side 1."""
         outputs, back = jax.vjp(lambda r: (game.primal, game.dual)[side](r, data), rows)
-        (gradient,) = back(jnp.broadcast_to(pull, outputs.shape))
+        (gradient,) = back(jnp.broadcast_to(cotangent, outputs.shape))
         drift = (gradient if side else -gradient) - hyper.temperature * rows
         noise = jax.random.normal(key, rows.shape, rows.dtype)
         return rows + hyper.eps * drift + jnp.sqrt(2 * hyper.temperature * hyper.eps) * noise
 
-    def both(key: Key, params: Any, pulls: Any, hyper: Hyper, data: Any) -> tuple[Array, Array]:
+    def both(key: Key, params: Any, gradients: Any, hyper: Hyper, data: Any) -> tuple[Array, Array]:
         k_primal, k_dual = jax.random.split(key)
-        theta = langevin(k_primal, 0, params[0], pulls[0], hyper, data)
-        return theta, langevin(k_dual, 1, params[1], pulls[1], hyper, data)
+        theta = langevin(k_primal, 0, params[0], gradients[0], hyper, data)
+        return theta, langevin(k_dual, 1, params[1], gradients[1], hyper, data)
 
     def step(state: State, hyper: Hyper, data: Any) -> tuple[State, dict[str, Array]]:
         k_move, k_dual, k_mix = jax.random.split(stream(state.key, state.updates), 3)
         params, average, total = state.params, state.average, state.total
         if config.method == "da":
-            theta = langevin(k_move, 0, params[0], _pulls(params, data)[0], hyper, data)
-            up = _pulls((theta, params[1]), data)[1]
+            theta = langevin(k_move, 0, params[0], _gradients(params, data)[0], hyper, data)
+            up = _gradients((theta, params[1]), data)[1]
             params = theta, langevin(k_dual, 1, params[1], up, hyper, data)
         elif config.method == "ag":
             weight = (state.updates + 1.0) ** hyper.power
             total = total + weight
-            now = _pulls(params, data)
+            now = _gradients(params, data)
             average = jax.tree.map(lambda a, b: a + weight / total * (b - a), average, now)
             params = both(k_move, params, average, hyper, data)
         else:
-            frozen = _pulls(params, data)
+            frozen = _gradients(params, data)
 
             def inner(rows: Any, key: Key) -> tuple[Any, None]:
                 return both(key, rows, frozen, hyper, data), None

@@ -9,16 +9,17 @@ Legend: `N` particles, `D` parameters of one, `M` points, `d` inputs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Range, check_fields
 from jaxrl.core.prng import streams
 from jaxrl.core.types import Array, Key
-from jaxrl.minimax.problem import check_weights
+from jaxrl.minimax.problem import check_finite, check_weights, floating
 
 Init = Literal["sym", "iid", "centred"]
 COLUMNS = 16  # inputs up to which gradients are products of vectors with a matrix
@@ -26,20 +27,17 @@ COLUMNS = 16  # inputs up to which gradients are products of vectors with a matr
 
 @dataclass(frozen=True)
 class Family:
-    """One neuron: b(beta) s(w . x + c), with b(beta) = bound tanh(beta / bound), or beta for bound = inf.
-
-    activation: s; bias: whether there is a c.
-    """
+    """One neuron: b(beta) s(w . x + c), with b(beta) = bound tanh(beta / bound), or beta for bound = inf."""
 
     activation: Literal["tanh", "cos"] = "tanh"
-    bound: float = 3.0
+    """The function s."""
+    bound: Annotated[float, Range(0, open_low=True)] = 3.0
+    """Bound of the outer weight b, > 0; inf for none."""
     bias: bool = True
+    """Whether a neuron has an offset c."""
 
     def __post_init__(self) -> None:
-        if self.activation not in ("tanh", "cos"):
-            raise UsageError(f"Family.activation: {self.activation!r} is neither 'tanh' nor 'cos'")
-        if not self.bound > 0:
-            raise UsageError(f"Family.bound: must be > 0, got {self.bound}")
+        check_fields(self)
 
     def parameters(self, inputs: int) -> int:
         """D of a neuron with `inputs` inputs."""
@@ -72,14 +70,15 @@ class Features(NamedTuple):
 
 
 def particles(theta: Any, weights: Any = None) -> Particles:
-    """Checked particles of rows `[N, D]`, equally weighted unless given.
+    """Checked particles of rows `[N, D]`, equally weighted unless given; integers become float64.
 
-    Raises `UsageError` for weights that do not sum to 1 or do not fit.
+    Raises `UsageError` for rows that are not finite, and for weights that do not sum to 1 or do not fit.
     """
-    theta = np.asarray(theta)
+    theta = floating(theta)
     weights = np.full(len(theta), 1 / len(theta)) if weights is None else np.asarray(weights)
     if theta.ndim != 2 or weights.shape != (len(theta),):
         raise UsageError(f"particles: expected theta [N, D], weights [N]; got {theta.shape}, {weights.shape}")
+    check_finite("particles.theta", theta)
     check_weights("particles.weights", weights)
     return Particles(theta, weights.astype(theta.dtype))
 
@@ -106,7 +105,7 @@ def output(found: Features, weights: Array, alpha: Array | float) -> Array:
     return alpha * (found.s @ (weights * found.b))
 
 
-def pull(found: Features, cotangent: Array) -> Array:
+def vjp(found: Features, cotangent: Array) -> Array:
     """`[N, D]`, sum_m cotangent_m grad phi(x_m; theta_i), for cotangents `[M]`.
 
     Independent of the weights, so that a particle of weight 0 has the velocity of a particle.
@@ -190,8 +189,12 @@ def check_init(init: str, width: int) -> None:
 
 
 def equal_weights(width: int, live: Array | int | None = None) -> Array:
-    """`[width]`, 1 / live for the first `live` particles and 0 for the padding; default no padding."""
+    """`[width]`, 1 / live for the first `live` particles and 0 for the padding; default no padding.
+
+    NaN where `live` is larger than `width`, since it may be traced: weights would not sum to 1.
+    """
     live = width if live is None else live
+    live = jnp.where(jnp.asarray(live) <= width, jnp.asarray(live), jnp.nan)
     return jnp.where(jnp.arange(width) < live, 1.0, 0.0) / live
 
 
@@ -204,7 +207,7 @@ def displacement(net: Particles, start: Array) -> Array:
 
 
 def quadrature(family: Family, orders: tuple[int, int, int], scale: float = 1.0) -> Particles:
-    """The initial law of a family with one input as weighted particles: the network of infinite width.
+    """The initial distribution of a family with one input as weighted particles, for infinite width.
 
     orders: Gauss-Hermite nodes of beta and w, then of c (`tanh`) or midpoints on (-pi, pi) (`cos`). Float64
     rows in the order of (beta, w, c). Exact for `cos` beyond the first orders; `tanh` has poles, its kernel

@@ -4,7 +4,7 @@
 
 is minimised over f and maximised over g, where Af(w) = sum_k c_k f(x_k(w)). Both records know the points at
 which players are evaluated (`primal_points [M, d]`, `dual_points [L, e]`), the value `loss(f, g)`, and
-`pulls(f, g)`, the derivatives of the value in the numbers f `[M]` and g `[L]`.
+`gradients(f, g)`, the derivatives of the value in the values f `[M]` and g `[L]` there.
 
 Legend: `n` nodes, `B` observations, `K` points of f and `J` points of g per observation.
 """
@@ -28,7 +28,8 @@ class Problem(NamedTuple):
     """A problem on a grid; build it with `problem`, which checks it.
 
     T: `[nz, nx]`, (Tf)(z) = E[Af(W) | z]; h: `[nz]`, E[b(W) | z]; u: `[nx]`, anchor of the penalty; p: `[nx]`
-    and q: `[nz]`, laws of the nodes; lam: `[]`, weight of the penalty; x: `[nx, d]` and z: `[nz, e]`, nodes.
+    and q: `[nz]`, probabilities of the nodes; lam: `[]`, weight of the penalty; x: `[nx, d]` and z:
+    `[nz, e]`, nodes.
     """
 
     T: Any
@@ -55,7 +56,7 @@ class Problem(NamedTuple):
         value = jnp.sum(self.q * (g * (self.T @ f - self.h) - g**2 / 2))
         return value + self.lam * jnp.sum(self.p * (f - self.u) ** 2) / 2
 
-    def pulls(self, f: Array, g: Array) -> tuple[Array, Array]:
+    def gradients(self, f: Array, g: Array) -> tuple[Array, Array]:
         """`(p dL/df [nx], q dL/dg [nz])`.
 
         Equation: zhu2024meanfield [functional gradients]
@@ -98,7 +99,7 @@ class Points(NamedTuple):
         rows = dual * ((self.c * f).sum(1) - self.b) + (self.d * g).sum(1) - dual**2 / 2
         return jnp.sum(self.weight * (rows + self.lam * (f[:, 0] - self.u) ** 2 / 2))
 
-    def pulls(self, f: Array, g: Array) -> tuple[Array, Array]:
+    def gradients(self, f: Array, g: Array) -> tuple[Array, Array]:
         """`(dL/df [B * K], dL/dg [B * J])` of f `[B * K]` and g `[B * J]`; both players see the same rows."""
         f, g = f.reshape(self.c.shape), g.reshape(self.d.shape)
         primal = (self.c * g[:, :1]).at[:, 0].add(self.lam * (f[:, 0] - self.u))
@@ -131,8 +132,7 @@ def problem(T: Any, h: Any, p: Any, q: Any, x: Any, z: Any, *, lam: Any = 0.0, u
         if getattr(made, name).shape != shape:
             raise UsageError(f"problem.{name}: shape {getattr(made, name).shape}, expected {shape}")
     for name, value in made._asdict().items():
-        if not np.all(np.isfinite(value)):
-            raise UsageError(f"problem.{name}: every number must be finite")
+        check_finite(f"problem.{name}", value)
     check_penalty("problem.lam", lam)
     check_weights("problem.p", p)
     check_weights("problem.q", q)
@@ -142,12 +142,14 @@ def problem(T: Any, h: Any, p: Any, q: Any, x: Any, z: Any, *, lam: Any = 0.0, u
 def points(
     x: Any, c: Any, b: Any, z: Any, *, lam: Any = 0.0, d: Any = None, u: Any = None, weight: Any = None
 ) -> Points:
-    """Checked `Points` of arrays `x [B, K, d]`, `c [B, K]`, `b [B]`, `z [B, J, e]` in the dtype of `x`.
+    """Checked `Points` of arrays `x [B, K, d]`, `c [B, K]`, `b [B]`, `z [B, J, e]`.
 
-    d, u: zero; weight: 1 / B, unless given. Raises `UsageError` as `problem` does.
+    All have the dtype of `x`, or float64 where x holds integers. d, u: zero; weight: 1 / B, unless given.
+    Raises `UsageError` as `problem` does, for numbers that are not finite in that dtype as well.
     """
-    dtype = np.asarray(x).dtype
-    x, c, b, z, lam = (np.asarray(a, dtype) for a in (x, c, b, z, lam))
+    dtype = floating(x).dtype
+    with np.errstate(over="ignore"):
+        x, c, b, z, lam = (np.asarray(a).astype(dtype) for a in (x, c, b, z, lam))
     n = len(x)
     d = np.zeros(z.shape[:2], dtype) if d is None else np.asarray(d, dtype)
     u = np.zeros(n, dtype) if u is None else np.asarray(u, dtype)
@@ -159,9 +161,23 @@ def points(
     for name, shape in (expected | {"weight": (n,)}).items():
         if getattr(made, name).shape != shape:
             raise UsageError(f"points.{name}: shape {getattr(made, name).shape}, expected {shape}")
+    for name, value in made._asdict().items():
+        check_finite(f"points.{name}", value)
     check_penalty("points.lam", lam)
     check_weights("points.weight", weight)
     return made
+
+
+def floating(a: Any) -> np.ndarray:
+    """`a` as an array of floating point numbers: its own dtype, or float64 for integers and booleans."""
+    a = np.asarray(a)
+    return a if np.issubdtype(a.dtype, np.floating) else a.astype(np.float64)
+
+
+def check_finite(name: str, value: np.ndarray) -> None:
+    """`UsageError` unless every number of `value` is finite."""
+    if not np.all(np.isfinite(value)):
+        raise UsageError(f"{name}: every number must be finite in {value.dtype}")
 
 
 def check_penalty(name: str, lam: Any) -> None:
@@ -171,7 +187,7 @@ def check_penalty(name: str, lam: Any) -> None:
 
 
 def check_weights(name: str, weights: Any) -> None:
-    """`UsageError` unless weights `[..., n]` are a law; divide them by their sum."""
+    """`UsageError` unless weights `[..., n]` are probabilities; divide them by their sum."""
     weights = np.asarray(weights, np.float64)
     total = weights.sum(-1)
     if np.any(weights < 0) or not np.all(np.abs(total - 1) < SUM):

@@ -37,19 +37,19 @@ def npiv_points(
 def ar1_points(
     key: Key, n: int, a: float, gamma: float, *, reward: Function = jnp.sin, lam: Any = 0.0, dtype: Any = None
 ) -> Points:
-    """Transitions of s' = a s + sqrt(1 - a^2) xi from the stationary law."""
+    """Transitions of s' = a s + sqrt(1 - a^2) xi from the stationary distribution."""
     s, xi = _normals(key, n, 2, dtype)
     c = jnp.ones(n, s.dtype)
     return _points([s, a * s + jnp.sqrt(1 - a**2) * xi], [c, -gamma * c], reward(s), [s], lam)
 
 
 def chain_points(
-    key: Key, n: int, P: Any, r: Any, gamma: float, law: Any, inputs: Any, *, lam: Any = 0.0
+    key: Key, n: int, P: Any, r: Any, gamma: float, weights: Any, inputs: Any, *, lam: Any = 0.0
 ) -> Points:
-    """Transitions of a finite chain P `[S, S]` from states of law `[S]`, seen through inputs `[S, d]`."""
+    """Transitions of a finite chain P `[S, S]` from states of weights `[S]`, seen through inputs `[S, d]`."""
     k_now, k_next = jax.random.split(key)
-    P, r, law, inputs = (jnp.asarray(a) for a in (P, r, law, inputs))
-    now = jax.random.categorical(k_now, jnp.log(law), shape=(n,))
+    P, r, weights, inputs = (jnp.asarray(a) for a in (P, r, weights, inputs))
+    now = jax.random.categorical(k_now, jnp.log(weights), shape=(n,))
     following = jax.random.categorical(k_next, jnp.log(P)[now])
     x = jnp.stack([inputs[now], inputs[following]], axis=1)
     c = jnp.tile(jnp.array([[1.0, -gamma]], x.dtype), (n, 1))

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core import spmd
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Finite, NonNegative, Positive, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
 from jaxrl.minimax.optimisers import scale_by_oadam, scale_by_optimism
@@ -36,7 +38,7 @@ from jaxrl.minimax.particles import (
     equal_weights,
     predict,
 )
-from jaxrl.minimax.problem import Data, Sample, whole
+from jaxrl.minimax.problem import Data, Points, Sample, whole
 from jaxrl.minimax.velocity import Networks, Players, velocity
 
 Method = Literal["simultaneous", "alternating", "extragradient", "ogda", "oadam"]
@@ -44,30 +46,35 @@ Method = Literal["simultaneous", "alternating", "extragradient", "ogda", "oadam"
 
 @dataclass(frozen=True)
 class Config:
-    """Static choices.
+    """Static choices of both networks and of the method."""
 
-    width, dual_width: particles of f and of g (None: as many); inputs, dual_inputs: d and e, what they read.
-    init: `sym` mirror pairs, `iid`, or `centred` (the model is f - f at the start).
-    mean, scale: of the normal initial law, numbers or one per parameter.
-    noise: Langevin noise and confinement of weight `Hyper.temperature`.
-    """
-
-    width: int = 256
-    dual_width: int | None = None
-    inputs: int = 1
-    dual_inputs: int = 1
+    width: Size = 256
+    """Particles of f; even where `init` is `sym`."""
+    dual_width: Size | None = None
+    """Particles of g; None: as many as of f."""
+    inputs: Size = 1
+    """Dimension d of what f reads."""
+    dual_inputs: Size = 1
+    """Dimension e of what g reads."""
     family: Family = TANH
+    """Neurons of f."""
     dual_family: Family = TANH
+    """Neurons of g."""
     init: Init = "sym"
-    mean: float | tuple[float, ...] = 0.0
-    scale: float | tuple[float, ...] = 1.0
+    """Initial particles: mirror pairs (`sym`), with which f = 0 at the start; independent (`iid`); or
+    independent with the model f minus f at the start (`centred`)."""
+    mean: Finite | tuple[Finite, ...] = 0.0
+    """Mean of the normal distribution of initial particles; a number, or one per parameter."""
+    scale: NonNegative | tuple[NonNegative, ...] = 1.0
+    """Standard deviation of that distribution; a number, or one per parameter."""
     method: Method = "simultaneous"
+    """How an update uses the gradients: both players at once, g after f has moved (`alternating`), gradients
+    at a point looked ahead (`extragradient`), optimistic (`ogda`), or optimistic Adam (`oadam`)."""
     noise: bool = False
+    """Whether particles move with the Langevin noise and the confinement of `Hyper.temperature`."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "inputs", "dual_inputs")
-        if self.method not in get_args(Method):
-            raise UsageError(f"Config.method: {self.method!r} is none of {get_args(Method)}")
+        check_fields(self)
         check_init(self.init, self.width)
         check_init(self.init, self.g_width)
 
@@ -84,34 +91,29 @@ class Config:
 
 @struct.dataclass
 class Hyper:
-    """Numbers; any of them can be vmapped.
+    """Hyper-parameters; any of them can be vmapped."""
 
-    alpha: output scale; eps: step in time; tau: step of g over that of f; lam: replaces the data's penalty;
-    temperature: weight of KL(. | N(0, I)) of both players, read where `Config.noise`; live: how many of the
-    `Config.width` particles count, the others are padding (with mirror pairs an odd number gives NaN).
-    """
-
-    alpha: Any = 4.0
-    eps: Any = 0.25
-    tau: Any = 1.0
-    lam: Any = None
-    temperature: Any = 0.0
-    live: Any = None
-
-    def __post_init__(self) -> None:
-        # compiled programs rebuild the record around tracers and placeholders, which have no value
-        given = {k: v for k, v in vars(self).items() if isinstance(v, int | float)}
-        for name in ("alpha", "eps", "tau", "live"):
-            if name in given and not given[name] > 0:
-                raise UsageError(f"Hyper.{name}: must be > 0, got {given[name]}")
-        for name in ("lam", "temperature"):
-            if name in given and not given[name] >= 0:
-                raise UsageError(f"Hyper.{name}: must be >= 0, got {given[name]}")
+    alpha: Positive = 4.0
+    """Output scale of both networks, > 0."""
+    eps: Positive = 0.25
+    """Step in time, > 0; a third of what `lazy.check_step` returns is safe."""
+    tau: Positive = 1.0
+    """Step of g over that of f, > 0."""
+    lam: NonNegative | None = None
+    """Weight of the penalty (f - u)^2 / 2, >= 0; None: that of the data."""
+    temperature: NonNegative = 0.0
+    """Weight of KL(. | N(0, I)) of both players, >= 0; read where `Config.noise` is set."""
+    live: Positive | None = None
+    """How many particles of each player count, the others being padding; None: all of them. NaN results where
+    it is larger than a width, or odd with mirror pairs."""
 
 
 @struct.dataclass
 class State:
-    """params: both players; start: their initial rows; opt_state: of the method; key: never changes."""
+    """State of a run.
+
+    params: both players; start: their initial rows; opt_state: of the method; key: never changes.
+    """
 
     params: Players
     start: tuple[Array, Array]
@@ -127,22 +129,25 @@ class Ascent(NamedTuple):
     dual: Array
 
 
-def make(config: Config, sample: Sample = whole) -> Algorithm:
+def make(config: Config, sample: Sample = whole, axis: str | None = None) -> Algorithm:
     """The algorithm; `sample` turns a key and the algorithm's `data` into one batch.
+
+    axis: mesh axis over whose devices every batch of `Points` is divided; the state is replicated, so that
+    the step is `core.spmd.data_parallel(make(..., axis="data"), mesh("data"), P())`. None is one device.
 
     Metrics: `loss`, L of the batch before the update, and `moved`, alpha times the displacement of f's
     particles. `act` answers observations `[d]` with f, float[].
 
-    Raises `UsageError` for a penalty that is negative (`Hyper`), odd widths with mirror pairs (`Config`).
+    Raises `UsageError` where a batch cannot be divided.
     """
     networks = config.networks
     optimiser = _optimiser(config.method)
 
     def init(key: Key, hyper: Hyper, data: Any) -> State:
         k_primal, k_dual, k_run = jax.random.split(key, 3)
-        law = {"init": config.init, "mean": config.mean, "scale": config.scale}
-        theta = draw(k_primal, config.family, config.inputs, config.width, **law)
-        omega = draw(k_dual, config.dual_family, config.dual_inputs, config.g_width, **law)
+        start = {"init": config.init, "mean": config.mean, "scale": config.scale}
+        theta = draw(k_primal, config.family, config.inputs, config.width, **start)
+        omega = draw(k_dual, config.dual_family, config.dual_inputs, config.g_width, **start)
         live = _live(config, hyper)
         players = Players(
             Particles(theta, equal_weights(config.width, live)),
@@ -155,13 +160,16 @@ def make(config: Config, sample: Sample = whole) -> Algorithm:
     def step(state: State, hyper: Hyper, data: Any) -> tuple[State, dict[str, Array]]:
         k_batch, k_noise = jax.random.split(stream(state.key, state.updates))
         batch = sample(k_batch, data)
+        if axis is not None:
+            batch = _share(batch, axis)
         if hyper.lam is not None:
             batch = batch._replace(lam=hyper.lam)
         offset = _offset(config, state, batch, hyper.alpha)
 
         def at(players: Players) -> tuple[Ascent, Array]:
             move = velocity(networks, players, batch, hyper.alpha, offset)
-            return Ascent(move.primal, move.dual), batch.loss(move.f, move.g)
+            found = Ascent(move.primal, move.dual), batch.loss(move.f, move.g)
+            return spmd.mean(found, axis)
 
         ascent, loss = at(state.params)
         if config.method == "alternating":
@@ -221,6 +229,20 @@ def run(
     return jax.lax.scan(block, algorithm.init(key, hyper, data), length=updates // every)
 
 
+def _share(batch: Data, axis: str) -> Points:
+    """The observations of this device, weighted so that averages over devices are those of the batch."""
+    if not isinstance(batch, Points):
+        raise UsageError("axis: only Points can be divided over devices; use one device for a Problem")
+    devices, n = jax.lax.axis_size(axis), batch.b.shape[0]
+    if n % devices:
+        raise UsageError(f"axis: a batch of {n} cannot be divided over {devices} devices; use a multiple")
+    parts = jax.tree.map(
+        lambda a: jax.lax.dynamic_slice_in_dim(a, jax.lax.axis_index(axis) * (n // devices), n // devices),
+        batch._replace(lam=()),
+    )
+    return parts._replace(weight=devices * parts.weight, lam=batch.lam)
+
+
 def _optimiser(method: Method) -> optax.GradientTransformation:
     if method == "ogda":
         return scale_by_optimism()
@@ -228,10 +250,12 @@ def _optimiser(method: Method) -> optax.GradientTransformation:
 
 
 def _live(config: Config, hyper: Hyper) -> Any:
-    """Live particles; NaN where mirror pairs would be cut in two."""
-    if hyper.live is None or config.init != "sym":
-        return hyper.live
-    return jnp.where(jnp.asarray(hyper.live) % 2 == 0, jnp.asarray(hyper.live), jnp.nan)
+    """Live particles; NaN where mirror pairs would be cut in two, or a network has fewer."""
+    if hyper.live is None:
+        return None
+    live = jnp.asarray(hyper.live)
+    whole_pairs = live % 2 == 0 if config.init == "sym" else True
+    return jnp.where(whole_pairs & (live <= min(config.width, config.g_width)), live, jnp.nan)
 
 
 def _offset(config: Config, state: State, batch: Data, alpha: Any) -> tuple[Any, Any]:

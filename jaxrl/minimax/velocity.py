@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from jaxrl.core.types import Array
-from jaxrl.minimax.particles import TANH, Family, Particles, features, output, pull
+from jaxrl.minimax.particles import TANH, Family, Particles, features, output, vjp
 from jaxrl.minimax.problem import Data
 
 
@@ -55,5 +55,5 @@ def velocity(
     dual = features(networks.dual, players.dual.theta, data.dual_points)
     f = output(primal, players.primal.weights, alpha) + offset[0]
     g = output(dual, players.dual.weights, alpha) + offset[1]
-    down, up = data.pulls(f, g)
-    return Move(-pull(primal, down) / alpha, pull(dual, up) / alpha, f, g)
+    down, up = data.gradients(f, g)
+    return Move(-vjp(primal, down) / alpha, vjp(dual, up) / alpha, f, g)

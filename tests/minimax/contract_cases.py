@@ -19,8 +19,8 @@ def _sgda():
 
 
 def _mfl():
-    law = np.full(2, 0.5)
-    data = problem(np.eye(2), [1.0, 0.0], law, law, [-1.0, 1.0], [-1.0, 1.0], lam=0.1)
+    half = np.full(2, 0.5)
+    data = problem(np.eye(2), [1.0, 0.0], half, half, [-1.0, 1.0], [-1.0, 1.0], lam=0.1)
     data = data._replace(**{name: value.astype(np.float32) for name, value in data._asdict().items()})
     everything = Box(-np.inf, np.inf, (1,)), Box(-np.inf, np.inf, ())
     config = mfl.Config(width=8, method="ag")

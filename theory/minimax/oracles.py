@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
-from jaxrl.minimax.particles import Particles, features, gram, predict, pull
+from jaxrl.minimax.particles import Particles, features, gram, predict, vjp
 from jaxrl.minimax.problem import Problem
 from jaxrl.minimax.velocity import Networks, Players
 
@@ -71,7 +71,7 @@ class Planted(NamedTuple):
 def planted(
     networks: Networks, players: Players, problem: Problem, cf: Any, cg: Any, alpha: Array | float
 ) -> Planted:
-    """The problem whose saddle lies xi / alpha from the particles: theorem T5; traceable, alpha float[].
+    """The problem whose saddle lies xi / alpha from the particles; traceable, alpha float[].
 
     cf: `[M]` and cg: `[L]`, coefficients: xi_i = sum_j cf_j grad phi(x_j; theta_i). T, p, q and lam > 0 are
     those of `problem`. alpha^2 V(0) <= bound = (cf^T K_phi cf + cg^T K_psi cg) / 2.
@@ -80,7 +80,7 @@ def planted(
     sides = zip(families, players, (problem.x, problem.z), (cf, cg), strict=True)
     moved, functions, bound = [], [], 0.0
     for family, net, points, c in sides:
-        xi = pull(features(family, net.theta, points), c)
+        xi = vjp(features(family, net.theta, points), c)
         target = Particles(net.theta + xi / alpha, net.weights)
         moved.append(target)
         functions.append(predict(family, target, points, alpha))

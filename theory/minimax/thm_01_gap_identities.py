@@ -3,7 +3,7 @@
 Statement. Let (f*, g*) be the saddle of L and G = |g - g*|_q^2 + lam |f - f*|_p^2. For all f and g,
     <dL/df, f - f*>_p - <dL/dg, g - g*>_q = G    and    L(f, g*) - L(f*, g) = G / 2.
 
-Check. 50 random problems of 5 x 7 nodes with random laws and anchors, random f and g; errors relative to G.
+Check. 50 random problems of 5 x 7 nodes with random weights and anchors, random f, g; errors relative to G.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check(share: float = 0.5) -> Result:
     with jax.enable_x64(True):
         for made in instance(0):
             f, g, (f_star, g_star) = rng.normal(size=5), rng.normal(size=7), saddle(made)
-            down, up = made.pulls(f, g)
+            down, up = made.gradients(f, g)
             G = float(gap(made, f, g, (f_star, g_star)))
             duality = float(made.loss(f, g_star) - made.loss(f_star, g))
             errors += [(down @ (f - f_star) - up @ (g - g_star) - G) / G, (duality - share * G) / G]

@@ -36,7 +36,7 @@ def check(lam_of_formula: float = 1.0) -> Result:
             f, g = saddle(made)
             dense = adjoint(made) @ made.T + made.lam * np.eye(len(f))
             solved = np.linalg.solve(dense, adjoint(made) @ made.h + made.lam * made.u)
-            errors += [*made.pulls(f, g), f - solved]
+            errors += [*made.gradients(f, g), f - solved]
     c = sin_coefficients(16)
     for rho, lam in PAIRS:
         made = npiv_gaussian(rho, lam, truth=lambda x: hermite(x, 16) @ c)

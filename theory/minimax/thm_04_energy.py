@@ -81,15 +81,17 @@ class Ledger(NamedTuple):
 def ledger(run: Run, alpha: float) -> Ledger:
     """The terms of the theorem along one flow."""
     trace, problem = run.trace, run.plan.problem
-    pulls = jax.vmap(problem.pulls)(trace.f, trace.g)
+    gradients = jax.vmap(problem.gradients)(trace.f, trace.g)
     left = jax.jit(jax.vmap(remainder, (None, 0, 0, None)), static_argnums=0)
     V, work = np.zeros(len(trace.t)), np.zeros(len(trace.t))
     families, points = (NETWORKS.primal, NETWORKS.dual), (problem.x, problem.z)
-    paths = zip(families, (trace.theta, trace.omega), run.plan.target, points, pulls, (1, -1), strict=True)
-    for family, path, target, x, pull, sign in paths:
+    paths = zip(
+        families, (trace.theta, trace.omega), run.plan.target, points, gradients, (1, -1), strict=True
+    )
+    for family, path, target, x, gradient, sign in paths:
         ahead, squared = zip(*(coupled(rows, target.theta) for rows in path), strict=True)
         V += np.array(squared) / 2
-        work += sign * alpha * np.einsum("sm,sm->s", pull, left(family, path, np.stack(ahead), x))
+        work += sign * alpha * np.einsum("sm,sm->s", gradient, left(family, path, np.stack(ahead), x))
     return Ledger(trace.t, V, trace.gap, work)
 
 

@@ -58,8 +58,8 @@ def check(scale: float = 1.0, remainder: float = 1.0) -> Result:
             V = np.sum(np.square(distances), axis=0) / 2
             margins.append(np.max(V[1:] - V[0]))
             D2 = scale * 2 * alpha**2 * V[0]
-            pulls = [problem.pulls(f, g) for f, g in zip(trace.f, trace.g, strict=True)]
-            M = max(float(np.abs(pull).sum()) for pair in pulls for pull in pair)
+            gradients = [problem.gradients(f, g) for f, g in zip(trace.f, trace.g, strict=True)]
+            M = max(float(np.abs(gradient).sum()) for pair in gradients for gradient in pair)
             theta, omega = (path[times].reshape(-1, 3) for path in (trace.theta, trace.omega))
             pair = norms(NETWORKS.primal, theta, problem.x), norms(NETWORKS.dual, omega, problem.z)
             B2 = max(float(x.max()) for x in pair)

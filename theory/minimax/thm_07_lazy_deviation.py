@@ -1,4 +1,4 @@
-"""Mirror pairs leave the lazy limit at order alpha^-2, other initial laws at order alpha^-1.
+"""Mirror pairs leave the lazy limit at order alpha^-2, other initial particles at order alpha^-1.
 
 Statement. Let (f, g) solve the linear equation with the kernels of the initial particles. With mirror pairs
 and odd b all changes of the kernels of first order cancel, so the distance of the flow to it at time t is
@@ -36,7 +36,7 @@ SHIFTED: tuple[Init, Any] = ("centred", (1.0, 0.0, 1.0))
 def _ends(players: Players, alphas: Array, t: float) -> tuple[Array, Array, Array]:
     """Both functions at time t, `[draws, alphas, n]`, and the initial kernels; `players` are stacked draws.
 
-    Mirror pairs are centred already, so that one program serves both laws.
+    Mirror pairs are centred already, so that one program serves both.
     """
     made, steps = reference(), round(5 * t)
 
@@ -56,14 +56,14 @@ def _ends(players: Players, alphas: Array, t: float) -> tuple[Array, Array, Arra
 @cache
 def instance(
     seed: int,
-    law: tuple[Init, Any],
+    initial: tuple[Init, Any],
     alphas: tuple[float, ...],
     draws: int = 16,
     width: int = 512,
     t: float = 4.0,
 ) -> np.ndarray:
     """`[draws, alphas]`, distance in L2(p) x L2(q) between flow and lazy limit at time t."""
-    made, (init, mean) = reference(), law
+    made, (init, mean) = reference(), initial
     keys = streams(jax.random.key(seed), draws)
     players = jax.vmap(lambda key: start(key, width, init=init, mean=mean))(keys)
     at_end, *kernels = map(np.asarray, _ends(players, jnp.array(alphas), t))
@@ -81,9 +81,11 @@ def check(cases: tuple[tuple[Any, float], ...] = ((SYM, -2.0), (SHIFTED, -1.0)))
     """Fitted minus predicted slopes, over 0.1."""
     errors = []
     with jax.enable_x64(True):
-        for law, predicted in cases:
-            first = 1 if law == SHIFTED else 0
-            errors.append((slope(ALPHAS[first:], rms(instance(7, law, ALPHAS))[first:]) - predicted) / 0.1)
+        for initial, predicted in cases:
+            first = 1 if initial == SHIFTED else 0
+            errors.append(
+                (slope(ALPHAS[first:], rms(instance(7, initial, ALPHAS))[first:]) - predicted) / 0.1
+            )
     return at_most(errors, 1.0)
 
 

@@ -1,12 +1,13 @@
 """Width costs N^-1/2, Euler's step eps, single observations eps^1/2.
 
-Statement. On a fixed interval of time the functions of N particles differ from those of the law by O(N^-1/2),
-Euler's method from the flow by O(eps), and descent-ascent on one observation per update by O(eps^1/2).
+Statement. On a fixed interval of time the functions of N particles differ from those of infinitely many by
+O(N^-1/2), Euler's method from the flow by O(eps), and descent-ascent on one observation per update by
+O(eps^1/2).
 
-Check. Cosine neurons, alpha = 4, t = 4, 16 draws, N = 32 ... 256, against a quadrature of the law: slope in
-[-0.62, -0.42]. Tanh neurons, N = 256: Euler with eps = 0.4 ... 0.025 against Runge-Kutta, slope in [0.95,
-1.1]; single observations (noise 0.5 xi + 0.1 e), eps = 0.1 ... 0.0125, 16 runs, slope in [0.4, 0.7].
-Distances from the middles in units of half the widths.
+Check. Cosine neurons, alpha = 4, t = 4, 16 draws, N = 32 ... 256, against a quadrature of the initial
+distribution: slope in [-0.62, -0.42]. Tanh neurons, N = 256: Euler with eps = 0.4 ... 0.025 against
+Runge-Kutta, slope in [0.95, 1.1]; single observations (noise 0.5 xi + 0.1 e), eps = 0.1 ... 0.0125, 16 runs,
+slope in [0.4, 0.7]. Distances from the middles in units of half the widths.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def width_errors(
 ) -> Errors:
     """Cosine networks against the network of infinite width; one program, narrow draws are padded."""
     made, networks = reference(n), Networks(COS, COS)
-    solution, law = saddle(made), quadrature(COS, orders)
+    solution, infinite = saddle(made), quadrature(COS, orders)
 
     def end(players: Players) -> tuple[Array, Array]:
         trace = flow(networks, players, made, ALPHA, solution, dt=0.4, steps=10, every=10)
@@ -54,7 +55,7 @@ def width_errors(
     def one(key: Any, live: Any) -> tuple[Array, Array]:
         return end(start(key, max(widths), networks, live=live))
 
-    f, g = jax.jit(end)(Players(law, law))
+    f, g = jax.jit(end)(Players(infinite, infinite))
     over_widths = jax.vmap(one, (None, 0))
     found = jax.jit(jax.vmap(over_widths, (0, None)))(streams(jax.random.key(seed), draws), jnp.array(widths))
     return Errors(
@@ -77,8 +78,8 @@ def euler_errors(seed: int, steps: tuple[float, ...], draws: int = 1, width: int
         def euler(eps: Array) -> Array:
             def field(y: Any) -> Any:
                 move = at(y[0], y[1])
-                going = jnp.where(y[2] < T - eps / 2, 1.0, 0.0)  # shorter runs wait for the longest
-                return going * move.primal, going * move.dual, going
+                active = jnp.where(y[2] < T - eps / 2, 1.0, 0.0)  # shorter runs wait for the longest
+                return active * move.primal, active * move.dual, active
 
             most = round(T / min(steps))
             y = integrate(field, first, eps, most, most, "euler")
@@ -109,8 +110,8 @@ def sampling_errors(seed: int, steps: tuple[float, ...], draws: int, width: int 
 
         def sampled(eps: Array) -> Array:
             def update(state: sgda.State, _: None) -> tuple[sgda.State, None]:
-                going = jnp.where((state.updates + 0.5) * eps < T, eps, 0.0)
-                return algorithm.step(state, sgda.Hyper(alpha=ALPHA, eps=going), None)[0], None
+                active = jnp.where((state.updates + 0.5) * eps < T, eps, 0.0)
+                return algorithm.step(state, sgda.Hyper(alpha=ALPHA, eps=active), None)[0], None
 
             state, _ = jax.lax.scan(update, first, length=round(T / min(steps)))
             f = predict(NETWORKS.primal, state.params.primal, made.x, ALPHA)

@@ -1,8 +1,8 @@
 """The tangent kernel of infinitely many cosine neurons is exp(-(x - y)^2 / 2) (2 + x y) / 2.
 
 Statement. For phi = beta cos(w x + c) with beta, w ~ N(0, 1) and c uniform on (-pi, pi), E grad phi(x) . grad
-phi(y) is that; and at alpha = 32 the flow from a quadrature of the law follows the linear equation of that
-kernel.
+phi(y) is that; and at alpha = 32 the flow from a quadrature of the initial distribution is near the linear
+equation of that kernel.
 
 Check. Kernel of 2e5 particles on 5 points, in units of 4 standard errors (one of 15 pairs exceeds them with
 probability 1e-3; the seed is fixed); the flow on 16 nodes at t = 4, in units of 1e-4 in L2.
@@ -40,9 +40,11 @@ def instance(seed: int, parts: int = 20, size: int = 10_000) -> np.ndarray:
 @cache
 def end_of_flow() -> tuple[np.ndarray, np.ndarray]:
     """Both functions at t = 4, `[16]` each."""
-    law, networks, made = quadrature(COS, (6, 28, 16)), Networks(COS, COS), reference()
+    infinite, networks, made = quadrature(COS, (6, 28, 16)), Networks(COS, COS), reference()
     run = jax.jit(
-        lambda: flow(networks, Players(law, law), made, 32.0, saddle(made), dt=0.2, steps=20, every=20)
+        lambda: flow(
+            networks, Players(infinite, infinite), made, 32.0, saddle(made), dt=0.2, steps=20, every=20
+        )
     )
     trace = run()
     return np.asarray(trace.f[-1]), np.asarray(trace.g[-1])

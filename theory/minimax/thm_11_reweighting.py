@@ -1,4 +1,4 @@
-"""Reweighting the initial law by 1 + q / alpha costs a Wasserstein distance of order 1 / alpha.
+"""Reweighting the initial distribution by 1 + q / alpha costs a Wasserstein distance of order 1 / alpha.
 
 Statement. For mu_0 = N(0, 1) and dmu* = (1 + q / alpha) dmu_0 with q of mean 0 and q >= -alpha,
 alpha W2(mu*, mu_0) <= sqrt(2) |q|_L2(mu_0) (Talagrand's inequality).
@@ -18,7 +18,7 @@ ALPHAS = (1.5, 5.0, 50.0)
 
 
 def instance(alpha: float, n: int = 40_001) -> float:
-    """W2 between the standard normal law and its reweighting by 1 + tanh / alpha."""
+    """W2 between the standard normal distribution and its reweighting by 1 + tanh / alpha."""
     x = np.linspace(-9, 9, n)
     density = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
     base = cumulative_simpson(density, x=x, initial=0)

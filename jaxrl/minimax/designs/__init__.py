@@ -1,1 +1,1 @@
-"""Data of benchmark problems, drawn in NumPy so that they equal those of the papers number for number."""
+"""Data of benchmark problems, drawn in NumPy; where the published code draws likewise, its very numbers."""

@@ -1,4 +1,8 @@
-"""Small designs with a known law: Gaussian (NPIV-G), Newey and Powell's, DFIV's sine, and two of VMM."""
+"""Small designs: Gaussian (NPIV-G), Newey and Powell's, the sine of DFIV, and two of VMM.
+
+`dfiv_sin` draws the numbers of the released code. The others have the distribution of their sources and draw
+in an order of their own.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,8 @@ def newey_powell_function(x: np.ndarray) -> np.ndarray:
 def newey_powell(n: int, *, seed: int) -> Sample:
     """Values x = Phi((w + t) / sqrt 2), z = Phi(w), y = f0(x) + u; corr(u, t) = 1/2, w apart.
 
-    The law of the released KIV code (1906.00232, `sim_NP.m`); its test points are `linspace(0, 1, 1000)`.
+    The distribution of the released KIV code (1906.00232, `sim_NP.m`), not its numbers; its test points are
+    `linspace(0, 1, 1000)`.
     """
     draw = np.random.default_rng(seed)
     u, v, w = draw.normal(size=(3, n))

@@ -52,7 +52,7 @@ def zoo(name: str, variant: Variant, *, n: int = 2000, seed: int = 527) -> Zoo:
     """The problem `name` with `n` observations per split.
 
     `n = 2000, seed = 527` are the published arrays. Source: Bennett et al. 2019 (1905.12495), its released
-    `AGMMZoo(two_gps=False, n_instruments=2)`; Zhang et al. 2020 (2010.07684). Spec check A3.
+    `AGMMZoo(two_gps=False, n_instruments=2)`; Zhang et al. 2020 (2010.07684).
     """
     f0 = structural(name, variant)
     factor = 2.0 if variant == "A" else 1.0

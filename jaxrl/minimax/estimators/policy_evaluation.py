@@ -22,12 +22,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import NonNegative, Positive, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
 from jaxrl.minimax.particles import (
@@ -41,7 +42,7 @@ from jaxrl.minimax.particles import (
     equal_weights,
     features,
     predict,
-    pull,
+    vjp,
 )
 from jaxrl.minimax.problem import Data, Problem, Sample, whole
 
@@ -51,13 +52,13 @@ Method = Literal["td", "residual", "gtd2", "tdc"]
 class Model(NamedTuple):
     """A function f at fixed points.
 
-    values: `params -> [M]`; push: `(params, direction) -> [M]`, its derivative along a direction; pull:
+    values: `params -> [M]`; jvp: `(params, direction) -> [M]`, its derivative along a direction; vjp:
     `(params, cotangent [M]) -> direction`, sum_m cotangent_m grad f(x_m) in the metric of the parameters.
     """
 
     values: Callable[[PyTree], Array]
-    push: Callable[[PyTree, PyTree], Array]
-    pull: Callable[[PyTree, Array], PyTree]
+    jvp: Callable[[PyTree, PyTree], Array]
+    vjp: Callable[[PyTree, Array], PyTree]
 
 
 class Directions(NamedTuple):
@@ -83,7 +84,7 @@ def particle(family: Family, x: Array, weights: Array, alpha: Any) -> Model:
         return predict(family, Particles(theta, weights), x, alpha)
 
     def back(theta: Array, cotangent: Array) -> Array:
-        return pull(features(family, theta, x), cotangent) / alpha
+        return vjp(features(family, theta, x), cotangent) / alpha
 
     return Model(values, lambda theta, v: jax.jvp(values, (theta,), (v,))[1], back)
 
@@ -122,7 +123,7 @@ def td(model: Model, data: Data, theta: PyTree) -> PyTree:
     Equation: sutton2018rl [TD(0)]
     """
     rows = _rows(data)
-    return model.pull(theta, -rows.own_adjoint(rows.apply(model.values(theta)) - rows.b))
+    return model.vjp(theta, -rows.own_adjoint(rows.apply(model.values(theta)) - rows.b))
 
 
 def residual(model: Model, data: Data, theta: PyTree) -> PyTree:
@@ -131,7 +132,7 @@ def residual(model: Model, data: Data, theta: PyTree) -> PyTree:
     Equation: baird1995residual [residual gradient]
     """
     rows = _rows(data)
-    return model.pull(theta, -rows.apply_adjoint(rows.apply(model.values(theta)) - rows.b))
+    return model.vjp(theta, -rows.apply_adjoint(rows.apply(model.values(theta)) - rows.b))
 
 
 def gtd2(model: Model, data: Data, theta: PyTree, w: PyTree) -> Directions:
@@ -141,7 +142,7 @@ def gtd2(model: Model, data: Data, theta: PyTree, w: PyTree) -> Directions:
     """
     rows = _rows(data)
     delta, fitted = _errors(model, rows, theta, w)
-    first = model.pull(theta, rows.apply_adjoint(fitted))
+    first = model.vjp(theta, rows.apply_adjoint(fitted))
     return _with_curvature(model, rows, theta, w, first, -delta - fitted)
 
 
@@ -152,14 +153,12 @@ def tdc(model: Model, data: Data, theta: PyTree, w: PyTree) -> Directions:
     """
     rows = _rows(data)
     delta, fitted = _errors(model, rows, theta, w)
-    first = model.pull(
-        theta, -rows.own_adjoint(delta) + rows.apply_adjoint(fitted) - rows.own_adjoint(fitted)
-    )
+    first = model.vjp(theta, -rows.own_adjoint(delta) + rows.apply_adjoint(fitted) - rows.own_adjoint(fitted))
     return _with_curvature(model, rows, theta, w, first, -delta - fitted)
 
 
 def _errors(model: Model, rows: _Rows, theta: PyTree, w: PyTree) -> tuple[Array, Array]:
-    return rows.apply(model.values(theta)) - rows.b, rows.own(model.push(theta, w))
+    return rows.apply(model.values(theta)) - rows.b, rows.own(model.jvp(theta, w))
 
 
 def _with_curvature(
@@ -167,24 +166,29 @@ def _with_curvature(
 ) -> Directions:
     """Subtracts h, the derivative of sum e grad f(s) along w with e held fixed."""
     cotangent = rows.own_adjoint(error)
-    side, h = jax.jvp(lambda at: model.pull(at, cotangent), (theta,), (w,))
+    side, h = jax.jvp(lambda at: model.vjp(at, cotangent), (theta,), (w,))
     return Directions(jax.tree.map(jnp.subtract, first, h), side)
 
 
 @dataclass(frozen=True)
 class Config:
-    """Static choices, as in `sgda.Config`: width particles of a network of `inputs` inputs."""
+    """Static choices of the method and its network."""
 
     method: Method = "td"
-    width: int = 256
-    inputs: int = 1
+    """TD(0), residual gradient, GTD2, or TDC, as in the table above."""
+    width: Size = 256
+    """Particles; even where `init` is `sym`."""
+    inputs: Size = 1
+    """Dimension of what the network reads of a state."""
     family: Family = TANH
+    """Neurons."""
     init: Init = "sym"
-    scale: float | tuple[float, ...] = 1.0
+    """Initial particles: mirror pairs (`sym`), with which f = 0 at the start, or independent (`iid`)."""
+    scale: NonNegative | tuple[NonNegative, ...] = 1.0
+    """Standard deviation of the initial normal distribution; a number, or one per parameter."""
 
     def __post_init__(self) -> None:
-        if self.method not in get_args(Method):
-            raise UsageError(f"Config.method: {self.method!r} is none of {get_args(Method)}")
+        check_fields(self)
         if self.init == "centred":
             raise UsageError("Config.init: 'centred' is not offered here; use 'sym', which starts at f = 0")
         check_init(self.init, self.width)
@@ -192,16 +196,22 @@ class Config:
 
 @struct.dataclass
 class Hyper:
-    """alpha: output scale; eps: step in time; tau: step of w over that of theta (GTD2, TDC)."""
+    """Hyper-parameters; any of them can be vmapped."""
 
-    alpha: Any = 4.0
-    eps: Any = 0.1
-    tau: Any = 1.0
+    alpha: Positive = 4.0
+    """Output scale, > 0."""
+    eps: Positive = 0.1
+    """Step in time, > 0."""
+    tau: Positive = 1.0
+    """Step of w over that of theta, > 0, read by GTD2 and TDC."""
 
 
 @struct.dataclass
 class State:
-    """theta: `[N, D]`; w: `[N, D]`, zero where the method has none; start: theta at first; key is fixed."""
+    """State of a run.
+
+    theta: `[N, D]`; w: `[N, D]`, zero where the method has none; start: theta at first; key: never changes.
+    """
 
     theta: Array
     w: Array

@@ -1,18 +1,19 @@
-"""Descent-ascent on benchmark samples: one program over members is each member alone, and A8."""
+"""Experiments: a member of the shared program is a run by itself, and errors on the zoo."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.minimax import lazy_or_features
+from experiments.minimax import asset_pricing, lazy_or_features
 from experiments.minimax.regression import MeanField, fit
 from jaxrl.core.errors import UsageError
-from jaxrl.minimax import sgda
+from jaxrl.minimax import instances, sgda
 from jaxrl.minimax.designs.demand import demand
 from jaxrl.minimax.designs.npiv_zoo import zoo
 from jaxrl.minimax.problem import minibatch, points
 from jaxrl.run.sweep import member_keys
+from theory.minimax.oracles import saddle
 
 
 def test_a_member_of_the_program_is_a_run_by_itself():
@@ -47,7 +48,7 @@ def test_a_member_of_the_program_is_a_run_by_itself():
 def test_settings_that_cannot_be_run_are_refused():
     with pytest.raises(UsageError, match="updates: must be a multiple of 2 every = 40"):
         MeanField(updates=20)
-    with pytest.raises(UsageError, match="alphas: needs positive numbers"):
+    with pytest.raises(UsageError, match=r"MeanField.alphas: needs one scale at least"):
         MeanField(alphas=())
 
 
@@ -55,15 +56,15 @@ def test_settings_that_cannot_be_run_are_refused():
 @pytest.mark.parametrize(
     ("name", "bound"), [("abs", 0.015), ("linear", 0.003), ("sin", 0.015), ("step", 0.018)]
 )
-def test_a8_zoo_a(name, bound):
-    """A8: settings of section 3, training split only, two seeds; mean squared error on the test split."""
+def test_errors_on_zoo_a_are_within_their_bounds(name, bound):
+    """Default settings, training split only, two seeds; mean squared error on the test split."""
     data = zoo(name, "A")
     found = fit(MeanField(), [data.train] * 2, data.test.x, data.test.truth, 0)
     assert np.all(np.mean((found.average - data.test.truth) ** 2, -1) <= bound)
 
 
 def test_linear_and_frozen_networks():
-    """Full networks deviate from the linearised one by alpha^-2 (T8); frozen first layers stand still."""
+    """Full networks deviate from the linearised one by alpha^-2; frozen first layers stand still."""
     config = lazy_or_features.Config(inputs=3, n=60, width=16, batch=20, updates=80, every=20, seeds=1)
     data, at, target = lazy_or_features.sample(config, 0)
     stacked = jax.tree.map(lambda a: jnp.asarray(a)[None], data)
@@ -76,3 +77,14 @@ def test_linear_and_frozen_networks():
     moved = np.asarray(found["end"] - found["start"])
     assert np.abs(moved[0, ..., 1:]).max() > 1e-3
     assert np.abs(moved[3, ..., 0]).max() > 1e-3 and np.all(moved[3, ..., 1:] == 0)
+
+
+def test_the_discount_factor_has_an_error_with_and_one_without_the_bias_of_its_penalty():
+    """A flow that ends at the penalised saddle has error 0 to it, and that of the saddle to the closed form."""
+    made = instances.discount_factor(lam=0.01)
+    f_lam, m = saddle(made)[0], np.ones(24)
+    ended = {"price_error": np.zeros((1, 2)), "discount_error": np.zeros((1, 2)), "euler": np.zeros((1, 2))}
+    found = asset_pricing.scores(ended | {"factor": f_lam[None], "factor_true": m, "state": made.x[:, 0]})
+    assert found["discount factor, relative error to the penalised saddle"] == 0
+    expected = np.sqrt(np.sum(made.p * (f_lam - 1) ** 2))
+    np.testing.assert_allclose(found["discount factor, relative error to the closed form"], expected)
