@@ -1,9 +1,9 @@
 """Gap against time: the average decays like C / T with the constant of the sum rule, at every scale alpha.
 
 Checks of `thm_05_rate.py` and `thm_06_sum_rule.py` of theory/minimax at full size: planted instances of the
-reference problem (Gaussian instruments of correlation 0.7, lam = 0.1), whose saddle lies at distance O(1 / alpha)
-from the initial particles. Beside them the lazy limit of cosine neurons, in which G rises before it falls. The
-gap is measured to the penalised saddle.
+reference problem (Gaussian instruments of correlation 0.7, lam = 0.1), whose saddle lies at distance
+O(1 / alpha) from the initial particles. Beside them the lazy limit of cosine neurons, in which G rises before
+it falls. The gap is measured to the penalised saddle.
 
 Legend: `S` seeds, `A` scales, `T` saved times.
 """

@@ -1,7 +1,7 @@
 """Representation and lazy limit: particles move 1 / alpha, functions deviate alpha^-2 or alpha^-1.
 
-Checks of `thm_08_representation.py` and `thm_07_lazy_deviation.py` of theory/minimax at full size. Wasserstein
-distances are exact, by assignment; the entropic one is drawn to show why it cannot be used.
+Checks of `thm_08_representation.py` and `thm_07_lazy_deviation.py` of theory/minimax at full size.
+Wasserstein distances are exact, by assignment; the entropic one is drawn to show why it cannot be used.
 
 Legend: `S` draws, `A` scales.
 """

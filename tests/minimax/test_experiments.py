@@ -80,7 +80,7 @@ def test_linear_and_frozen_networks():
 
 
 def test_the_discount_factor_has_an_error_with_and_one_without_the_bias_of_its_penalty():
-    """A flow that ends at the penalised saddle has error 0 to it, and that of the saddle to the closed form."""
+    """A flow that ends at the penalised saddle has error 0 to it, and the error of the saddle to m."""
     made = instances.discount_factor(lam=0.01)
     f_lam, m = saddle(made)[0], np.ones(24)
     ended = {"price_error": np.zeros((1, 2)), "discount_error": np.zeros((1, 2)), "euler": np.zeros((1, 2))}
