@@ -2,11 +2,11 @@
 
     minimise  - sum_i w_i log pi(a_i | s_i) / sum_i w_i
 
-over minibatches of rows drawn in proportion to `w`, or over the whole dataset. The weights are the dataset's
+over batches drawn in proportion to `w`, or over the whole dataset. The weights are the dataset's
 `mask`; with that of `best_episodes` this is %BC, which clones only the episodes of highest return (Chen et
 al. 2021, 2106.01345).
 
-Legend: `n` rows of the dataset, `k` observation features, `p` parameters of the policy head.
+Legend: `n` rows of the dataset or of a batch, `k` observation features, `p` parameters of the policy head.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 
+from jaxrl.core import spmd
+from jaxrl.core.descent import descend
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import NonNegative, Size, check_fields
 from jaxrl.core.prng import stream
@@ -76,9 +80,26 @@ class _Nets(NamedTuple):
     actor: net.Net
     head: heads.Head
 
+    def best(self, params: PyTree, key: Key, obs: PyTree, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+        return self.head.to_action(self.head.mode(self.actor.apply(params, self.encode(obs)))), (), memory
 
-def make(config: Config, observation_space: Space, action_space: Space) -> Algorithm:
+    def drawn(self, params: PyTree, key: Key, obs: PyTree, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+        raw = self.head.sample(key, self.actor.apply(params, self.encode(obs)))
+        return self.head.to_action(raw), (), memory
+
+
+def make(
+    config: Config,
+    observation_space: Space,
+    action_space: Space,
+    *,
+    optimiser: optax.GradientTransformation | None = None,
+    axis: str | None = None,
+) -> Algorithm:
     """Behaviour cloning; `data` of the algorithm is a `Dataset`.
+
+    optimiser: optax transformation of the gradient, before the learning rate; default Adam.
+    axis: mesh axis over which every batch is split, see `data_parallel`; state and dataset are replicated.
 
     Raises:
         UsageError: no policy fits the action space, or an unknown activation; from `init` and `check`, data
@@ -88,7 +109,8 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
         nets = _nets(config, observation_space, action_space)
     except ValueError as error:
         raise UsageError(f"bc.make: {error}") from error
-    optimiser = optax.scale_by_adam()
+    optimiser = optax.scale_by_adam() if optimiser is None else optimiser
+    value_and_grad = spmd.pmean_grad(partial(_loss, nets, axis), axis)
 
     def check(data: Dataset) -> None:
         check_dataset(data, observation_space, action_space)
@@ -101,21 +123,16 @@ def make(config: Config, observation_space: Space, action_space: Space) -> Algor
 
     def step(state: State, hyper: Hyper, data: Dataset) -> tuple[State, dict[str, Array]]:
         if config.batch_size is None:
-            rows, weights = data, data.mask
+            batch, weights = data, data.mask
         else:  # drawing in proportion to the mask has weighted them
-            rows, weights = data.sample(stream(state.key, state.updates), config.batch_size), None
-        loss, grad = jax.value_and_grad(_loss)(state.params, nets, rows, weights)
-        direction, opt_state = optimiser.update(grad, state.opt_state)
-        params = jax.tree.map(lambda p, d: p - hyper.lr * d, state.params, direction)
+            batch, weights = data.sample(stream(state.key, state.updates), config.batch_size), None
+        batch = spmd.share((batch.obs, batch.action, weights), axis)
+        loss, grad = value_and_grad(state.params, *batch)
+        params, opt_state = descend(optimiser, grad, state.opt_state, state.params, hyper.lr)
         return State(params, opt_state, state.key, state.updates + 1), {"loss": loss}
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
-        def choose(key: Key, obs: PyTree, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
-            dist = nets.actor.apply(state.params, nets.encode(obs))
-            raw = nets.head.mode(dist) if greedy else nets.head.sample(key, dist)
-            return nets.head.to_action(raw), (), memory
-
-        return Policy(choose)
+        return Policy(Partial(nets.best if greedy else nets.drawn, state.params))
 
     origin = Origin(__name__, config, observation_space, action_space)
     return Algorithm(init, step, act, check=check, origin=origin)
@@ -129,11 +146,16 @@ def _nets(config: Config, observation_space: Space, action_space: Space) -> _Net
     return _Nets(encode, actor, head)
 
 
-def _loss(params: PyTree, nets: _Nets, rows: Dataset, weights: Array | None) -> Array:
-    """Average negative log-likelihood of the rows, with weights [n], bool or float, or None."""
-    dist = nets.actor.apply(params, jax.vmap(nets.encode)(rows.obs))
-    log_prob = nets.head.log_prob(dist, nets.head.from_action(rows.action))
-    return -jnp.average(log_prob, weights=None if weights is None else weights.astype(log_prob.dtype))
+def _loss(
+    nets: _Nets, axis: str | None, params: PyTree, obs: PyTree, action: PyTree, weights: Array | None
+) -> Array:
+    """Average negative log-likelihood of a batch, with weights [n], bool or float, or None."""
+    dist = nets.actor.apply(params, jax.vmap(nets.encode)(obs))
+    log_prob = nets.head.log_prob(dist, nets.head.from_action(action))
+    if weights is None:
+        return -log_prob.mean()
+    weights = weights.astype(log_prob.dtype)
+    return -(weights * log_prob).mean() / spmd.mean(weights.mean(), axis)
 
 
 def best_episodes(data: Dataset, fraction: float) -> Dataset:

@@ -21,9 +21,11 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.tree_util import Partial
 
 from jaxrl.baselines.checks import check_weights
 from jaxrl.core import spmd
+from jaxrl.core.descent import clip_norm, descend
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import (
     Bound,
@@ -37,10 +39,10 @@ from jaxrl.core.fields import (
     check_fields,
 )
 from jaxrl.core.prng import permutation, stream
-from jaxrl.core.tree import clip_norm, flatten_time
+from jaxrl.core.tree import flatten_time
 from jaxrl.core.types import Algorithm, Array, Key, Mean, Origin, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env
-from jaxrl.nets.actor_critic import ActorCritic, actor_critic
+from jaxrl.nets.actor_critic import SAME, ActorCritic, actor_critic
 from jaxrl.nets.net import Activation
 from jaxrl.rollout.normalise import ReturnScale, RunningMoments
 from jaxrl.rollout.returns import discount_and_cut, gae
@@ -183,8 +185,8 @@ class _Parts(NamedTuple):
     optimiser: optax.GradientTransformation
     axis: str | None
 
-    def normaliser(self, state: State) -> Callable[[Array], Array]:
-        return state.moments.normalise if self.config.normalise_obs else lambda x: x
+    def normaliser(self, state: State) -> Partial:
+        return Partial(RunningMoments.normalise, state.moments) if self.config.normalise_obs else SAME
 
 
 def clipped_surrogate(ratio: Array, advantage: Array, progress: Array, extra: dict[str, Any]) -> Array:
@@ -348,9 +350,7 @@ def _learn(
     def loss(params: PyTree, rows: Rows) -> tuple[Array, dict[str, Array]]:
         return _loss(parts, params, rows, progress, hyper)
 
-    value_and_grad = (
-        jax.value_and_grad(loss, has_aux=True) if axis is None else spmd.pmean_grad(loss, axis, has_aux=True)
-    )
+    value_and_grad = spmd.pmean_grad(loss, axis, has_aux=True)
 
     def minibatch(
         carry: tuple[PyTree, PyTree], index: Array
@@ -358,9 +358,8 @@ def _learn(
         params, opt_state = carry
         (_, measured), grads = value_and_grad(params, jax.tree.map(lambda v: v[index], units))
         grads, norm = clip_norm(grads, hyper.max_grad_norm)
-        direction, opt_state = parts.optimiser.update(grads, opt_state, params)
-        params = jax.tree.map(lambda p, d: p - lr * d, params, direction)
-        return (params, opt_state), measured | {"grad_norm": norm}
+        carry = descend(parts.optimiser, grads, opt_state, params, lr)
+        return carry, measured | {"grad_norm": norm}
 
     def epoch(carry: tuple[PyTree, PyTree], index: Array) -> tuple[tuple[PyTree, PyTree], dict[str, Array]]:
         order = permutation(stream(key, index), units.log_prob.shape[0])

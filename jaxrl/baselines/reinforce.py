@@ -23,10 +23,10 @@ import jax.numpy as jnp
 import optax
 
 from jaxrl.baselines.checks import check_weights
+from jaxrl.core.descent import clip_norm, descend
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Bound, Count, Finite, NonNegative, Share, Size, Weights, check_fields
 from jaxrl.core.prng import stream
-from jaxrl.core.tree import clip_norm
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env, HasTimeLimit
 from jaxrl.nets.actor_critic import ActorCritic, actor_critic
@@ -190,8 +190,7 @@ def make(
         )
         grads = direction(nets, state.params, grads, window, hyper)
         grads, norm = clip_norm(grads, hyper.max_grad_norm)
-        change, opt_state = optimiser.update(grads, state.opt_state, state.params)
-        params = jax.tree.map(lambda p, d: p - hyper.lr * d, state.params, change)
+        params, opt_state = descend(optimiser, grads, state.opt_state, state.params, hyper.lr)
         metrics |= {"grad_norm": norm} | _at_the_end(window) | stats.metrics()
         return State(params, opt_state, state.key, state.updates + 1), metrics
 

@@ -22,7 +22,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import Partial
 
+from jaxrl.core import spmd
+from jaxrl.core.descent import descend
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, Finite, NonNegative, Positive, Share, Size, check_fields
 from jaxrl.core.prng import stream
@@ -94,8 +97,8 @@ class Hyper:
 class Learner(NamedTuple):
     """What a gradient step changes.
 
-    params: `actor`, `critic` (twins on a leading axis [2]), `log_temperature` float32[]; target: the slow
-    critics; opt_states: Adam's, one per entry of `params`.
+    params: `actor`, `critic` (twins on a leading axis [2]), `log_temperature` float32[]; target: parameters
+    of the target critics; opt_states: of the optimiser, one per entry of `params`.
     """
 
     params: dict[str, PyTree]
@@ -105,7 +108,7 @@ class Learner(NamedTuple):
 
 @struct.dataclass
 class State:
-    """Everything that an update changes, and `key`, which it does not. `buffer` holds `Transition` rows."""
+    """Everything that an update changes, and `key`, which it does not. `buffer` holds `Transition`s."""
 
     learner: Learner
     buffer: RingBuffer
@@ -114,27 +117,65 @@ class State:
     updates: Array
 
 
+def state_specs(axis: str) -> State:
+    """Which parts of the state are sharded over a mesh axis, for `core.spmd.data_parallel`."""
+    everywhere = spmd.P()
+    return State(everywhere, everywhere, vec=spmd.P(axis), key=everywhere, updates=everywhere)
+
+
 class _Nets(NamedTuple):
-    """encode: observation -> float32[k]; scale: action -> float32[d] in [-1, 1]; critic: [k + d] -> [2]."""
+    """encode: observation -> float32[k]; scale: action -> float32[d] in [-1, 1]; critic: [k + d] -> [2].
+
+    axis: mesh axis over which environments and batches are split, or None.
+    """
 
     encode: Callable[[PyTree], Array]
     scale: Callable[[Array], Array]
     actor: net.Net
     critic: net.Net
     head: heads.Head
+    axis: str | None
+
+    def best(self, actor: PyTree, key: Key, obs: PyTree, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
+        return self.head.to_action(self.head.mode(self.actor.apply(actor, self.encode(obs)))), (), memory
+
+    def drawn(self, actor: PyTree, key: Key, obs: PyTree, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
+        raw = self.head.sample(key, self.actor.apply(actor, self.encode(obs)))
+        return self.head.to_action(raw), (), memory
+
+    def policy(self, actor: PyTree, greedy: bool) -> Policy:
+        return Policy(Partial(self.best if greedy else self.drawn, actor))
+
+    def sample_and_log_prob(self, key: Key, actor: PyTree, x: Array) -> tuple[Array, Array]:
+        """Raw actions [B, d] for features [B, k]; those of all devices are drawn as one batch."""
+        dist = self.actor.apply(actor, x)
+        if self.axis is None:
+            return self.head.sample_and_log_prob(key, dist)
+        raw = spmd.share(self.head.sample(key, spmd.gather(dist, self.axis, dim=0)), self.axis)
+        return raw, self.head.log_prob(dist, raw)
 
 
-def make(config: Config, env: Env) -> Algorithm:
+def make(
+    config: Config,
+    env: Env,
+    *,
+    optimiser: optax.GradientTransformation | None = None,
+    axis: str | None = None,
+) -> Algorithm:
     """SAC on `env`; `data` of the algorithm is the environment's parameters.
+
+    optimiser: optax transformation of every gradient, before the learning rate; default Adam.
+    axis: mesh axis over which environments and batches are split, see `data_parallel`; every device keeps the
+        whole replay memory.
 
     Raises:
         UsageError: actions that are not a bounded box of floats, vector rewards, or an unknown activation.
     """
     try:
-        nets = _nets(config, env)
+        nets = _nets(config, env, axis)
     except ValueError as error:
         raise UsageError(f"sac.make({env.name}): {error}") from error
-    optimiser = optax.scale_by_adam()
+    optimiser = optax.scale_by_adam() if optimiser is None else optimiser
 
     def init(key: Key, hyper: Hyper, data: PyTree) -> State:
         k_init, k_run = jax.random.split(key)
@@ -145,26 +186,35 @@ def make(config: Config, env: Env) -> Algorithm:
             "log_temperature": jnp.log(jnp.asarray(hyper.temperature, jnp.float32)),
         }
         learner = Learner(params, params["critic"], {name: optimiser.init(p) for name, p in params.items()})
-        policy = _policy(nets, params["actor"], greedy=False)
+        policy = nets.policy(params["actor"], greedy=False)
         vec = start(env, policy, k_start, data, config.n_envs)
         _, batch, _ = jax.eval_shape(lambda v: unroll(env, policy, v, k_start, data, length=1), vec)
-        row = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), _stored(batch))
-        buffer = RingBuffer.zeros(row, config.capacity)
+        one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), _stored(batch))
+        buffer = RingBuffer.zeros(one, config.capacity)
         return State(learner, buffer, vec, k_run, jnp.zeros((), jnp.int32))
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
         k_roll, k_opt = jax.random.split(stream(state.key, state.updates))
         warm = state.updates < hyper.warmup
-        policy = _exploring(env, _policy(nets, state.learner.params["actor"], greedy=False), warm)
-        vec, batch, stats = unroll(
-            env, policy, state.vec, k_roll, data, length=config.length, gamma=hyper.gamma, reset=config.reset
+        policy = _exploring(env, nets.policy(state.learner.params["actor"], greedy=False), warm)
+        n = state.vec.elapsed.shape[0]
+        vec, collected, stats = unroll(
+            env,
+            policy,
+            state.vec,
+            k_roll,
+            data,
+            length=config.length,
+            gamma=hyper.gamma,
+            reset=config.reset,
+            offset=0 if axis is None else jax.lax.axis_index(axis) * n,
         )
-        buffer = state.buffer.add(flatten_time(_stored(batch)))
+        buffer = state.buffer.add(flatten_time(spmd.gather(_stored(collected), axis, dim=1)))
 
         def gradient_step(learner: Learner, index: Array) -> tuple[Learner, dict[str, Array]]:
             k_batch, k_step = jax.random.split(stream(k_opt, index))
-            rows = buffer.sample(k_batch, config.batch_size)
-            return _gradient_step(config, nets, optimiser, learner, rows, hyper, k_step)
+            batch = spmd.share(buffer.sample(k_batch, config.batch_size), axis)
+            return _gradient_step(config, nets, optimiser, learner, batch, hyper, k_step)
 
         learned, metrics = jax.lax.scan(gradient_step, state.learner, jnp.arange(config.gradient_steps))
         learner = tree_where(warm, state.learner, learned)
@@ -173,16 +223,16 @@ def make(config: Config, env: Env) -> Algorithm:
             for name, v in metrics.items()
         }
         state = State(learner, buffer, vec, state.key, state.updates + 1)
-        return state, counted | stats.metrics()
+        return state, counted | spmd.total(stats, axis).metrics()
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
-        return _policy(nets, state.learner.params["actor"], greedy)
+        return nets.policy(state.learner.params["actor"], greedy)
 
     origin = Origin(__name__, config, env.observation_space, env.action_space, env)
     return Algorithm(init, step, act, origin=origin)
 
 
-def _nets(config: Config, env: Env) -> _Nets:
+def _nets(config: Config, env: Env, axis: str | None) -> _Nets:
     space = env.action_space
     if not isinstance(space, Box):
         raise UsageError(f"action_space: SAC needs a bounded Box, got {space}")
@@ -199,16 +249,8 @@ def _nets(config: Config, env: Env) -> _Nets:
         actor=heads.policy(size, head, config.widths, config.activation),
         critic=net.ensemble(critic, 2),
         head=head,
+        axis=axis,
     )
-
-
-def _policy(nets: _Nets, actor: PyTree, greedy: bool) -> Policy:
-    def choose(key: Key, obs: PyTree, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
-        dist = nets.actor.apply(actor, nets.encode(obs))
-        raw = nets.head.mode(dist) if greedy else nets.head.sample(key, dist)
-        return nets.head.to_action(raw), (), memory
-
-    return Policy(choose)
 
 
 def _exploring(env: Env, policy: Policy, warm: Array) -> Policy:
@@ -232,7 +274,7 @@ def _gradient_step(
     nets: _Nets,
     optimiser: optax.GradientTransformation,
     learner: Learner,
-    rows: Transition,
+    batch: Transition,
     hyper: Hyper,
     key: Key,
 ) -> tuple[Learner, dict[str, Array]]:
@@ -240,24 +282,21 @@ def _gradient_step(
     k_next, k_actor = jax.random.split(key)
     params, opt_states = dict(learner.params), dict(learner.opt_states)
 
-    def descend(name: str, lr: Array, grad: PyTree) -> None:
-        direction, opt_states[name] = optimiser.update(grad, opt_states[name])
-        params[name] = jax.tree.map(lambda p, d: p - lr * d, params[name], direction)
+    def update(name: str, lr: Array, grad: PyTree) -> None:
+        params[name], opt_states[name] = descend(optimiser, grad, opt_states[name], params[name], lr)
 
-    x, a = jax.vmap(nets.encode)(rows.obs), jax.vmap(nets.scale)(rows.action)
-    y = _target(config, nets, params, learner.target, rows, hyper, k_next)
-    grad, critic_metrics = jax.grad(_critic_loss, has_aux=True)(params["critic"], nets, x, a, y)
-    descend("critic", hyper.lr_critic, grad)
-    grad, log_prob = jax.grad(_actor_loss, has_aux=True)(params["actor"], nets, params, x, k_actor)
-    descend("actor", hyper.lr_actor, grad)
+    x, a = jax.vmap(nets.encode)(batch.obs), jax.vmap(nets.scale)(batch.action)
+    y = _target(config, nets, params, learner.target, batch, hyper, k_next)
+    critic_grad = spmd.pmean_grad(_critic_loss, nets.axis, has_aux=True)
+    (_, critic_metrics), grad = critic_grad(params["critic"], nets, x, a, y)
+    update("critic", hyper.lr_critic, grad)
+    actor_grad = spmd.pmean_grad(_actor_loss, nets.axis, has_aux=True)
+    (_, log_prob), grad = actor_grad(params["actor"], nets, params, x, k_actor)
+    update("actor", hyper.lr_actor, grad)
     # the gradient of -log alpha mean(log pi + target entropy): the loss is linear in log alpha
-    missing = -(log_prob.mean() + hyper.target_entropy * a.shape[-1])
-    descend("log_temperature", hyper.lr_temperature, missing)
-    target = jax.tree.map(lambda old, new: old + hyper.tau * (new - old), learner.target, params["critic"])
-    metrics = critic_metrics | {
-        "entropy": -log_prob.mean(),
-        "temperature": jnp.exp(params["log_temperature"]),
-    }
+    update("log_temperature", hyper.lr_temperature, -(log_prob + hyper.target_entropy * a.shape[-1]))
+    target = optax.incremental_update(params["critic"], learner.target, hyper.tau)
+    metrics = critic_metrics | {"entropy": -log_prob, "temperature": jnp.exp(params["log_temperature"])}
     return Learner(params, target, opt_states), metrics
 
 
@@ -266,17 +305,17 @@ def _target(
     nets: _Nets,
     params: dict[str, PyTree],
     target: PyTree,
-    rows: Transition,
+    batch: Transition,
     hyper: Hyper,
     key: Key,
 ) -> Array:
     """float[B], the soft Bellman target y. Equation: haarnoja2018sac [soft Bellman target]."""
-    x = jax.vmap(nets.encode)(rows.next_obs)
-    raw, log_prob = nets.head.sample_and_log_prob(key, nets.actor.apply(params["actor"], x))
+    x = jax.vmap(nets.encode)(batch.next_obs)
+    raw, log_prob = nets.sample_and_log_prob(key, params["actor"], x)
     q = nets.critic.apply(target, jnp.concatenate([x, jnp.tanh(raw)], -1)).min(0)
     soft = q - jnp.exp(params["log_temperature"]) * log_prob
-    end = rows.terminated if config.bootstrap_truncated else rows.done
-    return rows.reward + hyper.gamma * (1.0 - end) * soft
+    end = batch.terminated if config.bootstrap_truncated else batch.done
+    return batch.reward + hyper.gamma * (1.0 - end) * soft
 
 
 def _critic_loss(critic: PyTree, nets: _Nets, x: Array, a: Array, y: Array) -> tuple[Array, dict[str, Array]]:
@@ -289,7 +328,7 @@ def _critic_loss(critic: PyTree, nets: _Nets, x: Array, a: Array, y: Array) -> t
 def _actor_loss(
     actor: PyTree, nets: _Nets, params: dict[str, PyTree], x: Array, key: Key
 ) -> tuple[Array, Array]:
-    """Mean of alpha log pi - min Q over fresh actions; also log pi [B]."""
-    raw, log_prob = nets.head.sample_and_log_prob(key, nets.actor.apply(actor, x))
+    """Mean of alpha log pi - min Q over fresh actions; also the mean of log pi."""
+    raw, log_prob = nets.sample_and_log_prob(key, actor, x)
     q = nets.critic.apply(params["critic"], jnp.concatenate([x, jnp.tanh(raw)], -1)).min(0)
-    return (jnp.exp(params["log_temperature"]) * log_prob - q).mean(), log_prob
+    return (jnp.exp(params["log_temperature"]) * log_prob - q).mean(), log_prob.mean()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
@@ -64,12 +65,12 @@ def make(config: Config, env: Tabular) -> Algorithm:
         q = sweep(state.q, data)
         return State(q, state.key, state.updates + 1), {"residual": jnp.abs(q - state.q).max()}
 
-    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
-        def choose(key: Key, obs: Array, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
-            s = jnp.argmax(obs) if env.one_hot else obs
-            return jnp.argmax(state.q[s]).astype(jnp.int32), (), memory
+    def best(q: Array, key: Key, obs: Array, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
+        s = jnp.argmax(obs) if env.one_hot else obs
+        return jnp.argmax(q[s]).astype(jnp.int32), (), memory
 
-        return Policy(choose)
+    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
+        return Policy(Partial(best, state.q))
 
     origin = Origin(__name__, config, env.observation_space, env.action_space, env)
     return Algorithm(init, step, act, origin=origin)

@@ -87,6 +87,14 @@ def check_fields(record: Any) -> None:
             object.__setattr__(record, field.name, checked)
 
 
+def check_value(name: str, value: Any, hint: Any) -> Any:
+    """One argument `name` of a function, checked and converted as a field annotated with `hint` is.
+
+    Raises `UsageError` that names the argument.
+    """
+    return _checked(value, hint, name)
+
+
 def check_numbers(hyper: Any, prefix: str | None = None) -> None:
     """Checks the leaves of a `Hyper`, numbers or arrays of any shape, against their annotated ranges.
 

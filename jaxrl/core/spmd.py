@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, PyTree
 
 P = jax.P
@@ -18,6 +19,26 @@ def mesh(axis: str = "pop", devices: Sequence[Any] | None = None) -> Mesh:
     """One-axis mesh over `devices` (default: all), axis type Auto: Explicit axes reject unsharded inputs."""
     devices = jax.devices() if devices is None else devices
     return Mesh(np.asarray(devices), (axis,), axis_types=(AxisType.Auto,))
+
+
+def _shard_map(
+    fn: Callable[..., PyTree], mesh: Mesh, in_specs: PyTree, out_specs: PyTree
+) -> Callable[..., PyTree]:
+    """`jax.shard_map` without `check_vma`, on a mesh of any axis types, inside `jax.set_mesh` or outside.
+
+    Raises `UsageError` where `jax.set_mesh` has set a mesh of other axes.
+    """
+    auto = Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,) * len(mesh.axis_names))
+    mapped = jax.shard_map(fn, mesh=auto, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+    context = jax.sharding.get_abstract_mesh()
+    if not context.empty and dict(context.shape) != dict(mesh.shape):
+        raise UsageError(
+            f"mesh: jax.set_mesh has set one of {dict(context.shape)}, but this program runs on one of "
+            f"{dict(mesh.shape)}; leave that context, or set the same mesh"
+        )
+    if AxisType.Explicit in context.axis_types:
+        return jax.sharding.auto_axes(mapped, out_sharding=out_specs)
+    return mapped
 
 
 def map_population(
@@ -41,17 +62,19 @@ def map_population(
 
     def sharded(*args: PyTree) -> PyTree:
         specs = tuple(P() if i in shared else P("pop") for i in range(len(args)))
-        return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P("pop"), check_vma=False)(*args)
+        return _shard_map(local, mesh, specs, P("pop"))(*args)
 
     return sharded
 
 
-def pmean_grad(loss: Callable[..., Any], axis: str, has_aux: bool = False) -> Callable[..., Any]:
+def pmean_grad(loss: Callable[..., Any], axis: str | None, has_aux: bool = False) -> Callable[..., Any]:
     """`value_and_grad` of `loss(params, *args)`, both averaged over the mesh axis; call inside `shard_map`.
 
     Replicated parameters are made device-varying first: otherwise the backward pass already sums over
-    devices under `check_vma=True`, and the mean is too large by their number.
+    devices under `check_vma=True`, and the mean is too large by their number. `axis=None` is one device.
     """
+    if axis is None:
+        return jax.value_and_grad(loss, has_aux=has_aux)
 
     def value_and_grad(params: PyTree, *args: PyTree) -> tuple[PyTree, PyTree]:
         varying = jax.tree.map(lambda x: jax.lax.pcast(x, (axis,), to="varying"), params)
@@ -71,6 +94,24 @@ def total(tree: PyTree, axis: str | None) -> PyTree:
     return tree if axis is None else jax.lax.psum(tree, axis)
 
 
+def share(tree: PyTree, axis: str | None) -> PyTree:
+    """The device's own part of leaves `[B, ...]` that are the same everywhere; `axis=None` is one device.
+
+    Raises `UsageError` unless the devices divide `B`.
+    """
+    if axis is None:
+        return tree
+    devices = jax.lax.axis_size(axis)
+
+    def part(x: PyTree) -> PyTree:
+        if x.shape[0] % devices:
+            raise UsageError(f"batch: {devices} devices must divide its {x.shape[0]} entries")
+        size = x.shape[0] // devices
+        return jax.lax.dynamic_slice_in_dim(x, jax.lax.axis_index(axis) * size, size)
+
+    return jax.tree.map(part, tree)
+
+
 def gather(tree: PyTree, axis: str | None, dim: int) -> PyTree:
     """Leaves of all shards joined along `dim`, the same on every device; `axis=None` is one device."""
     return tree if axis is None else jax.lax.all_gather(tree, axis, axis=dim, tiled=True)
@@ -87,12 +128,8 @@ def data_parallel(
     """
 
     def step(state: PyTree, hyper: Any, data: PyTree) -> tuple[PyTree, dict[str, Any]]:
-        return jax.shard_map(
-            algorithm.step,
-            mesh=mesh,
-            in_specs=(state_specs, P(), data_spec),
-            out_specs=(state_specs, P()),
-            check_vma=False,
-        )(state, hyper, data)
+        return _shard_map(algorithm.step, mesh, (state_specs, P(), data_spec), (state_specs, P()))(
+            state, hyper, data
+        )
 
     return algorithm._replace(step=step)

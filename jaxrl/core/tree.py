@@ -35,12 +35,3 @@ def tree_broadcast(tree: PyTree, n: int) -> PyTree:
 def flatten_time(tree: PyTree) -> PyTree:
     """Leaves `[T, N, ...]` as `[T * N, ...]`."""
     return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), tree)
-
-
-def clip_norm(tree: PyTree, limit: float | Array) -> tuple[PyTree, Array]:
-    """`(tree, norm)`: leaves shrunk by one factor so that their joint Euclidean norm is at most `limit` > 0.
-
-    `norm` is that before shrinking, float[].
-    """
-    norm = jnp.sqrt(sum(jnp.sum(jnp.square(x)) for x in jax.tree.leaves(tree)))
-    return jax.tree.map(lambda x: x * (limit / jnp.maximum(norm, limit)), tree), norm

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 from flax import struct
+from jax.tree_util import Partial
 
 Array = jax.Array
 Key = jax.Array  # typed key, dtype `key<...>`, from `jax.random.key`
@@ -69,10 +70,16 @@ class Policy(NamedTuple):
     """One environment's policy: `act(key, obs, memory) -> (action, aux, memory)`.
 
     `memory` is what an episode starts with: `()` for feed-forward policies, a recurrent state otherwise.
+    `act` of an algorithm is a `jax.tree_util.Partial` of a function that its `make` has made once, so that
+    the parameters are leaves: what takes the policy is then compiled once, whatever the parameters are.
     """
 
     act: Callable[[Key, PyTree, PyTree], tuple[PyTree, PyTree, PyTree]]
     memory: PyTree = ()
+
+    def as_tree(self) -> Policy:
+        """The policy as an argument of compiled functions; a plain function counts as static."""
+        return self if isinstance(self.act, Partial) else self._replace(act=Partial(self.act))
 
 
 class Mean(NamedTuple):

@@ -39,8 +39,8 @@ def collect(
         if not isinstance(env, HasTimeLimit):
             raise UsageError(f"limit: {env.name} has no time limit of its own; pass the number of steps")
         limit = int(env.time_limit(params))
-    run = jax.jit(lambda key: recorded(env, policy, key, params, episodes=episodes, limit=limit))
-    return drop_padding(run(key)).replace(meta=meta)
+    data = _recorded(env, policy.as_tree(), key, params, episodes=episodes, limit=limit)
+    return drop_padding(data).replace(meta=meta)
 
 
 def recorded(env: Env, policy: Policy, key: Key, params: PyTree, *, episodes: int, limit: int) -> Dataset:
@@ -52,6 +52,9 @@ def recorded(env: Env, policy: Policy, key: Key, params: PyTree, *, episodes: in
     vec = start(env, policy, k_start, params, episodes)
     rows = unroll(env, policy, vec, k_run, params, length=limit, limit=limit, reset=Freeze())[1]
     return from_unroll(rows, frozen=True)
+
+
+_recorded = jax.jit(recorded, static_argnames=("env", "episodes", "limit"))
 
 
 def host_collect(

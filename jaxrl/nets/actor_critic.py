@@ -10,10 +10,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Array, Key, Policy, PyTree
 from jaxrl.nets import heads, net
+
+
+def _same(x: Array) -> Array:
+    return x
+
+
+SAME = Partial(_same)
+"""Features as they are."""
 
 
 class ActorCritic(NamedTuple):
@@ -37,22 +46,34 @@ class ActorCritic(NamedTuple):
         params = {"actor": self.actor.init(k_actor), "critic": self.critic.init(k_critic)}
         return params if self.cell is None else params | {"cell": self.cell.init(k_cell)}
 
-    def policy(
-        self, params: PyTree, *, greedy: bool, normalise: Callable[[Array], Array] = lambda x: x
-    ) -> Policy:
-        """Acts on raw observations; `aux` has the raw action and its log-probability (greedy: empty)."""
+    def policy(self, params: PyTree, *, greedy: bool, normalise: Partial = SAME) -> Policy:
+        """Acts on raw observations; `aux` has the raw action and its log-probability (greedy: empty).
 
-        def act(key: Key, obs: PyTree, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
-            x = normalise(self.encode(obs))
-            if self.cell is not None:
-                x = memory = self.cell.apply(params["cell"], memory, x)
-            dist = self.actor.apply(params["actor"], x)
-            if greedy:
-                return self.head.to_action(self.head.mode(dist)), {}, memory
-            raw, log_prob = self.head.sample_and_log_prob(key, dist)
-            return self.head.to_action(raw), {"raw": raw, "log_prob": log_prob}, memory
-
+        normalise: of features [k], a `Partial` that holds its statistics.
+        """
+        act = Partial(self._best if greedy else self._drawn, params, normalise)
         return Policy(act, () if self.cell is None else jnp.zeros(self.width))
+
+    def _best(
+        self, params: PyTree, normalise: Partial, key: Key, obs: PyTree, memory: PyTree
+    ) -> tuple[PyTree, PyTree, PyTree]:
+        dist, memory = self._distribution(params, normalise, obs, memory)
+        return self.head.to_action(self.head.mode(dist)), {}, memory
+
+    def _drawn(
+        self, params: PyTree, normalise: Partial, key: Key, obs: PyTree, memory: PyTree
+    ) -> tuple[PyTree, PyTree, PyTree]:
+        dist, memory = self._distribution(params, normalise, obs, memory)
+        raw, log_prob = self.head.sample_and_log_prob(key, dist)
+        return self.head.to_action(raw), {"raw": raw, "log_prob": log_prob}, memory
+
+    def _distribution(
+        self, params: PyTree, normalise: Partial, obs: PyTree, memory: PyTree
+    ) -> tuple[Array, PyTree]:
+        x = normalise(self.encode(obs))
+        if self.cell is not None:
+            x = memory = self.cell.apply(params["cell"], memory, x)
+        return self.actor.apply(params["actor"], x), memory
 
     def hidden(self, params: PyTree, x: Array, memory: PyTree, restart: PyTree) -> Array:
         """What actor and critic see at each step of a window, `[T, N, h]`; feed-forward: `x` itself.

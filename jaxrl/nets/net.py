@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
 import flax.linen as nn
@@ -62,17 +63,20 @@ def orthogonal(scale: float = 1.0) -> Callable[..., Array]:
     """
 
     def init(key: Key, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
-        x = jax.random.normal(key, (max(shape), min(shape)), dtype)
-        x = x / jnp.linalg.norm(x)
-
-        def polish(_: int, x: Array) -> Array:
-            gram = jnp.matmul(x.T, x, precision=jax.lax.Precision.HIGHEST)
-            return 1.5 * x - 0.5 * jnp.matmul(x, gram, precision=jax.lax.Precision.HIGHEST)
-
-        x = jax.lax.fori_loop(0, 40, polish, x)
+        x = _polar_factor(jax.random.normal(key, (max(shape), min(shape)), dtype))
         return scale * (x if shape[0] >= shape[1] else x.T)
 
     return init
+
+
+# jitted, because a loop outside of jit compiles at every call; inlined where the caller is traced
+@partial(jax.jit, inline=True)
+def _polar_factor(x: Array) -> Array:
+    def polish(_: int, x: Array) -> Array:
+        gram = jnp.matmul(x.T, x, precision=jax.lax.Precision.HIGHEST)
+        return 1.5 * x - 0.5 * jnp.matmul(x, gram, precision=jax.lax.Precision.HIGHEST)
+
+    return jax.lax.fori_loop(0, 40, polish, x / jnp.linalg.norm(x))
 
 
 def symmetric_uniform(bound: float) -> Callable[..., Array]:
@@ -162,7 +166,11 @@ def scan_memory(cell: Net, params: PyTree, memory: Array, inputs: Array, restart
     memory: float[N, width] before the first step; inputs: float[T, N, k]; restart: bool[T, N], set where step
     `t` begins an episode, so that the memory is zero before it.
     """
+    return _memories(cell, params, memory, inputs, restart)
 
+
+@partial(jax.jit, static_argnames="cell", inline=True)
+def _memories(cell: Net, params: PyTree, memory: Array, inputs: Array, restart: Array) -> Array:
     def body(memory: Array, xs: tuple[Array, Array]) -> tuple[Array, Array]:
         x, fresh = xs
         memory = cell.apply(params, jnp.where(fresh[:, None], 0.0, memory), x)

@@ -9,16 +9,18 @@ Legend: `n` episodes, `m` reward components.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
 from jaxrl.envs.base import Env, HasTimeLimit
-from jaxrl.rollout.unroll import Freeze, VecState, start, unroll
+from jaxrl.rollout.unroll import Freeze, VecState, check_limit, start, unroll
 
 # steps between two looks at whether every episode has ended; every such chunk has a key of its own
 CHUNK = 16
@@ -50,12 +52,29 @@ def evaluate(
     limit: int, or int32[n]; None takes the environment's `time_limit`.
     gamma: discount of `discounted`.
 
+    A call outside of jit is compiled once per environment, number of episodes and function of the policy: the
+    parameters of an algorithm's policy are arguments of the compiled program, see `Policy`.
+
     Raises `UsageError` if `episodes` or `limit` is below 1, or if there is no limit at all.
     """
-    if episodes < 1:
-        raise UsageError(f"episodes: must be >= 1, got {episodes}")
+    episodes = check_value("episodes", episodes, Size)
     if limit is None and not isinstance(env, HasTimeLimit):
         raise UsageError(f"limit: {env.name} has no time limit of its own; pass the number of steps")
+    check_limit(limit, episodes)
+    return _evaluate(env, policy.as_tree(), key, params, limit, gamma, episodes)
+
+
+# inlined where the caller is traced
+@partial(jax.jit, static_argnames=("env", "episodes"), inline=True)
+def _evaluate(
+    env: Env,
+    policy: Policy,
+    key: Key,
+    params: PyTree,
+    limit: int | Array | None,
+    gamma: float | Array,
+    episodes: int,
+) -> EvalResult:
     k_start, k_steps = jax.random.split(key)
 
     def running(carry: tuple[VecState, Array, Array]) -> Array:

@@ -6,16 +6,15 @@ vector environment: whoever has ended is not stepped, and rewards may be vectors
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.experimental import io_callback
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.prng import step_keys, streams
 from jaxrl.core.tree import tree_broadcast
 from jaxrl.core.types import Array, Key, Policy, PyTree
@@ -41,12 +40,10 @@ def host_evaluate(
 
     Raises `UsageError` if `episodes` or `limit` is below 1, or if nothing bounds the length of an episode.
     """
-    for name, value in (("episodes", episodes), ("limit", limit)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name}: must be >= 1, got {value}")
+    episodes, limit = check_value("episodes", episodes, Size), check_value("limit", limit, Size | None)
     k_start, k_steps = jax.random.split(key)
     seeds = np.asarray(jax.vmap(jax.random.bits)(streams(k_start, episodes)))
-    memory, act = tree_broadcast(policy(params).memory, episodes), _compiled(policy)
+    memory = tree_broadcast(policy(params).memory, episodes)
     envs = [make_env() for _ in range(episodes)]
     try:
         spec = getattr(envs[0], "spec", None)
@@ -57,7 +54,7 @@ def host_evaluate(
         terminated, live, t = np.zeros(episodes, bool), np.ones(episodes, bool), 0
         while live.any():
             stacked = jax.tree.map(lambda *x: np.stack(x), *obs)
-            actions, memory = act(params, k_steps, np.int32(t), stacked, memory)
+            actions, memory = _act(policy, params, k_steps, np.int32(t), stacked, memory)
             actions, t = jax.tree.map(np.asarray, actions), t + 1
             for i in np.flatnonzero(live):
                 action = jax.tree.map(lambda x, i=i: x[i], actions)
@@ -75,42 +72,15 @@ def host_evaluate(
     )
 
 
-def as_callback(
-    make_env: Callable[[], Any],
-    policy: Callable[[PyTree], Policy],
-    *,
-    episodes: int,
-    limit: int | None = None,
-) -> Callable[[PyTree, Key], Array]:
-    """`host_evaluate` as a function `(params, key) -> returns float32[n]` for use inside compiled code.
-
-    Unordered, so that it can be vmapped: the host is then called once per member. Scalar rewards only.
-    """
-
-    def call(params: PyTree, key: Key) -> Array:
-        def host(params: PyTree, data: Any) -> np.ndarray:
-            key = jax.random.wrap_key_data(data, impl=impl)
-            return host_evaluate(make_env, policy, params, key, episodes=episodes, limit=limit).returns
-
-        impl = jax.random.key_impl(key)
-        result = jax.ShapeDtypeStruct((episodes,), jnp.float32)
-        return io_callback(host, result, params, jax.random.key_data(key), ordered=False)
-
-    return call
-
-
-@functools.lru_cache(maxsize=16)
-def _compiled(policy: Callable[[PyTree], Policy]) -> Callable[..., tuple[PyTree, PyTree]]:
-    """`(params, key, t, obs [n, ...], memory [n, ...]) -> (action, memory)`."""
-
-    @jax.jit
-    def act(params: PyTree, key: Key, t: Array, obs: PyTree, memory: PyTree) -> tuple[PyTree, PyTree]:
-        n = jax.tree.leaves(obs)[0].shape[0]
-        keys, _, _ = step_keys(key, t, n)
-        action, _, memory = jax.vmap(policy(params).act)(keys, obs, memory)
-        return action, memory
-
-    return act
+@partial(jax.jit, static_argnames="policy")
+def _act(
+    policy: Callable[[PyTree], Policy], params: PyTree, key: Key, t: Array, obs: PyTree, memory: PyTree
+) -> tuple[PyTree, PyTree]:
+    """`(action, memory)` of all environments, leaves `[n, ...]`."""
+    n = jax.tree.leaves(obs)[0].shape[0]
+    keys, _, _ = step_keys(key, t, n)
+    action, _, memory = jax.vmap(policy(params).act)(keys, obs, memory)
+    return action, memory
 
 
 def _discounted(rewards: list[Any], gamma: float) -> Any:

@@ -9,6 +9,8 @@ Legend: `T` steps, `N` environments, `m` reward components.
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
@@ -102,19 +104,24 @@ class ReturnScale:
 
         R_t = gamma R_{t-1} (1 - done_{t-1}) + r_t, so that nothing of an episode enters the next one.
         """
-
-        def body(running: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
-            reward, done = row
-            total = gamma * running + reward
-            return jnp.where(_trail(done, total), 0, total), total
-
-        running, totals = jax.lax.scan(body, self.running, (reward, done))
+        running, totals = _discounted_sums(self.running, reward, done, gamma)
         return ReturnScale(running, self.moments.update(totals))
 
     def scale(self, reward: Array, clip: float = 10.0) -> Array:
         """`reward / std`, clipped to +-`clip`; any leading axes. The sign and zero of rewards are kept."""
         std = jnp.sqrt(self.moments.var + 1e-8)
         return jnp.clip(reward / _lead(std, reward), -clip, clip)
+
+
+# jitted, because a scan outside of jit compiles at every call; inlined where the caller is traced
+@partial(jax.jit, inline=True)
+def _discounted_sums(running: Array, reward: Array, done: Array, gamma: float | Array) -> tuple[Array, Array]:
+    def body(running: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        reward, done = row
+        total = gamma * running + reward
+        return jnp.where(_trail(done, total), 0, total), total
+
+    return jax.lax.scan(body, running, (reward, done))
 
 
 def _float(x: Array) -> jnp.dtype:

@@ -18,6 +18,7 @@ argument; whoever wants a fixed target stops them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import chex
@@ -101,12 +102,7 @@ def n_step(reward: Array, next_value: Array, discount: Array, cut: Array, n: int
     if n < 1:
         raise UsageError(f"n: must be >= 1, got {n}")
     discount, cut = _like(reward, discount, cut)
-
-    def lengthen(_: Array, returns: Array) -> Array:
-        later = jnp.concatenate([returns[1:], next_value[-1:]])
-        return reward + discount * jnp.where(cut, next_value, later)
-
-    return jax.lax.fori_loop(1, n, lengthen, reward + discount * next_value)
+    return _lengthened(reward, next_value, discount, cut, n)
 
 
 def monte_carlo(reward: Array, discount: Array, cut: Array) -> tuple[Array, Array]:
@@ -211,6 +207,17 @@ def average_reward_gae(
     return gae(reward, value, next_value, jnp.ones_like(reward), cut, lambda_)
 
 
+# jitted, because a scan outside of jit compiles at every call; inlined where the caller is traced
+@partial(jax.jit, static_argnames="n", inline=True)
+def _lengthened(reward: Array, next_value: Array, discount: Array, cut: Array, n: int) -> Array:
+    def lengthen(_: Array, returns: Array) -> Array:
+        later = jnp.concatenate([returns[1:], next_value[-1:]])
+        return reward + discount * jnp.where(cut, next_value, later)
+
+    return jax.lax.fori_loop(1, n, lengthen, reward + discount * next_value)
+
+
+@partial(jax.jit, inline=True)
 def _backward(a: Array, b: Array, last: float | Array = 0.0) -> Array:
     """`x_t = a_t + b_t x_{t+1}` with `x_T = last`, over the leading axis."""
 

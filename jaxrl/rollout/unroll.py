@@ -6,6 +6,7 @@ Legend: `T` steps, `N` environments, `m` reward components.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Size, check_fields
+from jaxrl.core.fields import Size, check_fields, check_value
 from jaxrl.core.prng import step_keys, streams
 from jaxrl.core.tree import tree_broadcast, tree_take, tree_where
 from jaxrl.core.types import Array, Key, Policy, PyTree, Transition
@@ -75,9 +76,18 @@ def start(
     params_axis: int | None = None,
     offset: int | Array = 0,
 ) -> VecState:
-    """`n` fresh episodes; `offset` is the global index of the first one (sharded batches)."""
-    if n < 1:
-        raise UsageError(f"n: must be >= 1 environment, got {n}")
+    """`n` fresh episodes; `offset` is the global index of the first one (sharded batches).
+
+    Raises `UsageError` if `n` is below 1.
+    """
+    n = check_value("n", n, Size)
+    return _start(env, policy.as_tree(), key, params, n, params_axis, offset)
+
+
+@partial(jax.jit, static_argnames=("env", "n", "params_axis"), inline=True)
+def _start(
+    env: Env, policy: Policy, key: Key, params: PyTree, n: int, params_axis: int | None, offset: int | Array
+) -> VecState:
     env_state, obs = jax.vmap(env.reset, (0, params_axis))(streams(key, n, offset), params)
     one = params if params_axis is None else tree_take(params, 0)
     shape_of_key = jax.ShapeDtypeStruct(key.shape, key.dtype)
@@ -125,10 +135,46 @@ def unroll(
     keep: names of `Step.info` entries to record.
     offset: global index of the first environment, so that results do not depend on how a batch is sharded.
 
-    Raises `UsageError` for sizes below 1 and for names that `Step.info` lacks.
+    A call outside of jit is compiled once per environment, shapes and function of the policy, see `Policy`.
+
+    Raises `UsageError` for sizes and limits below 1 and for names that `Step.info` lacks.
     """
-    if length < 1:
-        raise UsageError(f"length: must be >= 1 step, got {length}")
+    length = check_value("length", length, Size)
+    check_limit(limit, vec.elapsed.shape[0])
+    options = (length, params_axis, reset, tuple(keep))
+    return _unroll(env, policy.as_tree(), vec, key, params, limit, gamma, offset, *options)
+
+
+def check_limit(limit: int | Array | None, n: int) -> None:
+    """Raises `UsageError` unless `limit` is None, an int >= 1, or `n` of them; traced values are not read."""
+    if limit is None:
+        return
+    shape, dtype = jnp.shape(limit), jnp.result_type(limit)
+    if shape not in ((), (n,)):
+        raise UsageError(f"limit: shape {shape} is neither () nor [N] = ({n},)")
+    if not jnp.issubdtype(dtype, jnp.integer):
+        raise UsageError(f"limit: must be whole steps, int or int32[N], got {dtype}")
+    least = 1 if isinstance(limit, jax.core.Tracer) else np.asarray(limit).min()
+    if least < 1:
+        raise UsageError(f"limit: must be >= 1 step, got {least}")
+
+
+# inlined where the caller is traced
+@partial(jax.jit, static_argnames=("env", "length", "params_axis", "reset", "keep"), inline=True)
+def _unroll(
+    env: Env,
+    policy: Policy,
+    vec: VecState,
+    key: Key,
+    params: PyTree,
+    limit: int | Array | None,
+    gamma: float | Array,
+    offset: int | Array,
+    length: int,
+    params_axis: int | None,
+    reset: Reset,
+    keep: tuple[str, ...],
+) -> tuple[VecState, Transition, EpisodeStats]:
     n = vec.elapsed.shape[0]
     k_steps, k_pool = jax.random.split(key)
     limits = _limits(env, params, params_axis, limit, n)
@@ -188,10 +234,6 @@ def _limits(env: Env, params: PyTree, params_axis: int | None, limit: int | Arra
         if not isinstance(env, HasTimeLimit):
             return jnp.full(n, jnp.iinfo(jnp.int32).max)
         limit = env.time_limit(params) if params_axis is None else jax.vmap(env.time_limit)(params)
-    if jnp.shape(limit) not in ((), (n,)):
-        raise UsageError(f"limit: shape {jnp.shape(limit)} is neither () nor [N] = ({n},)")
-    if isinstance(limit, int | np.integer) and limit < 1:
-        raise UsageError(f"limit: must be >= 1 step, got {limit}")
     return jnp.broadcast_to(jnp.asarray(limit, jnp.int32), (n,))
 
 

@@ -15,16 +15,31 @@ CALLS = {
     "jax.tree_map": "jax.tree.map",
     "jax.experimental.host_callback": "the chunk loop of the driver",
     "jax.debug.callback": "the chunk loop of the driver",
+    "jax.debug.print": "the chunk loop of the driver",
+    "jax.pure_callback": "the chunk loop of the driver",
     "jax.experimental.io_callback": "the chunk loop of the driver",
     "chex.dataclass": "jaxrl.core.types.struct.dataclass",
 }
 
 
-def old_calls(tree: ast.Module) -> list[str]:
-    """Names of the table above, clip with removed keywords, and stubs."""
-    problems = []
+def imported_names(tree: ast.Module) -> dict[str, str]:
+    """What each name of a file stands for by its imports: `d: jax.debug` after `import jax.debug as d`."""
+    names = {}
     for node in ast.walk(tree):
-        name = dotted(node) if isinstance(node, ast.Attribute) else ""
+        if isinstance(node, ast.Import):
+            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def old_calls(tree: ast.Module) -> list[str]:
+    """Names of the table above under any alias, clip with removed keywords, and stubs."""
+    problems, imported = [], imported_names(tree)
+    for node in ast.walk(tree):
+        name = dotted(node) if isinstance(node, ast.Attribute | ast.Name) else ""
+        head, dot, rest = name.partition(".")
+        name = imported.get(head, head) + dot + rest
         if name in CALLS:
             problems.append(f"line {node.lineno}: {name}; use {CALLS[name]}")
         if isinstance(node, ast.keyword) and node.arg in ("a_min", "a_max"):
@@ -40,7 +55,20 @@ def test_no_old_calls(path):
 
 
 @pytest.mark.parametrize(
-    "line", ["jax.pmap(f)", "k = jax.random.PRNGKey(0)", "jnp.clip(x, a_min=0)", "raise NotImplementedError"]
+    "line",
+    [
+        "jax.pmap(f)",
+        "k = jax.random.PRNGKey(0)",
+        "jnp.clip(x, a_min=0)",
+        "raise NotImplementedError",
+        "from jax.experimental import io_callback as x\nx(f)",
+        "from jax.experimental import io_callback\nio_callback(f)",
+        "import jax.debug as d\nd.callback(f)",
+        "from jax import debug\ndebug.callback(f)",
+        "from jax import debug as d\nd.print('x')",
+        "import jax as j\nj.pure_callback(f)",
+        "from jax.random import PRNGKey as Key\nk = Key(0)",
+    ],
 )
 def test_old_calls_are_found(line):
     assert len(old_calls(ast.parse(line))) == 1

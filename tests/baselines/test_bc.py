@@ -1,9 +1,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxrl.baselines import bc
+from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.spaces import Box, Discrete
@@ -203,3 +205,24 @@ def vector_rewards():
 def test_refusals_name_the_field_and_the_fix(call, message):
     with pytest.raises(UsageError, match=message):
         call()
+
+
+@pytest.mark.parametrize("batch_size", [8, None])
+def test_batches_over_four_devices_equal_one_device(batch_size):
+    """Plain gradient steps: an optimiser that rescales would hide a factor."""
+    rng = np.random.default_rng(0)
+    data = dataset(
+        rng.normal(size=(16, 3)).astype(np.float32), rng.uniform(-1, 1, (16, 2)).astype(np.float32)
+    )
+    data = data.replace(mask=jnp.float32(rng.uniform(0.1, 1.0, 16)))
+    config, spaces = bc.Config(batch_size=batch_size, widths=(4,)), (Box(-9.0, 9.0, (3,)), UNIT)
+    one = bc.make(config, *spaces, optimiser=optax.identity())
+    split = bc.make(config, *spaces, optimiser=optax.identity(), axis="data")
+    many = spmd.data_parallel(split, spmd.mesh("data"), spmd.P())
+    ends = []
+    for algorithm in (one, many):
+        state, step = jax.jit(one.init)(jax.random.key(0), bc.Hyper(lr=0.1), data), jax.jit(algorithm.step)
+        for _ in range(3):
+            state, metrics = step(state, bc.Hyper(lr=0.1), data)
+        ends.append((state.params, metrics))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), *ends)

@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from jaxrl.baselines import sac
+from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.spaces import Box
@@ -83,7 +84,7 @@ def batch(rows=6):
 
 @pytest.fixture(scope="module")
 def nets():
-    return sac._nets(TINY, Bandit())
+    return sac._nets(TINY, Bandit(), axis=None)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +106,10 @@ def test_target(nets, params, bootstrap):
     """Row by row in numpy: twins, entropy bonus, and which ends cut the bootstrap."""
     rows, hyper, key = batch(), sac.Hyper(gamma=0.9), jax.random.key(7)
     config = dataclasses.replace(TINY, bootstrap_truncated=bootstrap)
-    slow = jax.tree.map(lambda w: 0.5 * w, params["critic"])
-    y = sac._target(config, nets, params, slow, rows, hyper, key)
+    target = jax.tree.map(lambda w: 0.5 * w, params["critic"])
+    y = sac._target(config, nets, params, target, rows, hyper, key)
     raw, log_prob = nets.head.sample_and_log_prob(key, nets.actor.apply(params["actor"], rows.next_obs))
-    q = [numpy_critic(slow, i, np.asarray(rows.next_obs), np.tanh(raw)) for i in range(2)]
+    q = [numpy_critic(target, i, np.asarray(rows.next_obs), np.tanh(raw)) for i in range(2)]
     for i in range(len(y)):
         ended = rows.terminated[i] or (rows.truncated[i] and not bootstrap)
         soft = min(q[0][i], q[1][i]) - 0.3 * float(log_prob[i])
@@ -127,7 +128,7 @@ def test_losses(nets, params):
     loss, log_prob = sac._actor_loss(params["actor"], nets, params, rows.obs, key)
     raw, expected_log_prob = nets.head.sample_and_log_prob(key, nets.actor.apply(params["actor"], rows.obs))
     q = np.minimum(*(numpy_critic(params["critic"], i, x, np.tanh(raw)) for i in range(2)))
-    np.testing.assert_allclose(log_prob, expected_log_prob, rtol=1e-6)
+    np.testing.assert_allclose(log_prob, np.mean(expected_log_prob), rtol=1e-6)
     np.testing.assert_allclose(loss, np.mean(0.3 * np.asarray(expected_log_prob) - q), rtol=1e-5)
 
 
@@ -271,3 +272,21 @@ UNBOUNDED, INTEGERS = Box(-np.inf, np.inf, (1,)), Box(0, 3, (1,), np.int32)
 def test_refusals_name_the_field_and_the_fix(call, message):
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def test_environments_and_batches_over_four_devices_equal_one_device():
+    """Plain gradient steps: an optimiser that rescales would hide a factor."""
+    config = sac.Config(n_envs=4, gradient_steps=2, batch_size=8, capacity=16, widths=(4,))
+    hyper = sac.Hyper(lr_actor=0.1, lr_critic=0.1, lr_temperature=0.1, warmup=1)
+    env = Bandit(limit=3)
+    one = sac.make(config, env, optimiser=optax.identity())
+    split = sac.make(config, env, optimiser=optax.identity(), axis="data")
+    many = spmd.data_parallel(split, spmd.mesh("data"), sac.state_specs("data"))
+    ends = []
+    for algorithm in (one, many):
+        state = jax.jit(one.init)(jax.random.key(0), hyper, env.default_params())
+        step = jax.jit(algorithm.step)
+        for _ in range(3):
+            state, metrics = step(state, hyper, env.default_params())
+        ends.append((state.learner, state.buffer, state.vec, metrics))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), *ends)

@@ -1,5 +1,6 @@
 """Devices change where members run, not what they compute. Four fake devices."""
 
+import contextlib
 import hashlib
 
 import jax
@@ -9,7 +10,9 @@ import optax
 import pytest
 
 from jaxrl.core import spmd
+from jaxrl.core.errors import UsageError
 from jaxrl.core.spmd import P
+from jaxrl.core.types import Algorithm
 
 DEVICES = jax.devices()
 
@@ -68,7 +71,7 @@ def sequential(problem):
 
 @pytest.mark.parametrize("lane", [1, 2])
 def test_bits_do_not_depend_on_the_number_of_devices(problem, sequential, lane):
-    """Ecosystem 18.7: eight members, lanes of 1 and 2, on 1, 2 and 4 devices (8 members / 4 / 2 = 1 lane)."""
+    """Eight members, lanes of 1 and 2, on 1, 2 and 4 devices (8 members / 4 / 2 = 1 lane)."""
     members, x, y = problem
     hashes = set()
     for n in (1, 2, 4):
@@ -102,7 +105,7 @@ def quadratic(w, x):
 
 @pytest.mark.parametrize("check_vma", [True, False])
 @pytest.mark.parametrize("has_aux", [False, True])
-def test_check_19_gradient_of_four_devices_is_that_of_one(check_vma, has_aux):
+def test_gradient_of_four_devices_is_that_of_one(check_vma, has_aux):
     """Plain gradient steps: an optimiser that rescales would hide a factor."""
     x, w0 = jax.random.normal(jax.random.key(0), (32, 5)), jnp.ones(5)
     mesh = spmd.mesh("data", DEVICES)
@@ -157,3 +160,51 @@ def test_reductions_over_an_axis_and_without_one():
     assert mean == 7 and total == 28
     np.testing.assert_array_equal(gathered, x)
     np.testing.assert_array_equal(alone[2], x)
+
+
+EXPLICIT = jax.make_mesh((4,), ("pop",))
+
+
+@pytest.mark.parametrize("mesh", [EXPLICIT, spmd.mesh("pop", DEVICES)], ids=["explicit", "auto"])
+@pytest.mark.parametrize("context", [True, False])
+@pytest.mark.parametrize("sharded", [True, False])
+def test_populations_run_on_meshes_with_explicit_axes(mesh, context, sharded):
+    """What `jax.make_mesh` makes by default, given as an argument or set around the program."""
+    x = jnp.arange(8.0)
+    x = jax.device_put(x, jax.NamedSharding(EXPLICIT, P("pop"))) if sharded else x
+    fn = jax.jit(lambda x: 3 * spmd.map_population(lambda a: 2 * a, mesh, 1)(x + 1))
+    with jax.set_mesh(EXPLICIT) if context else contextlib.nullcontext():
+        np.testing.assert_array_equal(fn(x), 6 * (np.arange(8.0) + 1))
+
+
+@pytest.mark.parametrize("context", [True, False])
+def test_data_parallel_steps_run_on_meshes_with_explicit_axes(context):
+    def step(state, hyper, data):
+        return {"w": state["w"] - hyper, "n": state["n"] + 1}, {"mean": spmd.mean(data.mean(), "pop")}
+
+    algorithm = Algorithm(init=None, step=step, act=None)
+    parallel = spmd.data_parallel(algorithm, EXPLICIT, {"w": P(), "n": P("pop")}, P("pop"))
+    with jax.set_mesh(EXPLICIT) if context else contextlib.nullcontext():
+        start = {"w": jnp.zeros(2), "n": jnp.zeros(4)}
+        state, metrics = jax.jit(parallel.step)(start, jnp.float32(1), jnp.arange(8.0))
+    np.testing.assert_array_equal(state["w"], [-1, -1])
+    np.testing.assert_array_equal(state["n"], [1, 1, 1, 1])
+    assert metrics["mean"] == 3.5
+
+
+def test_another_mesh_around_the_program_is_refused():
+    other = jax.make_mesh((2, 2), ("pop", "model"))
+    fn = spmd.map_population(lambda a: a, spmd.mesh("pop", DEVICES), 1)
+    with jax.set_mesh(other), pytest.raises(UsageError, match=r"^mesh: jax\.set_mesh .* set the same mesh$"):
+        fn(jnp.arange(4))
+
+
+def test_share_is_the_part_of_each_device():
+    mesh, x = spmd.mesh("data", DEVICES), jnp.arange(8.0)
+    mapped = jax.shard_map(
+        lambda x: spmd.share(x, "data"), mesh=mesh, in_specs=P(), out_specs=P("data"), check_vma=False
+    )
+    np.testing.assert_array_equal(jax.jit(mapped)(x), x)
+    assert spmd.share(x, None) is x
+    with pytest.raises(UsageError, match="batch: 4 devices must divide its 6 entries"):
+        mapped(jnp.arange(6.0))

@@ -1,9 +1,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
-from jaxrl.core.tree import clip_norm, flatten_time, tree_broadcast, tree_stack, tree_take, tree_where
+from jaxrl.core.tree import flatten_time, tree_broadcast, tree_stack, tree_take, tree_where
 
 
 def test_tree_where_selects_rows_of_leaves_of_any_rank_and_of_keys():
@@ -40,14 +39,3 @@ def test_flatten_time_puts_step_t_of_environment_i_in_row_t_n_plus_i():
     out = flatten_time({"x": x, "y": x[..., 0]})
     np.testing.assert_array_equal(out["x"][1 * 3 + 2], x[1, 2])
     assert out["x"].shape == (6, 4) and out["y"].shape == (6,)
-
-
-@pytest.mark.parametrize(("limit", "factor"), [(2.5, 0.5), (5.0, 1.0), (100.0, 1.0)])
-def test_clip_norm_shrinks_all_leaves_by_one_factor(limit, factor):
-    tree = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([[4.0]])}
-    clipped, norm = clip_norm(tree, limit)
-    assert norm == 5.0
-    np.testing.assert_allclose(clipped["a"], [3.0 * factor, 0.0], rtol=1e-6)
-    np.testing.assert_allclose(clipped["b"], [[4.0 * factor]], rtol=1e-6)
-    zero, norm = clip_norm({"a": jnp.zeros(2)}, limit)
-    assert norm == 0 and not zero["a"].any()

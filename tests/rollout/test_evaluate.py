@@ -1,19 +1,31 @@
+"""Evaluation against closed forms and against the unrolls that it is made of."""
+
+import re
+import resource
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
+from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Policy
+from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.envs.tabular.generators import random_mdp
 from jaxrl.envs.tabular.mdp import make_mdp
 from jaxrl.envs.tabular.tabular import Tabular
-from jaxrl.rollout.evaluate import CHUNK, evaluate
+from jaxrl.rollout.evaluate import CHUNK, _evaluate, evaluate
 from jaxrl.rollout.unroll import Freeze, start, unroll
 from tests.rollout.rollout_toys import Counter, Limited, TwoLengths, constant_policy, random_policy
 
+KEY = jax.random.key(0)
 
-def test_check_15_unbiased_where_the_window_average_is_not():
+
+def test_unbiased_where_the_window_average_is_not():
     env, policy = TwoLengths(), constant_policy()
     params, n = env.default_params(), 4096
     run = jax.jit(lambda key: evaluate(env, policy, key, params, episodes=n, limit=1000))
@@ -36,7 +48,7 @@ def solved(mdp, probabilities):
     return np.asarray(mdp.mu0) @ np.linalg.solve(np.eye(len(P)) - float(mdp.gamma) * P, r)
 
 
-def test_check_11_discounted_return_equals_the_linear_solve():
+def test_discounted_return_equals_the_linear_solve():
     """Within 4 standard errors; 0.9^150 of the tail is below 2e-7."""
     mdp, n = random_mdp(jax.random.key(3), 5, 2), 4000
     env = Tabular.of(mdp)
@@ -146,3 +158,63 @@ def test_one_compilation_for_all_limits_and_discounts():
     lengths = [run(jax.random.key(0), limit, 0.9)[0] for limit in (1, 5, 30)]
     assert lengths == [1, 5, 9]
     assert run._cache_size() == 1
+
+
+def test_memory_stays_flat_over_calls_with_new_parameters():
+    """A policy of an algorithm carries its parameters as leaves, so that one program serves them all."""
+    env, algorithm = CartPole(), ppo.make(ppo.Config(n_envs=2, minibatches=2, widths=(4,)), CartPole())
+    data, hyper = env.default_params(), ppo.Hyper()
+    state = jax.jit(algorithm.init)(jax.random.key(0), hyper, data)
+
+    def call(i):
+        params = jax.tree.map(lambda x: x + 0.01 * i, state.params)
+        policy = algorithm.act(state.replace(params=params), hyper, i % 2 == 0)
+        return evaluate(env, policy, jax.random.key(i), data, episodes=2, limit=20)
+
+    def resident():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 2**20
+
+    call(0), call(1)
+    before, programs = resident(), _evaluate._cache_size()
+    returns = {float(call(i).returns.sum()) for i in range(200)}
+    assert _evaluate._cache_size() == programs
+    assert len(returns) > 1  # the parameters are read
+    # 200 compilations would keep about 900 MB
+    assert resident() - before < 20
+
+
+@pytest.mark.parametrize("act", ["plain", "partial"])
+def test_a_policy_made_inside_a_traced_function_may_hold_traced_parameters(act):
+    env = Counter(end=9)
+
+    def best(offset, key, obs, memory):
+        return jnp.int32(0) * offset.astype(jnp.int32), (), memory + offset
+
+    @jax.jit
+    def run(offset):
+        made = Partial(best, offset) if act == "partial" else lambda *args: best(offset, *args)
+        return evaluate(env, Policy(made, offset), KEY, jnp.ones(()), episodes=2, limit=4).lengths
+
+    np.testing.assert_array_equal(run(jnp.ones(())), [4, 4])
+    np.testing.assert_array_equal(jax.vmap(run)(jnp.ones(3)), [[4, 4]] * 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"episodes": 0}, "episodes: must be >= 1, got 0"),
+        ({"episodes": 1.5}, "episodes: must be an int, got 1.5"),
+        ({"limit": None}, "limit: Counter has no time limit of its own"),
+        ({"limit": 0}, "limit: must be >= 1 step, got 0"),
+        ({"limit": jnp.array([4, -3])}, "limit: must be >= 1 step, got -3"),
+        ({"limit": 0.5}, "limit: must be whole steps, int or int32[N], got float32"),
+        ({"limit": np.array([np.inf, 1.0])}, "limit: must be whole steps, int or int32[N], got float"),
+        ({"limit": np.inf}, "limit: must be whole steps"),
+        ({"limit": True}, "limit: must be whole steps, int or int32[N], got bool"),
+        ({"limit": jnp.ones(3, int)}, "limit: shape (3,) is neither () nor [N] = (2,)"),
+    ],
+)
+def test_refusals_name_the_argument(options, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        evaluate(Counter(), constant_policy(), KEY, jnp.ones(()), **({"episodes": 2, "limit": 3} | options))

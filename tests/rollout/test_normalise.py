@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.rollout.normalise import MAX_COUNT, ReturnScale, RunningMoments, merge
 
 
@@ -116,3 +117,8 @@ def test_return_scale_is_1_before_data_and_makes_learning_blind_to_units():
     np.testing.assert_array_equal(empty.scale(reward), reward)
     one, thousand = empty.update(reward, done, 0.9), empty.update(1000 * reward, done, 0.9)
     np.testing.assert_allclose(one.scale(reward), thousand.scale(1000 * reward), rtol=1e-4)
+
+
+def test_batches_that_cannot_be_counted_are_refused():
+    with pytest.raises(UsageError, match="rows: 1073741824 rows in one batch"):
+        jax.eval_shape(RunningMoments.zeros(row()).update, row(2**30))

@@ -1,11 +1,14 @@
 """Every estimator against a Python loop over one environment, written from the definition as a sum."""
 
+import re
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Transition
 from jaxrl.rollout import returns
 from jaxrl.rollout.unroll import start, unroll
@@ -340,13 +343,13 @@ def window(value, *, end=None, vector=False, length=12, limit=5, gamma=0.9, lamb
     return batch, returns.gae(batch.reward, *both, discount, cut, lambda_)
 
 
-def test_check_1_constant_value_gives_zero_advantages():
+def test_constant_value_gives_zero_advantages():
     _, advantages = window(lambda obs: jnp.full((), 10.0))
     np.testing.assert_array_equal(advantages, np.zeros((12, 2)))
 
 
 @pytest.mark.parametrize(("x64", "rtol"), [(False, 1e-6), (True, 1e-9)])
-def test_check_2_the_numbers_of_an_episode_and_of_a_cut_window(x64, rtol):
+def test_advantages_of_an_episode_and_of_a_cut_window_by_hand(x64, rtol):
     with jax.enable_x64(x64):
         _, advantages = window(lambda obs: obs)
         assert advantages.dtype == (jnp.float64 if x64 else jnp.float32)
@@ -357,14 +360,14 @@ def test_check_2_the_numbers_of_an_episode_and_of_a_cut_window(x64, rtol):
         np.testing.assert_allclose(advantages[10:, i], [3.439, 1.8], rtol)
 
 
-def test_check_3_vector_rewards_by_column():
+def test_vector_rewards_by_column():
     _, scalar = window(lambda obs: obs)
     _, vector = window(lambda obs: jnp.array([1.0, 2.0]) * obs, vector=True)
     np.testing.assert_array_equal(vector[..., 0], scalar)
     np.testing.assert_array_equal(vector[..., 1], 2 * scalar)
 
 
-def test_check_4_termination_wins_over_the_limit():
+def test_termination_wins_over_the_limit():
     batch, advantages = window(lambda obs: jnp.full((), 10.0), end=5)
     assert not batch.truncated.any()
     np.testing.assert_array_equal(batch.terminated[:, 0], [t % 5 == 4 for t in range(12)])
@@ -395,3 +398,58 @@ def test_batched_apply_is_the_map_over_rows(rows):
     tree = {"a": jnp.arange(24.0).reshape(4, 3, 2), "b": jnp.arange(12).reshape(4, 3)}
     out = returns.batched_apply(lambda x: {"y": x["a"].sum() * x["b"]}, tree, rows=rows)
     np.testing.assert_array_equal(out["y"], np.asarray(tree["a"]).sum(-1) * np.asarray(tree["b"]))
+
+
+X, CUT = jnp.zeros((4, 2)), jnp.zeros((4, 2), bool)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: returns.gae(X[:, 0], X[:, 0], X[:, 0], X[:, 0], CUT[:, 0], 0.9),
+            "reward: must be [T, N] or [T, N, m]",
+        ),
+        (
+            lambda: returns.gae(X, jnp.zeros((5, 2)), X, X, CUT, 0.9),
+            "value: must fit the shape of reward",
+        ),
+        (
+            lambda: returns.gae(jnp.zeros((4, 2, 3)), X, X, X, CUT, 0.9),
+            "value: must fit the shape of reward",
+        ),
+        (lambda: returns.lambda_returns(X, X, 0.9, CUT, 0.9), "discount: must fit"),
+        (lambda: returns.gae(X, X, X, X, X, 0.9), "cut: must be bool, got float32"),
+        (lambda: returns.gae(X, X, X, X, CUT, 1.1), "lambda_: must lie in [0, 1], got 1.1"),
+        (
+            lambda: returns.lambda_returns(X, X, X, CUT, np.float32(-1)),
+            "lambda_: must lie in [0, 1], got -1.0",
+        ),
+        (
+            lambda: returns.discount_and_cut(Transition(X, X, X, X, CUT, CUT, (), {}), 99),
+            "gamma: must lie in [0, 1], got 99",
+        ),
+        (lambda: returns.n_step(X, X, X, CUT, 0), "n: must be >= 1, got 0"),
+        (
+            lambda: returns.vtrace(X, X, X, X, CUT, X, jnp.zeros((4, 1))),
+            "c: must fit the shape of reward",
+        ),
+        (lambda: returns.batched_apply(jnp.sum, X, rows=0), "rows: must be >= 1, got 0"),
+    ],
+)
+def test_refusals_name_the_argument(call, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        call()
+
+
+def test_traced_values_of_lambda_are_not_checked():
+    """A sweep over lambda cannot be checked while it is traced, and must not fail because of that."""
+    jax.jit(lambda l: returns.gae(X, X, X, X, CUT, l))(jnp.asarray(2.0))
+
+
+def test_calls_outside_of_jit_compile_once():
+    programs = []
+    for i in range(3):
+        returns.gae(X + i, X, X, X, CUT, 0.9)
+        programs.append(returns._backward._cache_size())
+    assert programs[0] == programs[-1]

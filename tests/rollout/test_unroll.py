@@ -1,17 +1,20 @@
 """The contract of `unroll`: ends, restarts, keys, memory, statistics."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
 from jaxrl.envs.tabular.generators import random_mdp
 from jaxrl.envs.tabular.mdp import make_mdp
 from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.rollout.evaluate import evaluate
-from jaxrl.rollout.unroll import Freeze, Pool, Resample, start, unroll
+from jaxrl.rollout.unroll import Freeze, Pool, Resample, _unroll, start, unroll
 from tests.rollout.rollout_toys import Counter, Limited, Starts, constant_policy, random_policy
 
 KEY = jax.random.key(0)
@@ -37,7 +40,7 @@ def ending_mdp(seed=0):
     )
 
 
-def test_check_5_limits_per_environment():
+def test_limits_per_environment():
     _, batch, stats = collect(
         Counter(), constant_policy(), jnp.ones(()), 3, length=21, limit=jnp.array([3, 5, 7])
     )
@@ -73,7 +76,7 @@ def test_termination_excludes_truncation():
 
 
 @pytest.mark.parametrize("reset", [Resample(), Pool(4), Freeze()], ids=str)
-def test_check_6_environments_do_not_depend_on_their_number_or_shard(reset):
+def test_environments_do_not_depend_on_their_number_or_shard(reset):
     """Bit for bit: env i of 64 = env i of 8 = env i - 3 of a shard that starts at 3."""
     mdp = ending_mdp()
     env, policy = Tabular.of(mdp), random_policy()
@@ -88,7 +91,7 @@ def test_check_6_environments_do_not_depend_on_their_number_or_shard(reset):
 
 
 @pytest.mark.parametrize("reset", [Resample(), Pool(16)], ids=str)
-def test_check_7_starts_have_the_initial_law(reset):
+def test_starts_have_the_initial_distribution(reset):
     """Chi-square over more than 50,000 restarts; the pool is drawn anew by each of 512 unrolls."""
     law = np.array([0.3, 0.25, 0.2, 0.1, 0.1, 0.05])
     params = jnp.asarray(law, jnp.float32)
@@ -121,7 +124,7 @@ def test_check_7_starts_have_the_initial_law(reset):
     assert np.mean([len(np.unique(slot)) >= 3 for slot in slots]) > 0.9
 
 
-def test_check_8_parameters_survive_resets():
+def test_parameters_survive_resets():
     """Three parameters, ten episodes: the reward is the parameter in every step."""
     rewards = jnp.array([1.0, 20.0, 300.0])
     for reset in (Resample(), Pool(3)):
@@ -257,3 +260,34 @@ def test_a_hundred_thousand_step_keys_are_distinct():
     keys = jax.random.key_data(jax.jit(jax.vmap(of_update))(jnp.arange(20))).reshape(-1, 2)
     assert len(keys) > 100_000
     assert len(np.unique(np.asarray(keys), axis=0)) == len(keys)
+
+
+def roll(**options):
+    vec = start(Counter(), constant_policy(), KEY, jnp.ones(()), 2)
+    return unroll(Counter(), constant_policy(), vec, KEY, jnp.ones(()), **({"length": 3} | options))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: roll(length=0), "length: must be >= 1, got 0"),
+        (lambda: roll(limit=0), "limit: must be >= 1 step, got 0"),
+        (lambda: roll(limit=jnp.ones(3, int)), "limit: shape (3,) is neither () nor [N] = (2,)"),
+        (lambda: roll(limit=jnp.ones(2)), "limit: must be whole steps, int or int32[N], got float32"),
+        (lambda: roll(keep=("x",)), "keep: 'x' is not in Step.info of this environment, which has"),
+        (lambda: Pool(0), "Pool.size: must be >= 1, got 0"),
+        (lambda: start(Counter(), constant_policy(), KEY, jnp.ones(()), 0), "n: must be >= 1, got 0"),
+    ],
+)
+def test_refusals_name_the_argument(call, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        call()
+
+
+def test_calls_outside_of_jit_compile_once():
+    policy, programs = constant_policy(), []
+    vec = start(Counter(), policy, KEY, jnp.ones(()), 2)
+    for i in range(3):
+        unroll(Counter(), policy, vec, jax.random.key(i), jnp.ones(()) * i, length=3)
+        programs.append(_unroll._cache_size())
+    assert programs[0] == programs[-1]
