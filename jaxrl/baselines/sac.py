@@ -241,11 +241,12 @@ def _nets(config: Config, env: Env, axis: str | None) -> _Nets:
     head = heads.tanh_normal(space)
     size, encode = net.features(env.observation_space)
     d = head.size // 2
-    low, high = (np.broadcast_to(np.float32(b), space.shape).ravel() for b in (space.low, space.high))
+    middle, half = heads.affine(space)
+    width = np.where(half == 0, 1, half)
     critic = heads.value(size + d, None, config.widths, config.activation)
     return _Nets(
         encode=encode,
-        scale=lambda action: (action.ravel() - (high + low) / 2) / ((high - low) / 2),
+        scale=lambda action: (action.ravel() - middle) / width,
         actor=heads.policy(size, head, config.widths, config.activation),
         critic=net.ensemble(critic, 2),
         head=head,

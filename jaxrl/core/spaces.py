@@ -48,7 +48,11 @@ class Discrete:
 class Box:
     """Arrays of one shape between `low` and `high`: scalars, or nested tuples of the full shape.
 
-    Bounds are stored as floats or tuples, so that a space (and an environment) is hashable.
+    Bounds are stored as floats or tuples, so that a space (and an environment) is hashable; infinite ones
+    stand for none.
+
+    Raises `ValueError` for bounds of another shape, in the wrong order, or beyond the range of an integer
+    dtype.
     """
 
     low: Any
@@ -64,23 +68,60 @@ class Box:
             object.__setattr__(self, name, _freeze(bound.tolist()))
         if not np.all(np.asarray(self.low) <= np.asarray(self.high)):
             raise ValueError("Box.low: must not exceed high")
+        if np.issubdtype(self.dtype, np.integer):
+            limits = np.iinfo(self.dtype)
+            for name in ("low", "high"):
+                bound = np.asarray(getattr(self, name))
+                finite = bound[np.isfinite(bound)]
+                if np.any((finite < limits.min) | (finite > limits.max)):
+                    raise ValueError(f"Box.{name}: beyond the range of {np.dtype(self.dtype)}, got {bound}")
 
     def sample(self, key: Key) -> Array:
-        """`dtype[shape]`, uniform between finite bounds; unbounded sides are cut at +-1e3."""
-        low = np.broadcast_to(np.maximum(np.asarray(self.low), -1e3), self.shape)
-        high = np.broadcast_to(np.minimum(np.asarray(self.high), 1e3), self.shape)
+        """`dtype[shape]`, as gymnasium draws: every coordinate by itself, according to its bounds.
+
+        Uniform between two finite bounds; beyond a single one, its distance is exponential with mean 1;
+        standard normal without bounds. Integers are rounded down.
+        """
+        low, high = (np.broadcast_to(np.asarray(b), self.shape) for b in (self.low, self.high))
+        below, above = np.isfinite(low), np.isfinite(high)
+        if np.all(below & above):
+            return self._uniform(key, low, high)
+        dtype = jnp.float32 if np.issubdtype(self.dtype, np.integer) else self.dtype
+        near_low, near_high = (jnp.asarray(np.where(np.isfinite(b), b, 0), dtype) for b in (low, high))
+        k_uniform, k_exponential, k_normal = jax.random.split(key, 3)
+        distance = jax.random.exponential(k_exponential, self.shape, dtype)
+        unbounded = jax.random.normal(k_normal, self.shape, dtype)
+        one_sided = jnp.where(below, near_low + distance, near_high - distance)
+        both = self._uniform(k_uniform, np.where(below & above, low, 0), np.where(below & above, high, 0))
+        drawn = jnp.where(below | above, one_sided, unbounded)
         if np.issubdtype(self.dtype, np.integer):
-            return jax.random.randint(key, self.shape, low, high + 1).astype(self.dtype)
+            drawn = jnp.floor(drawn).astype(self.dtype)
+        return jnp.where(below & above, both, drawn)
+
+    def _uniform(self, key: Key, low: np.ndarray, high: np.ndarray) -> Array:
+        """Uniform between finite bounds `[shape]`."""
+        if np.issubdtype(self.dtype, np.integer):
+            return _integers(key, low, high, self.dtype)
         u = jax.random.uniform(key, self.shape, self.dtype)
-        return jnp.asarray(low, self.dtype) + u * jnp.asarray(high - low, self.dtype)
+        width = high - low
+        if np.all(width <= np.finfo(self.dtype).max):
+            return jnp.asarray(low, self.dtype) + u * jnp.asarray(width, self.dtype)
+        return (1 - u) * jnp.asarray(low, self.dtype) + u * jnp.asarray(high, self.dtype)
 
     def contains(self, x: Array) -> Array:
         """bool[], whether `x` has the shape and lies within the bounds (NaN does not)."""
         x = jnp.asarray(x)
         if x.shape != self.shape:
             return jnp.asarray(False)
-        low, high = jnp.asarray(np.asarray(self.low, x.dtype)), jnp.asarray(np.asarray(self.high, x.dtype))
-        return jnp.all((x >= low) & (x <= high))
+        low, high = np.asarray(self.low), np.asarray(self.high)
+        if not np.issubdtype(x.dtype, np.integer):
+            return jnp.all((x >= low.astype(x.dtype)) & (x <= high.astype(x.dtype)))
+        limits = np.iinfo(x.dtype)
+        least, most = (
+            np.clip(np.where(np.isfinite(b), b, 0), limits.min, limits.max).astype(x.dtype)
+            for b in (np.ceil(low), np.floor(high))
+        )
+        return jnp.all(((x >= least) | np.isinf(low)) & ((x <= most) | np.isinf(high)))
 
 
 Space = Any  # Discrete, Box, or a dict or tuple of spaces
@@ -108,6 +149,21 @@ def contains(space: Space, x: PyTree) -> Array:
     except ValueError:
         return jnp.asarray(False)
     return jnp.all(jnp.stack([leaf.contains(v) for leaf, v in zip(leaves, values, strict=True)]))
+
+
+def _integers(key: Key, low: np.ndarray, high: np.ndarray, dtype: Any) -> Array:
+    """Integers in `[low, high]`, both ends included, over the whole range of int32."""
+    if np.all(high - low < 2**31 - 1) and np.all(high < 2**31 - 1):
+        return jax.random.randint(key, low.shape, low, high + 1).astype(dtype)
+    # `jax.random.randint` is not uniform over more than 2^31 numbers. A candidate here is at most twice too
+    # large, so that 64 of them are with probability 2^-64; the first that fits is added with wrapping.
+    largest = (high - low).astype(np.int64)
+    shift = jnp.asarray(32 - np.maximum(np.ceil(np.log2(largest + 1)), 1), jnp.uint32)
+    candidates = jax.random.bits(key, (64, *low.shape), jnp.uint32) >> shift[None]
+    fits = candidates <= jnp.asarray(largest.astype(np.uint32))[None]
+    offset = jnp.take_along_axis(candidates, jnp.argmax(fits, axis=0)[None], axis=0)[0]
+    start = jnp.asarray(low.astype(np.int64).astype(np.uint32))
+    return jax.lax.bitcast_convert_type(start + offset, jnp.int32).astype(dtype)
 
 
 def _freeze(x: Any) -> Any:

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete, Space, is_space
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.nets.net import Activation, Initial, Net, mlp
@@ -25,6 +26,9 @@ from jaxrl.nets.net import Activation, Initial, Net, mlp
 with warnings.catch_warnings():  # tensorflow-probability touches names that jax has deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
     import distrax
+
+WIDEST = 20.0
+"""Largest magnitude of the log standard deviation of `normal`."""
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(20)
 
@@ -74,10 +78,18 @@ def policy_head(space: Space, *, squash: bool = False) -> Head:
 
 
 def categorical(n: int) -> Head:
-    """Categories `0 .. n - 1` with logits [..., n]; raw actions are the actions, int32[...]."""
+    """Categories `0 .. n - 1` with logits [..., n]; raw actions are the actions, int32[...].
+
+    The log-probability of an integer outside of them is -inf; `UsageError` for raw actions that are floats.
+    """
 
     def build(params: Array) -> distrax.Categorical:
         return distrax.Categorical(logits=params, dtype=jnp.int32)
+
+    def log_prob(params: Array, raw: Array) -> Array:
+        if not jnp.issubdtype(raw.dtype, jnp.integer):
+            raise UsageError(f"raw: actions of categories are integers, got {raw.dtype}")
+        return build(params).log_prob(raw)
 
     def sample_and_log_prob(key: Key, params: Array) -> tuple[Array, Array]:
         raw = build(params).sample(seed=key)
@@ -87,7 +99,7 @@ def categorical(n: int) -> Head:
         size=n,
         gaussian=False,
         sample=lambda key, params: build(params).sample(seed=key),
-        log_prob=lambda params, raw: build(params).log_prob(raw),
+        log_prob=log_prob,
         sample_and_log_prob=sample_and_log_prob,
         entropy=lambda params: build(params).entropy(),
         mode=lambda params: build(params).mode(),
@@ -144,12 +156,13 @@ def multi_categorical(space: Space) -> Head:
 def normal(space: Box) -> Head:
     """Independent normals, params [..., 2d] = mean, log standard deviation; raw float[..., d].
 
-    The log-probability is that of the raw action; the action is the raw one clipped to the bounds.
+    The log-probability is that of the raw action; the action is the raw one clipped to the bounds. The log
+    standard deviation is clipped to +-20, so far out that densities, entropies and divergences stay finite.
     """
     d, low, high = _bounds(space)
 
     def build(params: Array) -> distrax.Normal:
-        return distrax.Normal(params[..., :d], jnp.exp(params[..., d:]))
+        return distrax.Normal(params[..., :d], jnp.exp(jnp.clip(params[..., d:], -WIDEST, WIDEST)))
 
     return _gaussian(
         space,
@@ -166,13 +179,15 @@ def tanh_normal(space: Box, log_std: tuple[float, float] = (-5.0, 2.0)) -> Head:
 
     `log_std` clips the log standard deviation. Densities are those of `tanh(raw)` on (-1, 1)^d, with
     log tanh' = 2 (log 2 - u - softplus(-2u)). The KL is that of the normals (tanh is a bijection). The
-    entropy is a 20-node Gauss-Hermite quadrature per coordinate (error below 1e-3 for deviations up to 1).
-    `from_action` clips to 1 - 1e-6 of the range.
+    entropy is a 20-node Gauss-Hermite quadrature per coordinate (error below 1e-3 for standard deviations up
+    to 1). `from_action` clips to 1 - 1e-6 of the range. A coordinate whose bounds are equal has that action.
+
+    Raises:
+        ValueError: bounds that are not finite, or whose distance float32 cannot hold.
     """
-    d, low, high = _bounds(space)
-    if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high))):
-        raise ValueError("action_space: squashing needs finite bounds")
-    middle, half = (high + low) / 2, (high - low) / 2
+    middle, half = affine(space)
+    d = len(half)
+    width = np.where(half == 0, 1, half)
     tanh = distrax.Tanh()
 
     def build(params: Array) -> distrax.Normal:
@@ -189,7 +204,7 @@ def tanh_normal(space: Box, log_std: tuple[float, float] = (-5.0, 2.0)) -> Head:
         return centre + scale * jnp.tanh(raw)
 
     def unsquash(action: Array) -> Array:
-        centre, scale = _like(action, middle, half)
+        centre, scale = _like(action, middle, width)
         return jnp.arctanh(jnp.clip((action - centre) / scale, -1 + 1e-6, 1 - 1e-6))
 
     return _gaussian(
@@ -200,6 +215,20 @@ def tanh_normal(space: Box, log_std: tuple[float, float] = (-5.0, 2.0)) -> Head:
         squash=squash,
         unsquash=unsquash,
     )
+
+
+def affine(space: Box) -> tuple[np.ndarray, np.ndarray]:
+    """`(middle, half)` of the bounds, float32[d] each: actions are `middle + half * x` for x in [-1, 1]^d.
+
+    Raises:
+        ValueError: bounds that are not finite, or whose distance float32 cannot hold.
+    """
+    _, low, high = _bounds(space)
+    if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high))):
+        raise ValueError("action_space: squashing needs finite bounds")
+    if np.any(high.astype(np.float64) - low > np.finfo(np.float32).max):
+        raise ValueError("action_space: the distance of the bounds is beyond float32; narrow them")
+    return (high + low) / 2, (high - low) / 2
 
 
 def policy(

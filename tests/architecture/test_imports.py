@@ -29,6 +29,7 @@ FILES = {
     "jaxrl/cli/options.py": {"tyro"},
     "jaxrl/run/log.py": {"rich"},
     "jaxrl/report/plots.py": {"matplotlib"},
+    "jaxrl/envs/adapters/gymnasium_env.py": {"gymnasium"},
 }
 # only inside functions, so that importing the module stays light and works without the library
 LAZY = {

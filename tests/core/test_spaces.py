@@ -1,3 +1,5 @@
+"""Samples of spaces, what they contain, and what they refuse."""
+
 import re
 
 import jax
@@ -44,11 +46,53 @@ def test_integer_boxes_reach_both_bounds():
     assert not space.contains(jnp.array([4, 0], jnp.uint8))
 
 
-def test_unbounded_boxes_sample_finite_numbers():
-    space = Box(-np.inf, (np.inf, 0.0), (2,))
+@pytest.mark.parametrize(
+    ("low", "high", "mean", "std"),
+    [
+        (-np.inf, np.inf, 0.0, 1.0),
+        (2000.0, np.inf, 2001.0, 1.0),
+        (-np.inf, -5.0, -6.0, 1.0),
+        (-3.0, 5000.0, 2498.5, 5003 / 12**0.5),
+        (1.5, 1.5, 1.5, 0.0),
+        (-3e38, 3.4e38, 2e37, 6.4e38 / 12**0.5),
+    ],
+)
+def test_boxes_sample_as_gymnasium_does(low, high, mean, std):
+    """Uniform, exponential beyond one bound, normal without; means within five standard errors."""
+    space = Box(low, high, ())
     x = jax.vmap(space.sample)(KEYS)
-    assert jnp.isfinite(x).all() and (x[:, 1] <= 0).all() and jnp.abs(x).max() <= 1e3
-    assert jax.vmap(space.contains)(x).all()
+    assert jax.vmap(space.contains)(x).all() and x.dtype == jnp.float32
+    x = np.asarray(x, np.float64)
+    assert abs(x.mean() - mean) <= 5 * std / 2000**0.5
+    np.testing.assert_allclose(x.std(), std, rtol=0.15)
+
+
+def test_each_coordinate_follows_its_own_bounds():
+    space = Box((0.0, -np.inf, 100.0), (1.0, np.inf, np.inf), (3,))
+    x = np.asarray(jax.vmap(space.sample)(KEYS))
+    np.testing.assert_allclose(x.mean(0), [0.5, 0.0, 101.0], atol=0.12)
+    assert np.abs(np.corrcoef(x.T) - np.eye(3)).max() < 0.12
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [
+        (-(2**31), 2**31 - 1, np.int32),
+        (0, 2**31 - 1, np.int32),
+        (-(2**31), 2**30, np.int32),
+        (0, 255, np.uint8),
+        (5, np.inf, np.int32),
+        (-np.inf, np.inf, np.int32),
+    ],
+)
+def test_wide_and_unbounded_integer_boxes(low, high, dtype):
+    space = Box(low, high, (), dtype)
+    x = jax.vmap(space.sample)(KEYS)
+    assert x.dtype == dtype and jax.vmap(space.contains)(x).all()
+    if np.isfinite(high):
+        # the quartiles of 2000 uniform draws, within five standard errors
+        share = (np.quantile(np.float64(x), [0.25, 0.5, 0.75]) - low) / (high - low)
+        np.testing.assert_allclose(share, [0.25, 0.5, 0.75], atol=0.06)
 
 
 @pytest.mark.parametrize("x", [[0.0, 2.1], [-1.1, 0.0], [np.nan, 0.0], [0.0], 0.0], ids=str)
@@ -88,6 +132,8 @@ def test_spaces_are_values():
         (lambda: Box(np.zeros((3, 1)), 1.0, (3,)), "Box.low: shape (3, 1) is neither () nor (3,)"),
         (lambda: Box((0.0, 2.0), 1.0, (2,)), "Box.low: must not exceed high"),
         (lambda: Box(np.nan, 1.0, ()), "Box.low: must not exceed high"),
+        (lambda: Box(0, 2**31, (), np.int32), "Box.high: beyond the range of int32, got 2147483648"),
+        (lambda: Box(-1, 3, (), np.uint8), "Box.low: beyond the range of uint8, got -1"),
     ],
 )
 def test_refuses(make, message):

@@ -1,10 +1,12 @@
 """Heads against the formulas written out in numpy (float64)."""
 
+import distrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.nets import heads
 
@@ -191,3 +193,41 @@ def test_values_have_the_shape_of_the_reward():
     for reward_dim, shape in ((None, (5,)), (1, (5, 1)), (4, (5, 4))):
         net = heads.value(3, reward_dim, (8,))
         assert net.apply(jax.jit(net.init)(jax.random.key(0)), x).shape == shape
+
+
+def test_categories_outside_have_no_probability_and_floats_are_refused():
+    head, p = heads.categorical(3), _params(3)
+    np.testing.assert_array_equal(head.log_prob(jnp.stack([p, p]), jnp.array([-1, 3])), [-np.inf, -np.inf])
+    with pytest.raises(UsageError, match=r"^raw: actions of categories are integers, got float32$"):
+        head.log_prob(p, jnp.float32(0.5))
+
+
+@pytest.mark.parametrize("log_std", [-1e4, -88.0, 88.0, 1e4])
+def test_normals_stay_finite_whatever_the_log_standard_deviation(log_std):
+    head = heads.normal(BOX)
+    p, q = jnp.array([0.5, 2.0, log_std, log_std]), jnp.array([0.0, 0.0, -log_std, 1.0])
+    raw, log_prob = head.sample_and_log_prob(jax.random.key(0), p)
+    numbers = (raw, log_prob, head.log_prob(p, jnp.zeros(2)), head.entropy(p), head.kl(p, q))
+    slope = jax.grad(lambda p: head.log_prob(p, jnp.zeros(2)))(p)
+    assert all(jnp.isfinite(x).all() for x in (*numbers, slope))
+
+
+def test_log_standard_deviations_in_use_keep_their_bits():
+    head, p, x = heads.normal(BOX), jnp.array([0.3, -0.2, -7.5, 4.25]), jnp.array([0.1, 0.2])
+    plain = distrax.Normal(p[:2], jnp.exp(p[2:])).log_prob(x).sum()
+    assert head.log_prob(p, x) == plain
+
+
+def test_a_coordinate_with_equal_bounds_has_that_action():
+    box = Box((-1.0, 3.0), (1.0, 3.0), (2,))
+    head = heads.tanh_normal(box)
+    raw, log_prob = head.sample_and_log_prob(jax.random.key(0), jnp.zeros(4))
+    assert head.to_action(raw)[1] == 3.0 and jnp.isfinite(log_prob)
+    assert jnp.isfinite(head.log_prob(jnp.zeros(4), head.from_action(jnp.array([0.5, 3.0]))))
+    assert heads.normal(box).to_action(raw)[1] == 3.0
+
+
+def test_bounds_too_wide_for_float32_are_refused():
+    top = float(np.finfo(np.float32).max)
+    with pytest.raises(ValueError, match="action_space: the distance of the bounds is beyond float32"):
+        heads.tanh_normal(Box(-top, top, (1,)))

@@ -114,3 +114,29 @@ def test_features_flatten_boxes_and_count_categories():
 def test_bad_input_names_the_argument(call, word):
     with pytest.raises(ValueError, match=f"^{word}: "):
         call()
+
+
+@pytest.mark.parametrize("shape", [(3, 64), (64, 3), (64, 64), (1, 5)])
+def test_rows_or_columns_of_orthogonal_kernels_are_orthonormal(shape):
+    kernels = jax.jit(jax.vmap(lambda k: net.orthogonal(2.0)(k, shape)))(
+        jax.random.split(jax.random.key(0), 20)
+    )
+    for kernel in np.asarray(kernels, np.float64) / 2.0:
+        gram = kernel @ kernel.T if shape[0] <= shape[1] else kernel.T @ kernel
+        np.testing.assert_allclose(gram, np.eye(min(shape)), atol=1e-5)
+
+
+def test_entries_of_orthogonal_kernels_have_the_moments_of_uniform_ones():
+    """E q = 0, E q^2 = 1/n, E q^4 = 3/(n(n + 2)); 4,000 draws, five standard errors (false alarm < 1e-5)."""
+    n, draws = 4, 4000
+    keys = jax.random.split(jax.random.key(1), draws)
+    kernels = jax.jit(jax.vmap(lambda k: net.orthogonal()(k, (n, n))))(keys)
+    q = np.asarray(kernels)[:, 0, 0].astype(np.float64)
+    for power, expected in ((1, 0.0), (2, 1 / n), (4, 3 / (n * (n + 2)))):
+        error = np.std(q**power) / np.sqrt(draws)
+        assert abs(np.mean(q**power) - expected) < 5 * error
+    assert abs(np.mean(np.linalg.det(np.asarray(kernels)))) < 5 / np.sqrt(draws)  # both signs are as likely
+
+
+def test_orthogonal_kernels_have_their_dtype():
+    assert net.orthogonal()(jax.random.key(0), (4, 2), jnp.float32).dtype == jnp.float32

@@ -177,13 +177,14 @@ def test_state_keeps_its_types(backend):
     after, out = jax.eval_shape(env.step, jax.random.key(0), state, action, params)
 
     def described(tree):
-        return jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), tree)
+        # leaves, because simulators keep arrays in dataclasses, which == does not compare
+        return [(x.shape, x.dtype, x.weak_type) for x in jax.tree.leaves(tree)]
 
     assert jax.tree.structure(state) == jax.tree.structure(after)
     assert described(state) == described(after)
-    assert described(out.obs) == described(obs) == ((4,), jnp.float32, False)
-    assert described(out.reward) == ((), jnp.float32, False)
-    assert described(out.terminated) == ((), jnp.bool_, False)
+    assert described(out.obs) == described(obs) == [((4,), jnp.float32, False)]
+    assert described(out.reward) == [((), jnp.float32, False)]
+    assert described(out.terminated) == [((), jnp.bool_, False)]
     assert all(not x.weak_type for x in jax.tree.leaves(params))
     assert hash(env) == hash(Brax("inverted_pendulum", backend))
 

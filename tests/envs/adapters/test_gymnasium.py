@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.spaces import Box as GymBox
-from gymnasium.spaces import Dict, MultiBinary, Tuple
+from gymnasium.spaces import Dict, MultiBinary, MultiDiscrete, Tuple
 from gymnasium.spaces import Discrete as GymDiscrete
 
 from jaxrl.core.errors import MissingExtra, UsageError
@@ -35,10 +35,46 @@ def test_nested_spaces():
     assert found["b"][1].dtype == np.uint8 and found["b"][1].shape == (2, 2)
 
 
-@pytest.mark.parametrize("space", [GymDiscrete(3, start=1), MultiBinary(4), gymnasium.spaces.Text(3)])
+class Lookalike(gymnasium.Space):
+    """Another space that happens to have the attributes of a Discrete and of a Box."""
+
+    n, start, low, high = 3, 0, 0.0, 1.0
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        GymDiscrete(3, start=1),
+        MultiBinary(4),
+        MultiDiscrete([2, 3]),
+        gymnasium.spaces.Text(3),
+        Lookalike((), np.float32),
+    ],
+)
 def test_spaces_without_counterpart(space):
     with pytest.raises(UsageError, match=r"^space: .* has no counterpart; use Discrete"):
         convert_space(space)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "ours"),
+    [(np.int8, -5, 5, np.int32), (np.uint8, 0, 255, np.uint8), (np.int64, -(2**31), 2**31 - 1, np.int32)],
+)
+def test_integer_boxes_keep_their_bounds(dtype, low, high, ours):
+    assert convert_space(GymBox(low, high, (2,), dtype)) == Box((low, low), (high, high), (2,), ours)
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), [(np.int64, 0, 2**40), (np.uint32, 0, 2**32 - 1)])
+def test_integers_beyond_int32_are_refused(dtype, low, high):
+    with pytest.raises(UsageError, match=r"^space: Box.* has integers beyond int32; narrow its bounds$"):
+        convert_space(GymBox(low, high, (2,), dtype))
+
+
+def test_names_with_a_module():
+    env = maker("mo_gymnasium:deep-sea-treasure-v0")()
+    assert env.unwrapped.reward_space.shape == (2,)
+    with pytest.raises(MissingExtra, match=r"^no_such_module:A-v0: "):
+        maker("no_such_module:A-v0")
 
 
 def test_unknown_name():
