@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from jaxrl.core.errors import UsageError
 
@@ -106,7 +107,7 @@ def check_numbers(hyper: Any, prefix: str | None = None) -> None:
     for name, hint in _hints(type(hyper)).items():
         value = getattr(hyper, name)
         bounds, optional = _range(hint)
-        if bounds is None or isinstance(value, jax.core.Tracer) or (value is None and optional):
+        if bounds is None or isinstance(value, Tracer) or (value is None and optional):
             continue
         if not isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array | list | tuple):
             raise UsageError(f"{prefix}.{name}: must be a number, got {value!r}")
@@ -181,7 +182,7 @@ def _one(value: Any, hint: Any, name: str) -> Any:
     if origin is dict:
         _require(isinstance(value, dict), name, "a dict", value)
         return {key: _checked(entry, arguments[1], f"{name}[{key!r}]") for key, entry in value.items()}
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         _require(isinstance(value, hint), name, f"a {hint.__qualname__}", value)
         if not value.__dataclass_params__.frozen or hasattr(value, "replace"):
             check_numbers(value, name)
@@ -211,7 +212,7 @@ def _tuple(value: Any, arguments: tuple[Any, ...], name: str) -> tuple[Any, ...]
 
 
 def _within(value: Any, bounds: Range, name: str) -> None:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     numbers = isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array | tuple)
     _require(numbers and bounds.holds(value), name, range_text(bounds), value)
@@ -231,7 +232,8 @@ def range_text(bounds: Range) -> str:
 
 
 def _choices(arguments: tuple[Any, ...]) -> str:
-    return f"one of {', '.join(map(repr, arguments))}" if len(arguments) > 1 else repr(arguments[0])
+    names = ", ".join(map(repr, arguments))
+    return f"one of {names}" if len(arguments) > 1 else names
 
 
 def _plain(x: float) -> str:
