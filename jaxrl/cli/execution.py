@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import stat
 import tempfile
@@ -35,8 +36,18 @@ def find_root(root: str | Path | None, run: Path | None = None) -> Path:
 
 
 def runs_folder(root: Path, out: str | Path | None) -> Path:
-    """`out`, by default `runs` below the root: a run leaves nothing in the working directory."""
-    return root / "runs" if out is None else Path(out).expanduser().resolve()
+    """`out`, by default `runs` below the root: a run leaves nothing in the working directory.
+
+    Raises `UsageError` for a name that is not UTF-8, which checkpoints cannot use.
+    """
+    if out is None:
+        return root / "runs"
+    try:
+        path = Path(out).expanduser().resolve()
+        os.fsencode(path).decode("utf-8")
+    except (UnicodeError, RuntimeError) as error:
+        raise UsageError(f"out: {out!s:.200} is no folder name that can be used ({error})") from error
+    return path
 
 
 def reopen(folder: RunFolder, root: str | Path | None = None) -> tuple[ModuleType, Any]:
@@ -131,13 +142,20 @@ def draw(module: ModuleType, folder: RunFolder, dest: str | Path | None = None) 
     Raises `StorageError` where they cannot be written.
     """
     shown = folder if dest is None else _DrawnElsewhere(folder.path, Path(dest).expanduser().resolve())
-    try:
+    with writing("--dest"):
         return list(module.figure(shown))
+
+
+@contextlib.contextmanager
+def writing(option: str) -> Iterator[None]:
+    """Inside, what cannot be written is a `StorageError` that names the `option` for another place."""
+    try:
+        yield
+    except JaxrlError:
+        raise
     except OSError as error:
-        if isinstance(error, JaxrlError):
-            raise
-        target = error.filename or shown.path
-        raise StorageError(f"{target}: cannot be written ({error.strerror}); name another --dest") from error
+        what = f"{error.filename}: cannot be written ({error.strerror})" if error.filename else str(error)
+        raise StorageError(f"{what}; name another {option}") from error
 
 
 class _DrawnElsewhere(RunFolder):

@@ -7,16 +7,18 @@ Errors that a user can act on are one line on standard error and the exit code o
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxrl.cli import options, repository, results, running
 from jaxrl.core.errors import JaxrlError, UsageError
-from jaxrl.run import catalogue
+from jaxrl.run import catalogue, terminal
 from jaxrl.run.folder import installed_versions
 
 COMMANDS: dict[str, Callable[[list[str], Path | None], Any]] = {
@@ -47,16 +49,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             document = {"error": "usage", "exit_code": code} if code else {}
         except JaxrlError as error:
             code, document = error.exit_code, {"error": str(error), "exit_code": error.exit_code}
-            print(f"jaxrl: {error}", file=sys.stderr)
+            terminal.say(f"jaxrl: {error}")
         except BrokenPipeError:  # the reader, `| head` for example, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             document = {}
+        except Exception as error:  # a fault of ours: a document all the same, and the traceback
+            if not as_json:
+                raise
+            traceback.print_exc()
+            code, document = 1, {"error": f"{type(error).__name__}: {error}", "exit_code": 1}
         except KeyboardInterrupt:
             code, document = 130, {"error": "interrupted", "exit_code": 130}
-            print("jaxrl: interrupted", file=sys.stderr)
+            terminal.say("jaxrl: interrupted")
         if as_json:
-            stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
-            stdout.flush()
+            terminal.say(json.dumps(document, indent=2, allow_nan=False), stdout)
     return code
 
 
@@ -101,8 +107,8 @@ def _overview() -> str:
 @contextlib.contextmanager
 def _stdout_for(as_json: bool) -> Iterator[Any]:
     """Where the document goes. With `--json`, whatever else is printed, by C too, goes to standard error."""
-    if not as_json:
-        yield sys.stdout
+    if not as_json or sys.stdout is None:
+        yield io.StringIO() if as_json else sys.stdout
         return
     sys.stdout.flush()
     saved = os.dup(1)

@@ -33,7 +33,8 @@ def report(args: list[str], root: Path | None) -> dict[str, Any]:
             written += tables.publish(folder, module, base)
     if chosen.index:
         page = base / "out" / "index.html" if chosen.page is None else chosen.page.resolve()
-        written.append(pages.write_index(page, execution.runs_folder(base, chosen.out), base))
+        with execution.writing("--page"):
+            written.append(pages.write_index(page, execution.runs_folder(base, chosen.out), base))
     return say_files(written)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxrl.cli import execution, help, machine, options, plan
 from jaxrl.core.errors import MissingExtra, UsageError
+from jaxrl.run import terminal
 from jaxrl.run.config import config_to_dict, differences
 from jaxrl.run.folder import RunFolder
 
@@ -68,7 +69,7 @@ def _run(wanted: plan.Plan) -> dict[str, Any]:
     _compute_on(wanted.chosen, wanted.root)
     out = execution.runs_folder(wanted.root, wanted.chosen.out)
     folder = execution.create_folder(wanted.experiment, wanted.config, out, wanted.preset, wanted.chosen.lane)
-    print(f"run     {folder.path}", flush=True)
+    terminal.out(f"run     {folder.path}")
     return _execute(wanted.module, wanted.config, folder, wanted.chosen.live)
 
 
@@ -91,8 +92,8 @@ def _execute(module: ModuleType, config: Any, folder: RunFolder, live: bool) -> 
     figures = sorted(folder.figures.glob("*.png"))
     page = folder.path / "report.html"
     for path in figures:
-        print(f"figure  {path}")
-    print(f"report  {page}")
+        terminal.out(f"figure  {path}")
+    terminal.out(f"report  {page}")
     return {
         "run": str(folder.path),
         **folder.status,

@@ -17,8 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
+
+from jaxrl.core.errors import UsageError
+
+try:
+    import matplotlib
+except ValueError as error:
+    raise UsageError(f"MPLBACKEND: matplotlib refuses it ({error}); unset it") from error
 from matplotlib import rcsetup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure

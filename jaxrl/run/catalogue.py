@@ -11,12 +11,13 @@ import difflib
 import importlib.util
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import JaxrlError, MissingExtra, UsageError
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def load(root: Path, name: str) -> ModuleType:
     """Imports the experiment: a module with `Config`, `PRESETS`, `run(config, folder)` and `figure(folder)`.
 
     It may also offer `scores(result)` (`jaxrl.report.tables`) and `estimate(config)` (`jaxrl.cli.plan`).
+    Raises `UsageError` or `MissingExtra`, which name file and line, where it cannot be imported.
     It is imported from its file, so that `experiments` of another root on the path cannot stand in for it.
     """
     path = lookup(root, name).path.resolve()
@@ -85,9 +87,14 @@ def load(root: Path, name: str) -> ModuleType:
         module = sys.modules[module_name] = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except Exception as error:
             del sys.modules[module_name]
-            raise
+            if isinstance(error, JaxrlError):
+                raise
+            kind = MissingExtra if isinstance(error, ModuleNotFoundError) else UsageError
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{frame.filename}, line {frame.lineno}"
+            raise kind(f"{path}: cannot be imported ({type(error).__name__}: {error}; {where})") from error
     missing = [f for f in ("Config", "PRESETS", "run", "figure") if not hasattr(module, f)]
     if missing:
         raise UsageError(f"{path}: an experiment defines {', '.join(missing)} as well")

@@ -29,7 +29,7 @@ from typing import Any, Self
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, JaxrlError, NumericalFailure, Preempted, StorageError, UsageError
-from jaxrl.run import lanes, records, signals
+from jaxrl.run import lanes, records, signals, terminal
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
 from jaxrl.run.grid import check_values
 
@@ -278,7 +278,7 @@ class RunFolder:
         if self._in_session:
             yield
             return
-        with self.lock(), signals.interrupting(f"continue with `jaxrl resume {self.path}`"):
+        with self.lock(), signals.interrupting(f"continue with `jaxrl resume {shlex.quote(str(self.path))}`"):
             self._in_session = True
             self.failures.clear()
             self.set_status("running", exit_code=None, error=None)
@@ -307,7 +307,7 @@ class RunFolder:
 
     def say(self, text: str) -> None:
         """One line on the terminal (standard error) and in log.txt."""
-        print(text, file=sys.stderr, flush=True)
+        terminal.say(text)
         self._append("log.txt", text + "\n")
 
     def log(self, record: dict[str, Any]) -> str:
@@ -369,7 +369,8 @@ class RunFolder:
         """The arrays of result.npz; UsageError before the run has saved them, CorruptInput where damaged."""
         path = self.path / "result.npz"
         if not _is_file(path):
-            raise UsageError(f"{path}: the run has not finished; `jaxrl resume {self.path}` completes it")
+            command = f"jaxrl resume {shlex.quote(str(self.path))}"
+            raise UsageError(f"{path}: the run has not finished; `{command}` completes it")
         try:
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
@@ -448,7 +449,9 @@ def sync_folder(path: Path) -> None:
 def storage_error(path: Path, needed: int, error: BaseException) -> StorageError:
     """The one sentence for a write that failed."""
     reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:160]
-    return StorageError(f"{path}: cannot write {needed} bytes ({reason}); free space or choose another --out")
+    full = getattr(error, "errno", None) in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = "free space or choose another --out" if full else "choose another place"
+    return StorageError(f"{path}: cannot write {needed} bytes ({reason}); {remedy}")
 
 
 def _json_text(value: Any) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxrl.core.errors import CorruptInput, StorageError
 from jaxrl.core.types import Mean
+from jaxrl.run import terminal
 from jaxrl.run.folder import RunFolder
 
 SILENCE_S = 10.0  # no longer without a line where there is no terminal
@@ -108,7 +109,7 @@ class Reporter:
         elif (cell := notebook_cell()) is not None:
             with self._cell(cell):
                 yield
-        elif sys.stderr.isatty():
+        elif terminal.interactive(sys.stderr):
             with self._terminal():
                 yield
         else:
@@ -130,7 +131,7 @@ class Reporter:
             BarColumn(bar_width=20),
             TextColumn("{task.percentage:3.0f}%"),
             TimeElapsedColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # names of metrics may hold brackets
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             self._bar = bar
@@ -215,9 +216,10 @@ class CellBar:
 
 
 def summary(metrics: dict[str, Any], most: int = 3) -> list[tuple[str, float]]:
-    """The first scalar metrics, averaged over the members that have them."""
+    """The first scalar metrics, returns before others, averaged over the members that have them."""
     out = []
-    for name, values in metrics.items():
+    for name in sorted(metrics, key=lambda name: "return" not in name):
+        values = metrics[name]
         numbers = [v for v in values if isinstance(v, float) and np.isfinite(v)]
         if numbers and len(out) < most:
             out.append((name, float(np.mean(numbers))))

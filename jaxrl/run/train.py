@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import shlex
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from jaxrl.core.errors import NumericalFailure, Preempted, UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
-from jaxrl.run import debug, distributed, guard, lanes, records, signals
+from jaxrl.run import debug, distributed, guard, lanes, records, signals, terminal
 from jaxrl.run.checkpoint import MANIFEST, Checkpoints, CorruptCheckpoint, refuse_differences
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.log import CacheHits, Clock, Heartbeat, History, Pace, Reporter, averages, member_values
@@ -195,7 +195,7 @@ class _Driver:
         self.messages: dict[int, str] = {}
         self.history, self.clock, self.pace = History(), Clock(), Pace()
         self.logged = records.Digest()  # what checkpoints rely on, beside their own files
-        say = _print if folder is None else folder.say
+        say = terminal.say if folder is None else folder.say
         together = None if env_steps is None else env_steps * members.population.size
         self.reporter = Reporter(say, stage, schedule.updates, together)
         self.heartbeat = Heartbeat(folder, self.reporter.line)
@@ -462,7 +462,7 @@ class _Driver:
         name = signal.Signals(number).name
         return Preempted(
             f"stopped by {name} after update {update}; checkpoint verified; continue with "
-            f"`jaxrl resume {self.folder.path}`",
+            f"`jaxrl resume {shlex.quote(str(self.folder.path))}`",
             number,
         )
 
@@ -551,7 +551,3 @@ def _members(mask: np.ndarray) -> list[int]:
 def _per(updates: int, points: int) -> int:
     """Period that gives about `points` points, never more."""
     return -(-max(updates, 1) // points)
-
-
-def _print(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

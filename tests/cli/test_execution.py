@@ -1,11 +1,17 @@
 """A run from its folder to its page, whatever happens inside."""
 
+import os
+import re
+import shlex
 import threading
 import time
 import types
 
+import pytest
+
 from jaxrl.cli import execution
 from jaxrl.cli.main import main
+from jaxrl.core.errors import UsageError
 from jaxrl.run import catalogue
 from jaxrl.run.folder import RunFolder
 
@@ -46,3 +52,19 @@ def test_live_report_reloads_itself_while_the_run_goes_on(root, monkeypatch):
     execution.execute(module, config, folder, live=True)
     assert seen.is_set()
     assert "refresh" not in (folder.path / "report.html").read_text()
+
+
+def test_a_folder_name_that_is_not_utf8_is_refused_before_anything_is_made(root, tmp_path, capsys):
+    name = os.fsdecode(bytes(tmp_path) + b"/caf\xe9")
+    assert main(["run", "toy/ring", "smoke", "--root", str(root), "--out", name]) == 2
+    assert "no folder name that can be used" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_commands_that_are_printed_quote_the_path(root, tmp_path):
+    config = catalogue.load(root, "toy/ring").PRESETS["smoke"]
+    folder = RunFolder.create("toy/ring", config, tmp_path / "a place", "smoke")
+    with pytest.raises(UsageError) as refused:
+        folder.load_result()
+    command = re.search(r"`jaxrl (.*?)`", str(refused.value))[1]
+    assert shlex.split(command) == ["resume", str(folder.path)]

@@ -1,8 +1,12 @@
 """The commands that read finished runs: report, export, verify, figure."""
 
 import json
+import shutil
+
+import pytest
 
 from jaxrl.cli.main import main
+from jaxrl.run.folder import RunFolder
 from tests.run import ring
 
 
@@ -38,3 +42,35 @@ def test_only_a_preset_is_published(tmp_path, document):
     code, _ = document("report", made["run"], "--publish", "--root", root)
     assert code == 0
     assert (root / "experiments" / "toy" / "results" / "ring-smoke.npz").exists()
+
+
+@pytest.mark.parametrize("place", ["folder", "file/below.html", "file/deeper/below.html"])
+def test_a_page_where_nothing_can_be_made_is_refused(root, tmp_path, place, document):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("precious")
+    code, found = document("report", "--index", "--page", tmp_path / place, "--root", root)
+    assert (code, found["exit_code"]) == (6, 6)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_figures_where_nothing_can_be_made_are_refused_and_go_elsewhere_on_request(
+    root, finished, tmp_path, document
+):
+    (tmp_path / "file").write_text("precious")
+    code, found = document("figure", finished.path, "--dest", tmp_path / "file", "--root", root)
+    assert (code, "name another --dest" in found["error"]) == (6, True)
+    code, found = document("figure", finished.path, "--dest", tmp_path / "figures", "--root", root)
+    assert (code, len(found["files"])) == (0, 3)
+
+
+def test_another_users_run_is_exported_elsewhere_or_refused(root, finished, tmp_path, document):
+    """A folder that cannot be made below the run stands for one that belongs to somebody else."""
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(finished.path, run.path, ignore=shutil.ignore_patterns("figures"))
+    (run.path / "export").write_text("")
+    (run.path / "figures").write_text("")
+    for command in (("export", run.path), ("figure", run.path)):
+        code, found = document(*command, "--root", root)
+        assert (code, "name another --dest" in found["error"]) == (6, True), found
+        code, _ = document(*command, "--dest", tmp_path / command[0], "--root", root)
+        assert code == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import MissingExtra, UsageError
 from jaxrl.run import catalogue
 from tests.run import ring
 
@@ -38,3 +38,16 @@ def test_an_experiment_without_its_functions_is_refused(tmp_path):
     (folder / "bare.py").write_text("PRESETS = {}\n")
     with pytest.raises(UsageError, match="defines Config, run, figure as well"):
         catalogue.load(tmp_path, "fam/bare")
+
+
+def test_an_experiment_that_cannot_be_imported_is_one_sentence_with_file_and_line(tmp_path):
+    folder = tmp_path / "experiments" / "fam"
+    folder.mkdir(parents=True)
+    (folder / "lacks.py").write_text("PRESETS = {}\nimport a_library_that_is_not_here\n")
+    (folder / "broken.py").write_text("PRESETS = {}\n\n\n1 / 0\n")
+    with pytest.raises(
+        MissingExtra, match=r"lacks\.py: cannot be imported \(ModuleNotFoundError: .*, line 2\)"
+    ):
+        catalogue.load(tmp_path, "fam/lacks")
+    with pytest.raises(UsageError, match=r"broken\.py: cannot be imported \(ZeroDivision.*, line 4\)"):
+        catalogue.load(tmp_path, "fam/broken")

@@ -84,3 +84,16 @@ def test_in_a_notebook_the_bar_is_drawn_in_one_place_and_removed_at_the_end(monk
 
 def test_outside_of_a_notebook_there_is_no_cell():
     assert log.notebook_cell() is None
+
+
+def test_returns_come_first_in_a_progress_line_and_brackets_are_no_markup(monkeypatch):
+    metrics = {"explained_variance": [0.5], "kl": [0.1], "loss[/val]": [2.0], "train/return": [7.0]}
+    assert [name for name, _ in log.summary(metrics)] == ["train/return", "explained_variance", "kl"]
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    reporter = log.Reporter(lambda text: None, "train", 2, None)
+    with reporter.running(True):
+        reporter.progress(1, log.Pace(), 0, {"loss[/val]": [2.0]})
+        reporter._bar.refresh()
+    assert "loss[/val] 2" in terminal.getvalue().replace("\n", "")
