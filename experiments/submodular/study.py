@@ -227,19 +227,14 @@ def _paths(ax: Any, values: np.ndarray, cells: np.ndarray, title: str) -> None:
 
 
 def spread(folder: RunFolder, title: str) -> list[Path]:
-    """The value of every member after the last update, one column per learner, one panel per problem."""
+    """The value of every member after the last update, one row per learner, one panel per problem."""
     result = folder.load_result()
     learners = result["learner"].tolist()
     with plots.paper():
         fig, axes = plots.subplots(1, len(result["problem"]), width=3.6, height=3.2)
         for p, (ax, name) in enumerate(zip(axes[0], result["problem"].tolist(), strict=True)):
-            last = _normalised(result, p)[:, :, -1]
-            for a, x in enumerate(last):
-                shift = np.linspace(-0.25, 0.25, len(x)) if len(x) > 1 else np.zeros(1)
-                ax.plot(a + shift, x, "o", markersize=3.5, alpha=0.8, color=plots.PALETTE[a % 7])
-                ax.plot([a - 0.3, a + 0.3], 2 * [np.nanmean(x)], color=plots.PALETTE[a % 7], linewidth=1.5)
-            ax.set_xticks(range(len(learners)), learners, rotation=35, ha="right")
-            ax.set(title=f"{name}{title}", ylabel="F / best known value, every seed", ylim=(0, 1.05))
+            plots.seed_dots(ax, learners, list(_normalised(result, p)[:, :, -1]))
+            ax.set(title=f"{name}{title}", xlabel="F / best known value, every seed", xlim=(0, 1.05))
         return plots.save(fig, folder.figures / "spread")
 
 

@@ -16,11 +16,29 @@ def test_catalogue_reads_names_titles_and_presets_without_importing(tmp_path):
     (base / "fam" / "big" / "__init__.py").write_text('"""Big."""\nPRESETS: dict = {"b": 1, "c": 2}\n')
     (base / "fam" / "helper.py").write_text("x = 1\n")
     (base / "fam" / "wrong.py").write_text("def f(:\n")
+    (base / "fam" / "binary.py").write_bytes(b"\x00\xff\x80")
     found = {e.name: (e.title, e.presets) for e in catalogue.find(tmp_path)}
     assert found["fam/one"] == ("One.", ("a",))
     assert found["fam/big"] == ("Big.", ("b", "c"))
     assert found["fam/wrong"][0].startswith("cannot be read: line 1")
-    assert set(found) == {"fam/one", "fam/big", "fam/wrong"}
+    assert found["fam/binary"][0].startswith("cannot be read: ")
+    assert set(found) == {"fam/one", "fam/big", "fam/wrong", "fam/binary"}
+
+
+def test_looking_one_experiment_up_reads_no_other(tmp_path, monkeypatch):
+    base = tmp_path / "experiments" / "fam"
+    (base / "big").mkdir(parents=True)
+    for file in (base / "one.py", base / "two.py", base / "big" / "__init__.py"):
+        file.write_text('"""Title."""\nPRESETS = {"a": 1}\n')
+    (base / "helper.py").write_text("x = 1\n")
+    read, original = [], catalogue._read
+    monkeypatch.setattr(catalogue, "_read", lambda folder, path: read.append(path) or original(folder, path))
+    assert catalogue.lookup(tmp_path, "fam/one").path == base / "one.py"
+    assert catalogue.lookup(tmp_path, "fam/big").path == base / "big" / "__init__.py"
+    assert read == [base / "one.py", base / "big" / "__init__.py"]
+    for name in ("fam/helper", "fam/../fam/one", "one", "fam/on"):
+        with pytest.raises(UsageError, match="unknown experiment"):
+            catalogue.lookup(tmp_path, name)
 
 
 def test_an_experiment_of_another_root_is_not_confused(root, tmp_path):
