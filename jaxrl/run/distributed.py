@@ -6,11 +6,12 @@ written by all.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Sharding
+from jax.sharding import Mesh, Sharding
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import PyTree
@@ -40,6 +41,13 @@ def several() -> bool:
 def is_primary() -> bool:
     """Whether this process writes the run folder."""
     return jax.process_index() == 0
+
+
+def no_mesh() -> contextlib.AbstractContextManager[Any]:
+    """A context in which a mesh of the caller's (`jax.set_mesh`) is not seen: a run has its own."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return contextlib.nullcontext()
+    return jax.set_mesh(Mesh(np.empty((), object), ()))
 
 
 def put(tree: PyTree, sharding: Sharding) -> PyTree:

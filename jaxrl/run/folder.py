@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -487,18 +487,27 @@ def _is_alive(owner: str) -> bool:
 
 
 def _json_value(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
+    if hasattr(value, "__array__"):
         value = np.asarray(value).tolist()
     if isinstance(value, list | tuple):
-        return [_json_value(v) for v in value]
+        return value if _sums(value) else [_json_value(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _is_finite(value: Any) -> bool:
+    if hasattr(value, "__array__"):
+        value = np.asarray(value).tolist()
     if isinstance(value, list | tuple):
-        return all(_is_finite(v) for v in value)
-    array = np.asarray(value)
-    return array.dtype.kind not in "fc" or bool(np.isfinite(array).all())
+        return _sums(value) or all(_is_finite(v) for v in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _sums(values: Sequence[Any]) -> bool:
+    """Whether these are numbers with a finite sum, so that each of them is finite; as fast as it gets."""
+    try:
+        return math.isfinite(sum(values))
+    except (TypeError, OverflowError):  # lists, None; integers beyond every float
+        return False
 
 
 def _outcome(error: BaseException) -> tuple[str, int]:

@@ -53,7 +53,9 @@ def averages(metrics: dict[str, Mean], names: tuple[str, ...]) -> tuple[dict[str
 def member_values(x: np.ndarray, absent: np.ndarray | None) -> tuple[list[Any], bool]:
     """Values `[B, ...]` as lists with None for the members `absent`; whether any other is not finite."""
     keep = np.ones(len(x), bool) if absent is None else ~absent
-    values = [_plain(row) if ok else _absent(row) for row, ok in zip(x, keep, strict=True)]
+    values = x.tolist()
+    for member in np.flatnonzero(~keep):
+        values[member] = np.full(x.shape[1:], None).tolist()
     return values, not np.isfinite(x[keep]).all()
 
 
@@ -261,11 +263,3 @@ class CacheHits:
     def describe(self) -> str:
         """Whether everything compiled so far came from the cache."""
         return f"compiled (cached: {'yes' if 0 < self.asked == self.hits else 'no'})"
-
-
-def _plain(row: np.ndarray) -> Any:
-    return row.tolist()
-
-
-def _absent(row: np.ndarray) -> Any:
-    return np.full(row.shape, None).tolist()

@@ -3,7 +3,8 @@
 Results do not depend on the number of devices or processes, because members run in lanes of fixed width
 (`core.spmd.map_population`) and always on two devices or more where there are any: XLA simplifies a program
 of one partition in another order, and the last bits differ (measured: PPO after 3 updates, Adam after one).
-Padding repeats member 0, does no updates, and is dropped again.
+Padding repeats member 0, does no updates, and is dropped again; it holds a second state, replay memory
+included, on a device of its own.
 
 Algorithms and environments must not call LAPACK on batches (`jnp.linalg`, `jax.scipy.linalg`) inside a
 population: on two CPU devices or more such a call can wait for ever for threads that wait in the same call
@@ -91,14 +92,29 @@ class Population:
         """Leaves `[padded, ...]` without the padding."""
         if self.padded == self.size:
             return tree
-        return jax.jit(lambda t: jax.tree.map(lambda x: x[: self.size], t))(tree)
+        return _first(tree, self.size)
 
     def pad(self, tree: PyTree) -> PyTree:
         """Inverse of `drop`, for global arrays."""
         if self.padded == self.size:
             return tree
-        index = np.where(self.live, np.arange(self.padded), 0)
-        return jax.jit(lambda t: jax.tree.map(lambda x: x[index], t), out_shardings=self.spread)(tree)
+        return _with_padding(tree, self.padded, self.spread)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _first(tree: PyTree, size: int) -> PyTree:
+    return jax.tree.map(lambda x: x[:size], tree)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _with_padding(tree: PyTree, padded: int, sharding: NamedSharding) -> PyTree:
+    """Leaves `[size, ...]` as `[padded, ...]`, the first one repeated at the end."""
+
+    def pad(x: Array) -> Array:
+        index = np.where(np.arange(padded) < x.shape[0], np.arange(padded), 0)
+        return jax.lax.with_sharding_constraint(x[index], sharding)
+
+    return jax.tree.map(pad, tree)
 
 
 class Members:

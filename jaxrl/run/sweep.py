@@ -41,7 +41,7 @@ class Member:
     @property
     def state(self) -> PyTree:
         """Its state, without a population axis."""
-        return tree_take(self.bucket.state, self.position)
+        return _take(self.bucket.state, np.int32(self.position))
 
     @property
     def update(self) -> np.ndarray:
@@ -57,6 +57,9 @@ class Member:
     def first_bad(self) -> dict[str, int]:
         """Quantity -> index of the first update that made it non-finite, -1 if none did."""
         return {name: int(x[self.position]) for name, x in self.bucket.first_bad.items()}
+
+
+_take = jax.jit(tree_take)  # one program for all members, where every leaf would be a program of its own
 
 
 def member_keys(seed: int, seeds: int) -> Array:

@@ -145,19 +145,18 @@ def train(
         freeze = on_nonfinite == "freeze"
         return Members(algorithm, evaluate, population, keys, hypers, data, shared_data, freeze)
 
-    asked = _lane(lane, folder, stage)
-    members = members_in(1 if asked == "auto" else min(asked, size))
-    for own in [data] if shared_data else [tree_take(data, i) for i in range(size)]:
-        algorithm.check(own)
-    if asked == "auto":
-        width = _choose_lane(members)
-        members = members if width == 1 else members_in(width)
-    population = members.population
-    names = list(labels) if labels is not None else [f"seed {i}" for i in range(population.size)]
-    driver = _Driver(members, schedule, folder, stage, on_nonfinite, env_steps_per_update, names)
-    if folder is not None and folder.debug_nan:
-        driver.replay(folder.resume_from)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(distributed.no_mesh())
+        asked = _lane(lane, folder, stage)
+        members = members_in(1 if asked == "auto" else min(asked, size))
+        for own in [data] if shared_data else [tree_take(data, i) for i in range(size)]:
+            algorithm.check(own)
+        if asked == "auto" and (width := _choose_lane(members)) > 1:
+            members = members_in(width)
+        names = list(labels) if labels is not None else [f"seed {i}" for i in range(size)]
+        driver = _Driver(members, schedule, folder, stage, on_nonfinite, env_steps_per_update, names)
+        if folder is not None and folder.debug_nan:
+            driver.replay(folder.resume_from)
         if folder is not None and not folder.in_session:
             stack.enter_context(folder.session())
             stack.callback(folder.failures.clear)  # `first_bad` tells the caller, who is right here

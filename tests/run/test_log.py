@@ -97,3 +97,11 @@ def test_returns_come_first_in_a_progress_line_and_brackets_are_no_markup(monkey
         reporter.progress(1, log.Pace(), 0, {"loss[/val]": [2.0]})
         reporter._bar.refresh()
     assert "loss[/val] 2" in terminal.getvalue().replace("\n", "")
+
+
+def test_member_values_are_lists_with_none_for_those_who_are_absent():
+    x = np.float32([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]])
+    assert log.member_values(x, None)[1]
+    values, broken = log.member_values(x, np.array([False, True, False]))
+    assert values == [[1.0, 2.0], [None, None], [5.0, 6.0]] and not broken
+    assert log.member_values(np.float32([1.0, np.inf]), np.array([True, False])) == ([None, np.inf], True)
