@@ -5,16 +5,12 @@ Legend: `n` rows of a dataset.
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax
 import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Space
-from jaxrl.core.types import PyTree
 from jaxrl.data.dataset import Dataset
-from jaxrl.data.fit import bounds_of, misfit, outside
+from jaxrl.data.fit import bounds_of, check_weights, misfit, on_host, outside
 
 
 def check_dataset(
@@ -37,7 +33,7 @@ def check_dataset(
         if problem := misfit(getattr(data, field), space):
             raise UsageError(f"{name}.{field}: {problem}")
     check_weights(data.mask, f"{name}.mask")
-    if not _on_host(data):
+    if not on_host(data):
         return
     counted = np.ones(data.size, bool) if data.mask is None else np.asarray(data.mask) > 0
     for field, space in fields.items():
@@ -46,21 +42,3 @@ def check_dataset(
             row = int(np.flatnonzero(bad)[0])
             fix = "clip or rescale the actions" if field == "action" else "give the space of the recording"
             raise UsageError(f"{name}.{field}: row {row} lies outside {bounds_of(space)}; {fix}")
-
-
-def check_weights(mask: Any, name: str) -> None:
-    """Raises `UsageError` for weights `[n]` that are negative, not finite or all zero; tracers pass."""
-    if mask is None or not _on_host(mask):
-        return
-    weights = np.asarray(mask)
-    bad = ~(np.isfinite(weights) & (weights >= 0))
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise UsageError(f"{name}: is {weights[row]} in row {row}; weights must be finite and >= 0")
-    if not (weights > 0).any():
-        raise UsageError(f"{name}: is zero in every row, so no row can be drawn; give one a weight")
-
-
-def _on_host(tree: PyTree) -> bool:
-    """Whether the leaves have values, which tracers and `ShapeDtypeStruct` do not."""
-    return not any(isinstance(x, jax.core.Tracer | jax.ShapeDtypeStruct) for x in jax.tree.leaves(tree))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -31,7 +32,8 @@ def collect(
 ) -> Dataset:
     """`episodes` whole episodes, one after another, with the actions as they were taken.
 
-    limit: steps, by default the environment's own limit.
+    limit: steps, by default the environment's own limit. Compiled once per environment, number of episodes,
+    limit and function of the policy, see `Policy`.
 
     Raises `UsageError` if `episodes` or `limit` is below 1, or if there is no limit at all.
     """
@@ -70,7 +72,8 @@ def host_collect(
 ) -> Dataset:
     """`episodes` whole episodes of environments with gymnasium's interface; arguments as `host_evaluate`.
 
-    All environments exist at once. action_space: refuses actions outside of it.
+    Observations and actions may be dicts and tuples, rewards vectors. All environments exist at once.
+    action_space: refuses actions outside of it.
     """
     made: list[_Recorder] = []
 
@@ -80,8 +83,13 @@ def host_collect(
 
     host_evaluate(make, policy, policy_params, key, episodes=episodes, limit=limit)
     rows = [row for env in made for row in env.finished()]
-    fields = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    return from_arrays(fields, action_space=action_space, source="host_collect", meta=meta)
+    if len(structures := {jax.tree.structure(row) for row in rows}) > 1:
+        raise UsageError(f"make_env: rows differ in structure: {' and '.join(sorted(map(str, structures)))}")
+    fields = jax.tree.map(lambda *x: np.stack(x), *rows)
+    reward_dim = fields["reward"].shape[1] if fields["reward"].ndim == 2 else None
+    return from_arrays(
+        fields, action_space=action_space, reward_dim=reward_dim, source="host_collect", meta=meta
+    )
 
 
 class _Recorder:
@@ -97,20 +105,33 @@ class _Recorder:
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
         out = self.env.step(action)
         ends = {"terminated": bool(out[2]), "truncated": bool(out[3]) and not out[2]}
-        moved = {"obs": np.copy(self.obs), "next_obs": np.copy(out[0])}
-        self.rows.append({**moved, "action": action, "reward": np.float32(out[1]), **ends})
+        row = {
+            "obs": self.obs,
+            "action": action,
+            "reward": np.asarray(out[1], np.float32),
+            "next_obs": out[0],
+        }
+        self.rows.append({name: _copied(tree) for name, tree in (row | ends).items()})
         self.obs = out[0]
         return out
 
     def finished(self) -> list[dict[str, Any]]:
         """The rows; an episode that was left unfinished counts as truncated."""
-        self.rows[-1]["truncated"] = not self.rows[-1]["terminated"]
+        self.rows[-1]["truncated"] = ~self.rows[-1]["terminated"]
         return self.rows
 
     def close(self) -> None:
         self.env.close()
 
 
+def _copied(tree: Any) -> PyTree:
+    """Arrays of their own, in plain dicts and tuples; whatever else an environment returns is an array."""
+    if isinstance(tree, Mapping):
+        return {name: _copied(part) for name, part in tree.items()}
+    return tuple(map(_copied, tree)) if isinstance(tree, tuple) else np.array(tree)
+
+
+@functools.lru_cache(maxsize=16)
 def uniform(env: Env) -> Policy:
-    """Actions uniform over the action space."""
+    """Actions uniform over the action space; the same function for equal environments."""
     return Policy(lambda key, obs, memory: (sample(env.action_space, key), (), memory))

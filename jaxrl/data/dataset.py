@@ -17,7 +17,7 @@ import numpy as np
 from jaxrl.core.errors import CorruptInput, UsageError
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Array, Key, PyTree, struct
-from jaxrl.data.fit import bounds_of, misfit, outside
+from jaxrl.data.fit import bounds_of, check_weights, misfit, outside
 
 Meta = tuple[tuple[str, str | int | float | bool], ...]
 
@@ -28,8 +28,8 @@ class Dataset:
 
     obs, next_obs, action: numbers of at most 32 bits; reward: float32[n] or [n, m]; terminated, truncated:
     bool[n], disjoint; episode: int32[n], equal within an episode; step: int32[n] since its start.
-    mask: how much a row counts. None: all alike; bool[n]: False for padding; float32[n]: exact mass, as of an
-    occupancy measure. Rows are drawn in proportion to it.
+    mask: how much a row counts. None: all alike; bool[n]: False for padding; float32[n]: exact weights, as of
+    an occupancy measure. Rows are drawn in proportion to it.
     is_expert: bool[n], or None where nobody is labelled.
     meta: what is known about the data, `(name, value)` pairs; static, so it is part of a compilation's key.
 
@@ -63,9 +63,14 @@ class Dataset:
         return jax.tree.map(lambda x: x[index], self)
 
     def sample(self, key: Key, batch: int) -> Dataset:
-        """`b` rows with replacement, in proportion to `mask`."""
+        """`b` rows with replacement, in proportion to `mask`; costs O(n) per call where there is one.
+
+        Raises `UsageError` for weights that are negative, not finite or all zero, where they have values: a
+        program that is traced draws from rows that nobody has checked (`jaxrl.data.check`).
+        """
         if self.mask is None:
             return self.take(jax.random.randint(key, (batch,), 0, self.size))
+        check_weights(self.mask, "Dataset.mask")
         return self.take(_draw(key, batch, self.mask))
 
     def sequences(self, key: Key, batch: int, length: int) -> Dataset:
@@ -140,17 +145,19 @@ def from_arrays(
 def from_occupancy(occupancy: Array, mdp: Any, meta: Meta = ()) -> Dataset:
     """The population of transitions under an occupancy measure `[S, A]` of a stationary `TabularMDP`.
 
-    One row per (s, a, s') of positive mass, `mask = occupancy(s, a) P(s' | s, a)`, so that sums weighted with
-    the mask are expectations, without sampling error. obs and next_obs are state indices, int32[n]. Rows are
-    unrelated: each is its own episode.
+    One row per (s, a, s') of positive weight, `mask = occupancy(s, a) P(s' | s, a)`, so that sums weighted
+    with the mask are expectations, without sampling error. obs and next_obs are state indices, int32[n]. Rows
+    are unrelated: each is its own episode.
     """
-    occupancy, law = np.asarray(occupancy), np.asarray(mdp.P)
-    if law.ndim != 3 or occupancy.shape != law.shape[:2]:
-        raise UsageError(f"occupancy: shape {occupancy.shape} does not fit transitions {law.shape} [S, A, S]")
+    occupancy, transitions = np.asarray(occupancy), np.asarray(mdp.P)
+    if transitions.ndim != 3 or occupancy.shape != transitions.shape[:2]:
+        raise UsageError(
+            f"occupancy: shape {occupancy.shape} does not fit transitions {transitions.shape} [S, A, S]"
+        )
     if not np.all(occupancy >= 0):
         raise UsageError("occupancy: must not be negative or NaN")
-    mass = occupancy[:, :, None] * law
-    state, action, successor = np.nonzero(mass)
+    weights = occupancy[:, :, None] * transitions
+    state, action, successor = np.nonzero(weights)
     reward = np.asarray(mdp.R)
     reward = reward[state, action, successor] if mdp.reward_on_successor else reward[state, action]
     terminated = np.asarray(mdp.terminal)[successor]
@@ -163,7 +170,7 @@ def from_occupancy(occupancy: Array, mdp: Any, meta: Meta = ()) -> Dataset:
         "truncated": ~terminated,
         "episode": np.arange(len(state), dtype=np.int32),
         "step": np.zeros(len(state), np.int32),
-        "mask": mass[state, action, successor],
+        "mask": weights[state, action, successor],
     }
     return Dataset(**jax.tree.map(jnp.asarray, fields), meta=meta)
 
@@ -179,13 +186,33 @@ def dataset_hash(data: Dataset) -> str:
 
 
 def _draw(key: Key, batch: int, weight: Array) -> Array:
-    """int32[b], indices in proportion to non-negative weights `[n]`, bool or float, by inversion."""
-    end = jnp.cumsum(weight, dtype=jnp.int32 if weight.dtype == bool else weight.dtype)
+    """int32[b], indices in proportion to non-negative weights `[n]`, bool or float."""
     if weight.dtype == bool:
+        end = jnp.cumsum(weight, dtype=jnp.int32)
         draw = jax.random.randint(key, (batch,), 0, jnp.maximum(end[-1], 1))
-    else:
-        draw = jax.random.uniform(key, (batch,), end.dtype) * end[-1]
-    return jnp.minimum(jnp.searchsorted(end, draw, side="right"), weight.shape[0] - 1)
+        return jnp.minimum(jnp.searchsorted(end, draw, side="right"), weight.shape[0] - 1)
+    return _descend(key, batch, weight)
+
+
+def _descend(key: Key, batch: int, weight: Array) -> Array:
+    """int32[b], by going down a binary tree of sums of the weights, with 32 random bits at every node.
+
+    A running sum of float32 would swallow small weights behind large ones, and one number in [0, 1) of
+    float32 has 2^23 values; here every row with a weight can be drawn, its probability being off by rounding
+    errors of log2(n) sums and quotients.
+    """
+    depth = (weight.shape[0] - 1).bit_length()
+    levels = [jnp.pad(weight, (0, 2**depth - weight.shape[0]))]
+    for _ in range(depth - 1):
+        levels.append(levels[-1].reshape(-1, 2).sum(1))
+    index = jnp.zeros(batch, jnp.int32)
+    for level, bits in zip(reversed(levels), jax.random.bits(key, (depth, batch)), strict=False):
+        left, right = level[2 * index], level[2 * index + 1]
+        chance = left / (left + right)
+        threshold = jnp.maximum((jnp.minimum(chance, 1 - 2.0**-24) * 2.0**32).astype(jnp.uint32), 1)
+        goes_left = (left > 0) & ((right <= 0) | (bits < threshold))
+        index = 2 * index + ~goes_left
+    return index
 
 
 def _narrow(source: str, name: str, tree: PyTree) -> PyTree:

@@ -75,12 +75,17 @@ def take_episodes(data: Dataset, first: int = 0, last: int | None = None) -> Dat
 
 
 def drop_padding(data: Dataset) -> Dataset:
-    """The rows whose mask is not 0, without a mask; `UsageError` where the mask weighs rows."""
+    """The rows whose mask is not 0, without a mask.
+
+    Raises `UsageError` where the mask weighs rows, and where every row is padding.
+    """
     if data.mask is None:
         return data
     if data.mask.dtype != bool:
         raise UsageError("drop_padding: the mask weighs rows; dropping some would lose their weights")
     rows = np.flatnonzero(np.asarray(data.mask))
+    if not rows.size:
+        raise UsageError("drop_padding: every row is padding; give a dataset with at least one row")
     kept = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[rows]), data.replace(mask=None))
     number = np.cumsum(np.append(0, np.diff(np.asarray(kept.episode)) != 0))
     return kept.replace(episode=jnp.asarray(number, jnp.int32))

@@ -1,13 +1,16 @@
-"""Rows of arrays beside the space that they should come from.
+"""Rows of arrays beside the space that they should come from, and their weights.
 
 Legend: `n` rows.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import numpy as np
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete, Space, is_space
 from jaxrl.core.types import PyTree
 
@@ -65,3 +68,21 @@ def _bounds(part: Discrete | Box) -> tuple[np.ndarray, np.ndarray]:
     ends = [np.where(np.isfinite(bound), np.abs(bound), 0) for bound in (low, high)]
     margins = [1e-6 * np.maximum(half, 1) + 2.0**-23 * end for end in ends]
     return low - margins[0], high + margins[1]
+
+
+def check_weights(mask: Any, name: str) -> None:
+    """Raises `UsageError` for weights `[n]` that are negative, not finite or all zero; tracers pass."""
+    if mask is None or not on_host(mask):
+        return
+    weights = np.asarray(mask)
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise UsageError(f"{name}: is {weights[row]} in row {row}; weights must be finite and >= 0")
+    if not (weights > 0).any():
+        raise UsageError(f"{name}: is zero in every row, so no row can be drawn; give one a weight")
+
+
+def on_host(tree: PyTree) -> bool:
+    """Whether the leaves have values, which tracers and `ShapeDtypeStruct` do not."""
+    return not any(isinstance(x, jax.core.Tracer | jax.ShapeDtypeStruct) for x in jax.tree.leaves(tree))

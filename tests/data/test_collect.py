@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Policy
 from jaxrl.data.collect import collect, host_collect, uniform
 from jaxrl.data.episodes import drop_padding, episode_returns
@@ -69,6 +70,66 @@ def test_host_episodes_are_those_of_the_same_environment():
     assert cut.size == 60 and int(cut.truncated.sum()) == 12 and not cut.terminated.any()
 
 
+def test_episodes_are_compiled_once():
+    """For new parameters and keys, and for the uniform policy of an equal environment."""
+    traces, traced = [], []
+
+    def choose(scale, key, obs, memory):
+        traces.append(1)
+        return jax.random.uniform(key, (1,)) * scale, (), memory
+
+    params = Pendulum().default_params()
+    for i in range(3):
+        policy = Policy(jax.tree_util.Partial(choose, jnp.float32(i)))
+        collect(Pendulum(), policy, jax.random.key(i), params, episodes=2, limit=3)
+        traced.append(len(traces))
+    assert traced[0] == traced[2] > 0
+    assert uniform(Pendulum()) is uniform(Pendulum())
+
+
+class Nested:
+    """Two steps of dict observations that hold a tuple of equal shapes; vector rewards."""
+
+    spec = None
+
+    def reset(self, seed=None):
+        self.t = 0
+        return self.observed(), {}
+
+    def observed(self):
+        t = np.float32(self.t)
+        return {"pair": (np.full(2, t), np.full(2, -t)), "count": np.int64(self.t)}
+
+    def step(self, action):
+        self.t += 1 + int(action["key"])
+        return self.observed(), (1.0, float(action["arm"][1][0])), self.t >= 4, False, {}
+
+    def close(self):
+        pass
+
+
+def test_host_episodes_of_dicts_and_tuples():
+    space = {"arm": (Box(-1.0, 1.0, (1,)), Box(-1.0, 1.0, (1,))), "key": Discrete(2)}
+
+    def act(params):
+        def choose(key, obs, memory):
+            return {"arm": (jnp.zeros(1), obs["pair"][0][:1] / 8), "key": obs["count"] % 2}, (), memory
+
+        return Policy(choose)
+
+    data = host_collect(Nested, act, (), jax.random.key(0), episodes=2, limit=9, action_space=space)
+    seen = np.tile([0, 1, 3], 2)
+    np.testing.assert_array_equal(data.obs["count"], seen)
+    assert isinstance(data.obs["pair"], tuple)
+    np.testing.assert_array_equal(data.obs["pair"][0], np.stack([seen, seen], 1))
+    np.testing.assert_array_equal(data.obs["pair"][1], -data.obs["pair"][0])
+    np.testing.assert_array_equal(data.next_obs["count"], np.tile([1, 3, 5], 2))
+    np.testing.assert_array_equal(data.action["key"], seen % 2)
+    np.testing.assert_allclose(data.action["arm"][1][:, 0], seen / 8)
+    np.testing.assert_allclose(data.reward, np.stack([np.ones(6), seen / 8], 1))
+    np.testing.assert_array_equal(data.terminated, np.tile([False, False, True], 2))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -89,6 +150,14 @@ def test_host_episodes_are_those_of_the_same_environment():
                 collect(e, uniform(e), jax.random.key(0), p, episodes=1, limit=1).replace(mask=jnp.ones(1))
             ),
             "drop_padding: the mask weighs rows",
+        ),
+        (
+            lambda e, p: drop_padding(
+                collect(e, uniform(e), jax.random.key(0), p, episodes=1, limit=1).replace(
+                    mask=jnp.zeros(1, bool)
+                )
+            ),
+            "drop_padding: every row is padding",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Dataset: counting, sampling laws, windows, occupancies, hashes; against Python loops."""
+"""Dataset: counting, sampling, windows, occupancies, hashes; against Python loops."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ import pytest
 
 from jaxrl.core.errors import CorruptInput, UsageError
 from jaxrl.core.spaces import Box, Discrete
-from jaxrl.data.dataset import Dataset, dataset_hash, from_arrays, from_occupancy
+from jaxrl.data.dataset import Dataset, _draw, dataset_hash, from_arrays, from_occupancy
 
 KEY = jax.random.key(0)
 
@@ -71,11 +71,11 @@ def frequencies(rows, n):
     return np.bincount(np.asarray(rows).astype(int).ravel(), minlength=n) / np.asarray(rows).size
 
 
-def assert_law(rows, law):
+def assert_distribution(rows, expected):
     """Each frequency within 4.5 standard errors."""
-    law = np.asarray(law)
-    error = 4.5 * np.sqrt(law * (1 - law) / np.asarray(rows).size)
-    assert (np.abs(frequencies(rows, len(law)) - law) <= error + 1e-12).all()
+    expected = np.asarray(expected)
+    error = 4.5 * np.sqrt(expected * (1 - expected) / np.asarray(rows).size)
+    assert (np.abs(frequencies(rows, len(expected)) - expected) <= error + 1e-12).all()
 
 
 def test_sample_is_uniform_and_data_is_an_argument():
@@ -88,7 +88,7 @@ def test_sample_is_uniform_and_data_is_an_argument():
         return data.sample(key, 5000)
 
     rows = draw(data, KEY)
-    assert_law(rows.reward, np.full(10, 0.1))
+    assert_distribution(rows.reward, np.full(10, 0.1))
     np.testing.assert_array_equal(rows.obs[:, 0], rows.reward)
     other = draw(data.replace(reward=data.reward + 100), KEY)
     np.testing.assert_array_equal(other.reward, rows.reward + 100)
@@ -98,17 +98,58 @@ def test_sample_is_uniform_and_data_is_an_argument():
 def test_sample_follows_the_mask():
     data = from_arrays(arrays())
     padded = data.replace(mask=jnp.arange(10) % 2 == 0)
-    assert_law(padded.sample(KEY, 5000).reward, [0.2, 0] * 5)
+    assert_distribution(padded.sample(KEY, 5000).reward, [0.2, 0] * 5)
     weight = np.arange(10.0) / 45
-    assert_law(data.replace(mask=jnp.asarray(weight, jnp.float32)).sample(KEY, 5000).reward, weight)
+    assert_distribution(data.replace(mask=jnp.asarray(weight, jnp.float32)).sample(KEY, 5000).reward, weight)
+
+
+def test_small_weights_behind_large_ones_are_drawn():
+    """One row has half of all weight; the running float32 sum of the others would not grow."""
+    n = 70_000
+    obs = np.arange(n, dtype=np.float32)
+    ends = {"terminated": np.ones(n, bool), "truncated": np.zeros(n, bool)}
+    data = from_arrays({"obs": obs, "next_obs": obs, "action": obs, "reward": obs} | ends)
+    weights = np.ones(n, np.float32)
+    weights[0], weights[1:] = 2.0**26, 2.0**26 / (n - 1)
+    weights[n // 2 :] *= 1e-3
+    weights[5] = 0
+    drawn = np.asarray(data.replace(mask=jnp.asarray(weights)).sample(KEY, 200_000).obs).astype(int)
+    share = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+    for rows in (slice(0, 1), slice(1, n // 2), slice(n // 2, n), slice(n - 20_000, n)):
+        p = share[rows].sum()
+        found = ((drawn >= rows.start) & (drawn < rows.stop)).mean()
+        assert abs(found - p) < 4.5 * np.sqrt(p * (1 - p) / len(drawn))
+    assert not (drawn == 5).any()
+
+
+def test_tiny_weights_beside_each_other():
+    """A total of 2^24 ones is where float32 stops counting; the last rows are drawn as often as the first."""
+    index = _draw(KEY, 100_000, jnp.ones(2**25, jnp.float32))
+    counts = np.histogram(index, bins=16, range=(0, 2**25))[0]
+    assert ((counts - 6250) ** 2 / 6250).sum() < 45  # chi-square of 15 degrees, false alarm 1e-4
+    assert len(np.unique(np.asarray(index) % 2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros(10, np.float32), "is zero in every row"),
+        (np.zeros(10, bool), "is zero in every row"),
+        (np.where(np.arange(10) == 3, np.nan, 1).astype(np.float32), "is nan in row 3"),
+        (np.where(np.arange(10) == 4, -1, 1).astype(np.float32), "is -1.0 in row 4"),
+    ],
+)
+def test_weights_from_which_nothing_can_be_drawn(mask, message):
+    with pytest.raises(UsageError, match=rf"^Dataset\.mask: {message}"):
+        from_arrays(arrays()).replace(mask=jnp.asarray(mask)).sample(KEY, 2)
 
 
 @pytest.mark.parametrize(("length", "starts"), [(1, range(10)), (3, [0, 1, 4, 7]), (4, [0])])
 def test_sequences_stay_inside_episodes(length, starts):
     data = from_arrays(arrays())
     rows = jax.jit(Dataset.sequences, static_argnums=(2, 3))(data, KEY, 2000, length)
-    law = np.isin(np.arange(10), list(starts)) / len(starts)
-    assert_law(rows.reward[:, 0], law)
+    expected = np.isin(np.arange(10), list(starts)) / len(starts)
+    assert_distribution(rows.reward[:, 0], expected)
     np.testing.assert_array_equal(rows.reward, np.asarray(rows.reward)[:, :1] + np.arange(length))
     assert rows.mask.all() and not rows.done[:, :-1].any()
 
@@ -116,7 +157,7 @@ def test_sequences_stay_inside_episodes(length, starts):
 def test_sequences_avoid_padding_and_say_when_there_is_none():
     data = from_arrays(arrays())
     padded = data.replace(mask=~jnp.isin(jnp.arange(10), jnp.asarray([6, 8, 9])))
-    assert_law(padded.sequences(KEY, 2000, 3).reward[:, 0], np.isin(np.arange(10), [0, 1]) / 2)
+    assert_distribution(padded.sequences(KEY, 2000, 3).reward[:, 0], np.isin(np.arange(10), [0, 1]) / 2)
     assert not data.sequences(KEY, 4, 5).mask.any()
     assert not padded.sequences(KEY, 4, 5).mask.any()
     with pytest.raises(UsageError, match=r"^Dataset.sequences: length must be in \[1, 10\], got 11"):
@@ -126,23 +167,25 @@ def test_sequences_avoid_padding_and_say_when_there_is_none():
 def test_occupancy_gives_exact_expectations():
     """Weighted sums equal the double loop over the table; draws follow the mass."""
     rng = np.random.default_rng(0)
-    law, reward = rng.dirichlet(np.ones(4), (4, 2)), rng.normal(size=(4, 2, 4))
-    law[0, 1] = [0, 0.5, 0, 0.5]
+    kernel, reward = rng.dirichlet(np.ones(4), (4, 2)), rng.normal(size=(4, 2, 4))
+    kernel[0, 1] = [0, 0.5, 0, 0.5]
     mass = rng.dirichlet(np.ones(8)).reshape(4, 2)
-    mdp = SimpleNamespace(P=law, R=reward, terminal=np.asarray([0, 0, 0, 1], bool), reward_on_successor=True)
+    mdp = SimpleNamespace(
+        P=kernel, R=reward, terminal=np.asarray([0, 0, 0, 1], bool), reward_on_successor=True
+    )
     data = from_occupancy(mass, mdp)
     expected = {"r": 0.0, "t": 0.0}
     for s in range(4):
         for a in range(2):
             for t in range(4):
-                expected["r"] += mass[s, a] * law[s, a, t] * reward[s, a, t]
-                expected["t"] += mass[s, a] * law[s, a, t] * (t == 3)
+                expected["r"] += mass[s, a] * kernel[s, a, t] * reward[s, a, t]
+                expected["t"] += mass[s, a] * kernel[s, a, t] * (t == 3)
     assert data.size == 4 * 2 * 4 - 2
     np.testing.assert_allclose(jnp.sum(data.mask * data.reward), expected["r"], rtol=1e-5)
     np.testing.assert_allclose(jnp.sum(data.mask * data.terminated), expected["t"], rtol=1e-5)
     np.testing.assert_allclose(data.mask.sum(), 1, rtol=1e-6)
-    assert_law(data.sample(KEY, 5000).obs, mass.sum(axis=1))
-    simple = SimpleNamespace(P=law, R=reward[..., 0], terminal=mdp.terminal, reward_on_successor=False)
+    assert_distribution(data.sample(KEY, 5000).obs, mass.sum(axis=1))
+    simple = SimpleNamespace(P=kernel, R=reward[..., 0], terminal=mdp.terminal, reward_on_successor=False)
     np.testing.assert_allclose(
         jnp.sum(from_occupancy(mass, simple).mask * from_occupancy(mass, simple).reward),
         (mass * reward[..., 0]).sum(),
