@@ -144,7 +144,7 @@ def test_search_works_without_a_server(site):
     """Browsers refuse workers and requests of pages from disk: the index is a script, searched in a frame."""
     index = (site / "search" / "search_index.js").read_text()
     assert index.startswith("var __index = ")
-    terms = {"OptiDICE", "greedy_bound", "Which method should I use"}
+    terms = {"Proximal policy optimisation", "probability_of_improvement", "Which method should I use"}
     assert {term for term in terms if term.lower() in index.lower()} == terms
     assert "assets/iframe-worker.js" in (site / "index.html").read_text()
 
