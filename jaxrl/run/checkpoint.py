@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxrl.core.errors import CorruptInput, NumericalFailure, UsageError
+from jaxrl.core.files import sha256, sync_folder
 from jaxrl.run import records
 from jaxrl.run.config import differences
-from jaxrl.run.folder import atomic_write, installed_versions, storage_error, sync_folder
+from jaxrl.run.folder import atomic_write, installed_versions, storage_error
 
 MANIFEST = "MANIFEST.json"
 FORMAT = 2
@@ -130,7 +131,7 @@ class Checkpoints:
             "versions": installed_versions(),
             "tree": [[name, list(x.shape), str(x.dtype)] for name, x in named],
             "files": {
-                str(f.relative_to(path)): {"bytes": f.stat().st_size, "sha256": _sha256(f)}
+                str(f.relative_to(path)): {"bytes": f.stat().st_size, "sha256": sha256(f)}
                 for f in sorted(path.rglob("*"))
                 if f.is_file()
             },
@@ -198,7 +199,7 @@ class Checkpoints:
                 raise CorruptCheckpoint(step, name, f"{entry['bytes']} bytes", "no file")
             if file.stat().st_size != entry["bytes"]:
                 raise CorruptCheckpoint(step, name, f"{entry['bytes']} bytes", f"{file.stat().st_size}")
-            found = _sha256(file)
+            found = sha256(file)
             if found != entry["sha256"]:
                 raise CorruptCheckpoint(step, name, f"sha256 {entry['sha256'][:12]}", found[:12])
         return manifest
@@ -296,11 +297,6 @@ def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
     import jax
 
     return [(jax.tree_util.keystr(path), x) for path, x in jax.tree_util.tree_leaves_with_path(tree)]
-
-
-def _sha256(file: Path) -> str:
-    with open(file, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _digest(manifest: dict[str, Any]) -> str:

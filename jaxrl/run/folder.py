@@ -28,6 +28,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from jaxrl.core import files
 from jaxrl.core.errors import CorruptInput, JaxrlError, NumericalFailure, Preempted, StorageError, UsageError
 from jaxrl.run import lanes, records, signals, terminal
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
@@ -402,9 +403,9 @@ def _is_file(path: Path) -> bool:
 
 def run_paths(root: Path) -> Iterator[Path]:
     """config.json of every run below `root`, by name; nothing inside a run is looked at."""
-    for path, folders, files in os.walk(root):
+    for path, folders, names in os.walk(root):
         folders.sort()
-        if "config.json" in files:
+        if "config.json" in names:
             folders.clear()
             yield Path(path) / "config.json"
 
@@ -413,37 +414,15 @@ def run_paths(root: Path) -> Iterator[Path]:
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:
-    """Replaces `path` by `data`: temporary file, fsync, rename, fsync of the folder.
+    """Replaces `path` by `data`, as `jaxrl.core.files.atomic_write`.
 
     Raises StorageError with the path and the bytes that were needed; the old file is then intact.
     """
-    path = Path(path)
     data = data.encode() if isinstance(data, str) else data
-    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temp, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temp, path)
-        sync_folder(path.parent)
+        files.atomic_write(path, data)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temp.unlink(missing_ok=True)
         raise storage_error(path, len(data), error) from error
-
-
-def sync_folder(path: Path) -> None:
-    """Makes renames inside `path` durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        # folders cannot be synchronised there
-        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(handle)
 
 
 def storage_error(path: Path, needed: int, error: BaseException) -> StorageError:

@@ -1,4 +1,4 @@
-"""R5, R6, R7, R10: damaged, incomplete and failed checkpoints are never restored."""
+"""Damaged, incomplete and failed checkpoints are never restored."""
 
 import logging
 import shutil
@@ -34,7 +34,7 @@ def largest_file(step):
     )
 
 
-def test_r5_flipped_byte_is_named_and_latest_good_continues(finished, copy):
+def test_a_flipped_byte_is_named_and_latest_good_continues(finished, copy):
     file = largest_file(copy.checkpoints / "train" / "20")
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
@@ -50,7 +50,7 @@ def test_r5_flipped_byte_is_named_and_latest_good_continues(finished, copy):
 
 
 @pytest.mark.parametrize("damage", ["truncate", "delete", "flip"])
-def test_r6_any_file_of_a_checkpoint(finished, copy, damage):
+def test_damage_to_any_file_of_a_checkpoint_is_named(finished, copy, damage):
     step = copy.checkpoints / "train" / "20"
     checkpoints = Checkpoints(step.parent)
     files = sorted(f for f in step.rglob("*") if f.is_file())
@@ -76,7 +76,7 @@ def test_r6_any_file_of_a_checkpoint(finished, copy, damage):
     assert checkpoints.choose("latest")[0] == 20
 
 
-def test_r7_debris_is_set_aside_with_one_line(finished, copy, capsys):
+def test_debris_is_set_aside_with_one_line(finished, copy, capsys):
     stage = copy.checkpoints / "train"
     (stage / "30").mkdir()
     (stage / "25.orbax-checkpoint-tmp").mkdir()
@@ -87,7 +87,7 @@ def test_r7_debris_is_set_aside_with_one_line(finished, copy, capsys):
     assert lines == ["train: checkpoints: setting aside 25.orbax-checkpoint-tmp, 30"]
 
 
-def test_r10_what_failed_with_a_checkpoint_is_not_printed_later(tmp_path, monkeypatch, caplog):
+def test_what_failed_with_a_checkpoint_is_not_printed_later(tmp_path, monkeypatch, caplog):
     """Tasks of a library whose errors nobody fetched report them when they are collected, at any time."""
     checkpoints = Checkpoints(tmp_path / "train")
     logger = logging.getLogger("asyncio")
@@ -104,7 +104,7 @@ def test_r10_what_failed_with_a_checkpoint_is_not_printed_later(tmp_path, monkey
     assert [record.getMessage() for record in caplog.records] == ["Executing took 1 s"]
 
 
-def test_r10_no_space_for_a_checkpoint(tmp_path):
+def test_without_space_for_a_checkpoint_the_earlier_one_stays(tmp_path):
     folder = toy_run.new_folder(tmp_path, width=4000)
     status, text = run_script(folder.path, "--signal", "15:8")
     assert status == 143, text

@@ -1,4 +1,4 @@
-"""R22, R23: any working directory, any path, a bare environment; in processes of their own."""
+"""Any working directory, any path, a bare environment; in processes of their own."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from tests.run import ring
 
 
 def test_another_working_directory_and_a_path_with_spaces_and_letters_beyond_ascii(tmp_path):
-    """R22: everything is found and written below the root; the working directory stays empty."""
+    """Everything is found and written below the root; the working directory stays empty."""
     root = ring.make_root(tmp_path / "mes données – Δ")
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
@@ -26,7 +26,7 @@ def test_another_working_directory_and_a_path_with_spaces_and_letters_beyond_asc
 
 
 def test_a_bare_environment(tmp_path):
-    """R23: HOME cannot be written, TMPDIR unset, C locale, no terminal."""
+    """HOME cannot be written, TMPDIR unset, C locale, no terminal."""
     root = ring.make_root(tmp_path / "root")
     bare = {
         "HOME": "/dev/null",

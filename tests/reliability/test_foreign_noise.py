@@ -1,4 +1,4 @@
-"""R24 and the mujoco part of R22: foreign libraries write neither to standard output nor to the folder."""
+"""Foreign libraries write neither to standard output nor to the folder."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def run(tmp_path_factory):
     return folder, done
 
 
-def test_r24_stdout_is_one_json_document(run):
+def test_stdout_is_one_json_document(run):
     """mujoco.mjx prints on import, brax warns at construction and in every trace."""
     found = json.loads(run[1].stdout)
     assert found["shapes"] == {"halfcheetah": [17], "inverted_pendulum": [4]}
@@ -51,7 +51,7 @@ def test_r24_stdout_is_one_json_document(run):
     assert found["escaped"] == []
 
 
-def test_r22_no_file_appears(run):
+def test_no_file_appears_in_the_working_directory(run):
     """Loading half_cheetah would write MUJOCO_LOG.TXT."""
     assert list(run[0].iterdir()) == []
 

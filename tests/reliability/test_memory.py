@@ -1,4 +1,4 @@
-"""R29: a long run holds no more memory than a short one."""
+"""A long run holds no more memory than a short one."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def peak(updates):
 
 
 @pytest.mark.slow
-def test_r29_ten_times_the_updates_need_the_same_memory():
+def test_ten_times_the_updates_need_the_same_memory():
     peak(1000)  # fills the compilation cache: compiling needs memory, too
     short, long = peak(1000), peak(10_000)
     assert abs(long - short) < 0.05 * short

@@ -1,4 +1,4 @@
-"""R3 and architecture check 20: two processes make the population of one, and resume it."""
+"""Two processes make the population of one, and resume it."""
 
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""R14, R15: a member that diverges is named, frozen, and harms nobody."""
+"""A member that diverges is named, frozen, and harms nobody."""
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ def members(trained, index):
 
 
 @pytest.mark.parametrize("lane", [1, 2])
-def test_r14_the_others_equal_a_clean_run(lane):
+def test_the_others_equal_a_clean_run(lane):
     clean = toy_run.run(toy_run.Config(lr=GOOD, lane=lane))
     broken = toy_run.run(toy_run.Config(lr=BAD, lane=lane))
     others = np.array([0, 2, 3])
@@ -30,7 +30,7 @@ def test_r14_the_others_equal_a_clean_run(lane):
     assert not clean.diverged.any()
 
 
-def test_r14_message_and_exit_status(tmp_path):
+def test_divergence_ends_with_status_4_and_names_the_member(tmp_path):
     folder = toy_run.new_folder(tmp_path, lr=BAD, updates=40)
     status, text = run_script(folder.path)
     assert status == 4
@@ -49,7 +49,7 @@ def test_r14_message_and_exit_status(tmp_path):
     assert last["loss"][1] is None and None not in last["loss"][2:]
 
 
-def test_r15_names_quantity_update_and_member(tmp_path):
+def test_a_message_names_quantity_update_and_member(tmp_path):
     config = toy_run.Config(poison=(5, 2))
     trained = toy_run.run(config)
     assert trained.first_bad["reward"].tolist() == [-1, -1, 5, -1]
@@ -81,7 +81,7 @@ def test_replay_names_the_primitive(tmp_path):
     assert folder.read_metrics() == before
 
 
-def test_stop_and_ignore():
+def test_stop_raises_at_once_and_ignore_goes_on():
     with pytest.raises(NumericalFailure, match="seed 2: 'reward' at update 5"):
         toy_run.run(toy_run.Config(poison=(5, 2), on_nonfinite="stop", chunk=3))
     trained = toy_run.run(toy_run.Config(poison=(5, 2), on_nonfinite="ignore"))

@@ -1,4 +1,4 @@
-"""R1, R3, R8, R9: a run that was interrupted is the run that was not."""
+"""A run that was interrupted is the run that was not."""
 
 import json
 import random
@@ -25,7 +25,7 @@ def truncate_updates(folder: RunFolder, updates: int) -> None:
             (path / "MANIFEST.json").unlink()
 
 
-def test_r1_killed_three_times_equals_uninterrupted(tmp_path):
+def test_killed_three_times_equals_uninterrupted(tmp_path):
     whole = toy_run.new_folder(tmp_path / "whole")
     expected = toy_run.run(toy_run.Config(), whole)
     folder = toy_run.new_folder(tmp_path / "killed")
@@ -42,7 +42,7 @@ def test_r1_killed_three_times_equals_uninterrupted(tmp_path):
 
 
 @pytest.mark.parametrize("lane", [1, 2])
-def test_r3_chunks_and_devices_change_no_bit(lane):
+def test_chunks_and_devices_change_no_bit(lane):
     cases = [(1, 4), (7, 2), (50, 3), (None, 4)]  # three devices: padded
     digests = {
         toy_run.digest(toy_run.run(toy_run.Config(updates=20, chunk=chunk, lane=lane), devices=devices))
@@ -51,7 +51,7 @@ def test_r3_chunks_and_devices_change_no_bit(lane):
     assert len(digests) == 1
 
 
-def test_r8_changed_runs_are_refused_with_the_differences(tmp_path):
+def test_changed_runs_are_refused_with_the_differences(tmp_path):
     folder = toy_run.new_folder(tmp_path, updates=10)
     toy_run.run(toy_run.Config(updates=10), folder)
     with pytest.raises(UsageError, match=r"hypers\.lr: .* -> "):
@@ -69,7 +69,7 @@ def test_r8_changed_runs_are_refused_with_the_differences(tmp_path):
         toy_run.run(toy_run.Config(updates=10), folder)
 
 
-def test_r9_half_a_line_and_lines_beyond_the_checkpoint(tmp_path):
+def test_half_a_line_and_lines_beyond_the_checkpoint_are_dropped(tmp_path):
     whole = toy_run.new_folder(tmp_path / "whole", updates=20)
     expected = toy_run.run(toy_run.Config(updates=20), whole)
     folder = toy_run.new_folder(tmp_path / "cut", updates=20)
@@ -83,7 +83,7 @@ def test_r9_half_a_line_and_lines_beyond_the_checkpoint(tmp_path):
     assert timeless(folder) == timeless(whole)
 
 
-def test_resume_with_other_devices_and_padding(tmp_path):
+def test_resuming_with_other_devices_and_padding_changes_no_bit(tmp_path):
     config = toy_run.Config(updates=20, members=3)
     expected = toy_run.digest(toy_run.run(config, devices=3))
     folder = toy_run.new_folder(tmp_path, updates=20, members=3)

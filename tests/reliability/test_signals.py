@@ -1,4 +1,4 @@
-"""R2: signals end a run in order, and a second one at once."""
+"""Signals end a run in order, and a second one at once."""
 
 import signal
 
@@ -10,7 +10,7 @@ from tests.reliability import toy_run
 from tests.reliability.processes import run as run_script
 
 
-def test_r2_sigterm_saves_and_resume_completes(tmp_path):
+def test_sigterm_saves_and_resume_completes(tmp_path):
     config = toy_run.Config()
     folder = toy_run.new_folder(tmp_path)
     status, text = run_script(folder.path, "--signal", f"{signal.SIGTERM:d}:12")
@@ -27,7 +27,7 @@ def test_r2_sigterm_saves_and_resume_completes(tmp_path):
     assert str(folder.load_result()["digest"]) == toy_run.digest(toy_run.run(config))
 
 
-def test_r2_sigint_once_and_twice(tmp_path):
+def test_sigint_stops_in_order_once_and_at_once_twice(tmp_path):
     folder = toy_run.new_folder(tmp_path)
     status, _ = run_script(folder.path, "--signal", f"{signal.SIGINT:d}:12:2")
     assert status == 130
@@ -39,7 +39,7 @@ def test_r2_sigint_once_and_twice(tmp_path):
     assert "continuing after update 10" in text
 
 
-def test_r2_sigterm_outside_training_ends_the_run_in_order(tmp_path):
+def test_sigterm_outside_training_ends_the_run_in_order(tmp_path):
     """While a stage that does not train computes, a result is saved, or between two stages."""
     folder = toy_run.new_folder(tmp_path)
     before = signal.getsignal(signal.SIGTERM)

@@ -21,7 +21,7 @@ def run(members, seeds, make=toy.make, **options):
     return sweep(make, members, seeds=seeds, data=toy.data(), updates=9, progress=False, **options)
 
 
-def test_r4_seeds_do_not_depend_on_how_many_there_are():
+def test_seeds_do_not_depend_on_how_many_there_are():
     eight, three = member_keys(5, 8), member_keys(5, 3)
     assert (jax.random.key_data(eight)[:3] == jax.random.key_data(three)).all()
     members = [(toy.Config(width=8), toy.Hyper(lr=0.1))]
@@ -31,7 +31,7 @@ def test_r4_seeds_do_not_depend_on_how_many_there_are():
             assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
 
 
-def test_r30_one_trace_per_bucket_and_results_in_order():
+def test_one_trace_per_bucket_and_results_in_order():
     made, traces = [], []
 
     def make(config):
