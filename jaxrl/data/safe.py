@@ -10,14 +10,17 @@ import contextlib
 import gzip
 import io
 import lzma
+import math
 import stat
 import struct
 import tarfile
+import tokenize
 import urllib.request
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -28,6 +31,9 @@ from jaxrl.core.files import atomic, sha256
 LIMIT = 4 << 30
 # archives of arrays compress by a factor of tens, bombs by a thousand
 _RATIO = 200
+# numpy's largest number of axes, and a header in which they fit
+_AXES = 64
+_HEADER = 2000
 # what the libraries raise on flipped and missing bytes
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -41,6 +47,8 @@ _DAMAGE = (
     ValueError,
     KeyError,
 )
+# what parsing the header of an array raises besides
+_HEADER_DAMAGE = (tokenize.TokenError, SyntaxError, MemoryError, TypeError, OverflowError, IndexError)
 
 
 class NoNumbers(CorruptInput):
@@ -74,11 +82,11 @@ def read_hdf5(
     path = _readable(path)
     with _hdf5_errors(path), h5py.File(path, "r") as file:
         if names is None:
-            found = dict(_datasets(path, file, "", ()))
+            found = dict(_datasets(path, file))
         else:
             present = [name for name in optional if name in file]
             found = {name: _dataset(path, file, name) for name in (*names, *present)}
-        total = sum(dataset.nbytes for dataset in found.values())
+        total = sum(math.prod(dataset.shape) * dataset.dtype.itemsize for dataset in found.values())
         if total > limit:
             raise CorruptInput(
                 f"{path}: declares {total} bytes, more than the limit of {limit}; raise the limit"
@@ -87,10 +95,13 @@ def read_hdf5(
 
 
 def names_hdf5(path: Path | str) -> list[str]:
-    """Paths of all datasets that lie in an HDF5 file, of whatever type; links are left out."""
+    """Paths of all datasets that lie in an HDF5 file, of whatever type.
+
+    Links are left out, and a group that has several paths is visited once.
+    """
     path = _readable(path)
     with _hdf5_errors(path), h5py.File(path, "r") as file:
-        return list(_names(path, file, "", ()))
+        return [name for name, item in _walk(path, file) if item is not None]
 
 
 def read_npz(
@@ -120,7 +131,9 @@ def read_npz(
     except CorruptInput:
         raise
     except (*_DAMAGE, OSError) as error:
-        raise CorruptInput(f"{path}: not a complete npz file ({error}); delete and fetch again") from error
+        raise CorruptInput(
+            f"{path}: not a complete npz file ({_reason(error)}); delete and fetch again"
+        ) from error
 
 
 def extract(archive: Path | str, target: Path | str, limit: int = LIMIT) -> None:
@@ -142,7 +155,9 @@ def extract(archive: Path | str, target: Path | str, limit: int = LIMIT) -> None
     except CorruptInput:
         raise
     except _DAMAGE as error:
-        raise CorruptInput(f"{archive}: damaged archive ({error}); delete and fetch again") from error
+        raise CorruptInput(
+            f"{archive}: damaged archive ({_reason(error)}); delete and fetch again"
+        ) from error
     except OSError as error:
         raise StorageError(
             f"{target}: cannot be written ({error}); free space or choose another folder"
@@ -178,6 +193,12 @@ def _missing(path: Path, name: str, present: Collection[str]) -> CorruptInput:
     return CorruptInput(f"{path}: has no array {name!r}; it has {', '.join(sorted(present)) or 'none'}")
 
 
+def _reason(error: BaseException) -> str:
+    """What a library says, in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
 @contextlib.contextmanager
 def _hdf5_errors(path: Path) -> Iterator[None]:
     try:
@@ -185,34 +206,43 @@ def _hdf5_errors(path: Path) -> Iterator[None]:
     except CorruptInput:
         raise
     except (*_DAMAGE, OSError) as error:
-        raise CorruptInput(f"{path}: incomplete or damaged ({error}); delete and fetch again") from error
+        raise CorruptInput(
+            f"{path}: incomplete or damaged ({_reason(error)}); delete and fetch again"
+        ) from error
 
 
-def _datasets(
-    path: Path, group: h5py.Group, prefix: str, parents: tuple[h5py.Group, ...]
-) -> Iterator[tuple[str, h5py.Dataset]]:
-    """All datasets below a group, each checked."""
-    for name in group:
-        item = _item(path, group, name, prefix + name)
-        if isinstance(item, h5py.Group):
-            if item in (*parents, group):
-                raise CorruptInput(f"{path}: group {prefix + name!r} contains itself; refused")
-            yield from _datasets(path, item, f"{prefix}{name}/", (*parents, group))
-        else:
-            yield prefix + name, _numeric(path, item, prefix + name)
+def _datasets(path: Path, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """All datasets of a file by their path, each checked."""
+    for name, item in _walk(path, file):
+        yield name, _numeric(path, _checked(path, item, name), name)
 
 
-def _names(path: Path, group: h5py.Group, prefix: str, parents: tuple[h5py.Group, ...]) -> Iterator[str]:
-    for name in group:
-        if type(group.get(name, getlink=True)) is not h5py.HardLink:
-            continue
-        item = group[name]
-        if not isinstance(item, h5py.Group):
-            yield prefix + name
-        elif item in (*parents, group):
-            raise CorruptInput(f"{path}: group {prefix + name!r} contains itself; refused")
-        else:
-            yield from _names(path, item, f"{prefix}{name}/", (*parents, group))
+def _walk(path: Path, file: h5py.File) -> Iterator[tuple[str, h5py.HLObject | None]]:
+    """`(path, object)` of everything but groups, None for links; a group of several paths is visited once."""
+    waiting: list[tuple[str, h5py.Group, tuple[Any, ...]]] = [("", file, (_address(file),))]
+    seen = {_address(file)}
+    while waiting:
+        prefix, group, parents = waiting.pop()
+        below = []
+        for part in group:
+            name = prefix + part
+            if type(group.get(part, getlink=True)) is not h5py.HardLink:
+                yield name, None
+                continue
+            item = group[part]
+            if not isinstance(item, h5py.Group):
+                yield name, item
+            elif (address := _address(item)) in parents:
+                raise CorruptInput(f"{path}: group {name!r} contains itself; refused")
+            elif address not in seen:
+                seen.add(address)
+                below.append((f"{name}/", item, (*parents, address)))
+        waiting += reversed(below)
+
+
+def _address(group: h5py.Group) -> Any:
+    info = h5py.h5o.get_info(group.id)
+    return info.fileno, info.addr
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
@@ -226,11 +256,16 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
 
 def _item(path: Path, group: h5py.Group, part: str, name: str) -> h5py.Group | h5py.Dataset:
     """A member of a group, looked at only if it lies in this file."""
-    if type(group.get(part, getlink=True)) is not h5py.HardLink:
+    link = group.get(part, getlink=True)
+    return _checked(path, group[part] if type(link) is h5py.HardLink else None, name)
+
+
+def _checked(path: Path, item: Any, name: str) -> Any:
+    if item is None:
         raise CorruptInput(
             f"{path}: {name!r} is a link to somewhere else; refused, copy the array into the file"
         )
-    return group[part]
+    return item
 
 
 def _numeric(path: Path, item: object, name: str) -> h5py.Dataset:
@@ -258,11 +293,13 @@ def _npy(path: Path, name: str, raw: bytes) -> np.ndarray:
         (2, 0): np.lib.format.read_array_header_2_0,
     }
     try:
-        shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
-    except (ValueError, KeyError) as error:
-        raise CorruptInput(f"{path}: {name!r} is not an array ({error}); refused") from error
+        shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file, max_header_size=_HEADER)
+    except (*_DAMAGE, *_HEADER_DAMAGE) as error:
+        raise CorruptInput(f"{path}: {name!r} is not an array ({_reason(error)}); refused") from error
     if dtype.kind not in "biuf":
         raise CorruptInput(f"{path}: {name!r} is of type {dtype}; only arrays of numbers are read")
+    if not all(type(n) is int and n >= 0 for n in shape) or len(shape) > _AXES:
+        raise CorruptInput(f"{path}: {name!r} is not an array (its shape is {shape}); refused")
     body = raw[file.tell() :]
     if len(body) != dtype.itemsize * int(np.prod(shape, dtype=object)):
         raise CorruptInput(f"{path}: {name!r} has {len(body)} bytes, its header says {shape} of {dtype}")

@@ -1,5 +1,6 @@
 """The reader rules, one attack each: what was not asked for is neither read nor written."""
 
+import contextlib
 import io
 import os
 import pickle
@@ -72,7 +73,6 @@ def test_optional_arrays_tables_and_names(tmp_path):
     refused("'deep/loop' contains itself", safe.names_hdf5, path)
 
 
-# rule 1: nothing executes
 def test_npz_with_an_object_array(tmp_path):
     path, trace = tmp_path / "x.npz", tmp_path / "trace"
     np.savez(path, a=ARRAY, infos=np.asarray([Bomb(trace)], object))
@@ -99,7 +99,6 @@ def test_npz_header_that_lies(tmp_path):
     refused("'a' has 4 bytes, its header says", safe.read_npz, tmp_path / "x.npz")
 
 
-# rule 2: HDF5 holds its own numbers, of a known size
 @pytest.mark.parametrize("kind", ["external", "soft", "virtual", "storage", "string", "cycle"])
 def test_hdf5_that_points_away(tmp_path, kind):
     secret = write_hdf5(tmp_path / "secret.hdf5", a=ARRAY)
@@ -143,7 +142,6 @@ def test_missing_array(tmp_path, read):
     refused("has no array 'b'; it has a", read, path, names=["b"])
 
 
-# rule 4: archives stay in their folder
 def tar_with(path, name, **fields):
     with tarfile.open(path, "w:gz") as archive:
         member = tarfile.TarInfo(name)
@@ -196,7 +194,6 @@ def test_archives_are_unpacked(tmp_path):
     refused("damaged archive", safe.extract, tmp_path / "x.tar", tmp_path / "target")
 
 
-# rule 5: an interrupted download is told as such
 @pytest.mark.parametrize("read", [safe.read_hdf5, safe.read_npz])
 def test_truncated_file(tmp_path, read):
     np.savez(tmp_path / "x", a=ARRAY)
@@ -207,7 +204,6 @@ def test_truncated_file(tmp_path, read):
         refused("delete and fetch again", read, path)
 
 
-# rule 6: downloads are verified before they have a name
 def test_download_is_atomic_and_verified(tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(b"content")
@@ -230,3 +226,107 @@ def test_no_such_file(tmp_path):
     for read in (safe.read_hdf5, safe.read_npz, lambda path: safe.verify(path, "0")):
         with pytest.raises(UsageError, match=r"nowhere: no such file"):
             read(tmp_path / "nowhere")
+
+
+def test_npz_header_of_brackets(tmp_path):
+    """What numpy's parser raises is not its caller's business."""
+    endless = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "1" * 5000
+    for text in ("[" * 500, "(" * 150 + ")" * 150, endless):
+        write_npy(tmp_path / "x.npz", text.encode(), b"")
+        refused("'a' is not an array", safe.read_npz, tmp_path / "x.npz")
+
+
+def write_npy(path, header, body, version=(1, 0)):
+    with zipfile.ZipFile(path, "w") as archive:
+        size = len(header).to_bytes(2 if version == (1, 0) else 4, "little")
+        archive.writestr("a.npy", b"\x93NUMPY" + bytes(version) + size + header + body)
+
+
+def test_hdf5_groups_that_link_to_each_other_are_visited_once(tmp_path):
+    """Two links from each group to the next are 2^26 paths."""
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        group = file
+        for _ in range(26):
+            below = group.create_group("a")
+            group["b"] = below
+            group = below
+        group["x"] = ARRAY
+    name = "a/" * 26 + "x"
+    assert safe.names_hdf5(tmp_path / "x.hdf5") == [name]
+    np.testing.assert_array_equal(safe.read_hdf5(tmp_path / "x.hdf5")[name], ARRAY)
+
+
+def test_hdf5_sizes_that_overflow(tmp_path):
+    """2^32 times 2^32 is 0 in 64 bits."""
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        file.create_dataset("a", (1 << 32, 1 << 32), np.float32, chunks=(1, 1 << 10), compression="gzip")
+    refused(f"declares {1 << 66} bytes", safe.read_hdf5, tmp_path / "x.hdf5")
+
+
+def read_or_refuse(read, path):
+    try:
+        return read(path)
+    except CorruptInput as error:
+        assert str(error).startswith(str(path)) and "\n" not in str(error) and len(str(error)) < 1000
+
+
+SIZES = {"<f4": 4, ">i2": 2, "|b1": 1}
+KINDS = (*SIZES, "|O", "<U3", "<M8[s]", "<f3", "<c8", "|V0", "<f4,<f4", "\x00", "", "f" * 50)
+SHAPES = (
+    "(3,)",
+    "(1,1,3)",
+    "()",
+    "(-1,-3)",
+    "(0,5)",
+    "3",
+    "(3",
+    "[3]",
+    "(True,3)",
+    "(1e3,)",
+    "(2**99,)",
+    "None",
+)
+SHAPES += ("(" + "1, " * 70 + ")", "(" + "9" * 40 + ",)")
+
+
+def test_generated_npz_entries_load_or_are_refused_in_a_sentence(tmp_path):
+    rng, path, loaded = np.random.default_rng(0), tmp_path / "x.npz", 0
+
+    def pick(options, good):
+        return options[rng.integers(good if rng.random() < 0.7 else len(options))]
+
+    for _ in range(400):
+        kind, shape, order = pick(KINDS, 3), pick(SHAPES, 2), pick(("True", "False", "0"), 2)
+        header = bytearray(f"{{'descr': {kind!r}, 'fortran_order': {order}, 'shape': {shape}}}".encode())
+        if rng.random() < 0.4:
+            header[rng.integers(len(header))] = rng.integers(256)
+        version = pick(((1, 0), (2, 0), (3, 0), (9, 9)), 2)
+        write_npy(path, bytes(header), bytes(3 * pick((SIZES.get(kind, 4), 0, 9), 1)), version)
+        loaded += read_or_refuse(safe.read_npz, path) is not None
+    assert 20 < loaded < 300
+
+
+def test_generated_hdf5_files_load_or_are_refused_in_a_sentence(tmp_path):
+    rng, path, loaded = np.random.default_rng(1), tmp_path / "x.hdf5", 0
+    kinds = ["f4", ">i2", "?", "c8", "S3", "f2", h5py.string_dtype(), h5py.ref_dtype, [("a", "f4")]]
+    for _ in range(60):
+        with h5py.File(path, "w") as file:
+            groups = [file]
+            for i in range(rng.integers(1, 8)):
+                parent = groups[rng.integers(len(groups))]
+                what = rng.integers(6)
+                if what == 0:
+                    groups.append(parent.create_group(f"g{i}"))
+                elif what == 1:
+                    parent[f"l{i}"] = groups[rng.integers(len(groups))]
+                elif what == 2:
+                    parent[f"s{i}"] = h5py.SoftLink("/" + "x/" * rng.integers(4))
+                elif what == 3:
+                    shape = tuple(rng.integers(0, 3, rng.integers(4)))
+                    with contextlib.suppress(TypeError):
+                        parent.create_dataset(f"d{i}", shape, kinds[rng.integers(len(kinds))])
+                else:
+                    parent.create_dataset(f"f{i}", data=rng.normal(size=3))
+        loaded += read_or_refuse(safe.read_hdf5, path) is not None
+        read_or_refuse(safe.names_hdf5, path)
+    assert loaded > 5
