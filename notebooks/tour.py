@@ -118,9 +118,8 @@ plt.show()
 
 # %% [markdown]
 # ## An experiment in three lines
-# `api.run` makes a run folder with checkpoints, a result and figures. A run shows itself: its table of
-scores and # its figures. If the cell is interrupted, `api.resume(path)` continues the run from its last
-checkpoint.
+# `api.run` makes a run folder with checkpoints, a result and figures. A run shows itself: its table of scores
+# and its figures. If the cell is interrupted, `api.resume(path)` continues the run from its last checkpoint.
 
 # %%
 import tempfile
