@@ -24,7 +24,7 @@ from jaxrl.run.folder import RunFolder
 
 
 def _standardised(fit: Callable[[np.ndarray, np.ndarray, np.ndarray], Predictor], s: Sample) -> Predictor:
-    """An isotropic kernel needs inputs of one scale."""
+    """The fit of standardised data, in the units of the data: an isotropic kernel needs one scale."""
     x, z, y = (Scale.of(a) for a in (s.x, s.z, s.y))
     found = fit(x.to(s.x), z.to(s.z), y.to(s.y))
     return lambda at: y.back(found(x.to(at)))

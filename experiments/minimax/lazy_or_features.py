@@ -86,7 +86,7 @@ BETTER = "less"
 
 
 def truth(x: np.ndarray) -> np.ndarray:
-    """tanh(2 x_1) of treatments `[n, d]`."""
+    """The function tanh(2 x_1) of treatments `[n, d]`."""
     return np.tanh(2 * x[:, 0])
 
 

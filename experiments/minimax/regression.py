@@ -26,7 +26,7 @@ GRID = np.linspace(-4, 4, 161)
 
 @dataclass(frozen=True)
 class ZooConfig:
-    """Which data of the zoo."""
+    """Choice of the zoo's data."""
 
     variants: tuple[Variant, ...] = ("A", "B")
     """Variants of the data: A of the released DeepGMM, B of MMR-IV."""
@@ -74,8 +74,9 @@ class MeanField:
 
 
 class Fit(NamedTuple):
-    """average: `[A, S, M]`, mean over the second half of f at the points; last: `[A, S, M]`, f at the end.
+    """Predictions and errors of trained members.
 
+    average: `[A, S, M]`, mean over the second half of f at the points; last: `[A, S, M]`, f at the end.
     error: `[A, S, L]`, mean squared error after every `every` updates at the points with a known truth.
     """
 

@@ -22,7 +22,7 @@ from jaxrl.core.types import Array
 
 
 def solve(a: Array, b: Array) -> Array:
-    """X with a x = b, by elimination with partial pivoting; a `[n, n]`, b and x `[n]` or `[n, k]`.
+    """Solution of a x = b by elimination with partial pivoting; a `[n, n]`, b and x `[n]` or `[n, k]`.
 
     Not finite where `a` is singular.
     """
@@ -41,7 +41,7 @@ def solve(a: Array, b: Array) -> Array:
 
 
 def solve_positive(a: Array, b: Array) -> Array:
-    """X with a x = b for a symmetric positive definite a `[n, n]`; b and x `[n]` or `[n, k]`.
+    """Solution of a x = b for a symmetric positive definite a `[n, n]`; b and x `[n]` or `[n, k]`.
 
     NaN where `a` is not positive definite to rounding. Only the lower triangle of `a` is read for the value.
     """

@@ -27,9 +27,10 @@ TABLEAUX = {
 
 
 class Trace(NamedTuple):
-    """t: `[S]`; theta: `[S, N, D]`, omega: `[S, N', D']`; f: `[S, M]`, g: `[S, L]`, both at the nodes.
+    """Saved points of a flow.
 
-    gap: `[S]`, G; dissipated: `[S]`, the integral of G from 0 to t.
+    t: `[S]`; theta: `[S, N, D]`, omega: `[S, N', D']`; f: `[S, M]`, g: `[S, L]`, both at the nodes; gap:
+    `[S]`, G; dissipated: `[S]`, the integral of G from 0 to t.
     """
 
     t: Array

@@ -20,7 +20,7 @@ Function = Callable[[Any], Any]
 
 
 class Grid(NamedTuple):
-    """x, p: `[n]`, Gauss-Hermite nodes and weights of N(0, 1); hermite: `[n, n]`, h_k(x_j), normalised."""
+    """Gauss-Hermite nodes x and weights p of N(0, 1), `[n]`; hermite: `[n, n]`, h_k(x_j), normalised."""
 
     x: np.ndarray
     p: np.ndarray
@@ -154,7 +154,7 @@ def burnside(
 
 
 class Pricing(NamedTuple):
-    """x' given z: N(a z, 1 - a^2); discount factor m = e^(-d - k x'); return R = e^(r(z) + b x' + sg e)."""
+    """An economy with x' ~ N(a z, 1 - a^2), discount factor e^(-d - k x'), return e^(r(z) + b x' + sg e)."""
 
     d: float = 0.02
     k: float = 0.5

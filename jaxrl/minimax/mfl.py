@@ -37,17 +37,18 @@ Method = Literal["da", "ag", "abr"]
 
 @dataclass(frozen=True)
 class Game:
-    """A game of two measures through their mean outputs f = mean primal(theta), g = mean dual(omega).
-
-    primal, dual: `(rows [N, D], data) -> outputs [N, M]`, one row per particle. gradients: `(f, g, data) ->
-    (dL/df, dL/dg)`, `[M]` and `[L]`. answer: `(theta, observation) -> float[]`, f there. dims: D of both.
-    """
+    """A game of two measures through their mean outputs f = mean primal(theta), g = mean dual(omega)."""
 
     primal: Callable[[Array, Any], Array]
+    """Outputs of f's particles, `(rows [N, D], data) -> [N, M]`."""
     dual: Callable[[Array, Any], Array]
+    """Outputs of g's particles, `(rows [N, D'], data) -> [N, L]`."""
     gradients: Callable[[Array, Array, Any], tuple[Array, Array]]
+    """Derivatives of the payoff in both outputs, `(f, g, data) -> (dL/df [M], dL/dg [L])`."""
     answer: Callable[[Array, Any], Array]
+    """f at an observation, `(theta, observation) -> float[]`."""
     dims: tuple[int, int]
+    """Dimensions D and D' of a particle of f and of g."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ BILINEAR = Game(lambda x, _: x, lambda y, _: y, lambda f, g, _: (g, f), lambda x
 
 
 def make(config: Config, game: Game) -> Algorithm:
-    """The algorithm on data of the game, whatever that is. Particles start as N(0, I).
+    """The algorithm on the data of a game, with particles that start as N(0, I).
 
     Metric: `norm`, root mean squared length of all parameters. `act` answers observations with f.
     """

@@ -18,7 +18,7 @@ from jaxrl.core.types import PyTree
 
 
 class OptimismState(NamedTuple):
-    """previous: u_(t-1), like the parameters."""
+    """State of `scale_by_optimism`; previous: u_(t-1), shaped like the parameters."""
 
     previous: Any
 

@@ -40,7 +40,7 @@ class Family:
         check_fields(self)
 
     def parameters(self, inputs: int) -> int:
-        """D of a neuron with `inputs` inputs."""
+        """Number D of parameters of a neuron with `inputs` inputs."""
         return 1 + inputs + self.bias
 
 
@@ -49,7 +49,7 @@ COS = Family("cos", float("inf"))
 
 
 class Particles(NamedTuple):
-    """theta: `[N, D]`; weights: `[N]`."""
+    """A measure on the parameters of a neuron: rows theta `[N, D]` with weights `[N]`."""
 
     theta: Any
     weights: Any
@@ -181,7 +181,7 @@ def draw(
 
 
 def check_init(init: str, width: int) -> None:
-    """`UsageError` for an unknown mode, a width below 1, or an odd width with mirror pairs."""
+    """Raises `UsageError` for an unknown mode, a width below 1, or an odd width with mirror pairs."""
     if init not in get_args(Init):
         raise UsageError(f"init: {init!r} is none of {get_args(Init)}")
     if width < 1 or (init == "sym" and width % 2):

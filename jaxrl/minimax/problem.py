@@ -43,12 +43,12 @@ class Problem(NamedTuple):
 
     @property
     def primal_points(self) -> Any:
-        """`[nx, d]`."""
+        """Points of f, `[nx, d]`."""
         return self.x
 
     @property
     def dual_points(self) -> Any:
-        """`[nz, e]`."""
+        """Points of g, `[nz, e]`."""
         return self.z
 
     def loss(self, f: Array, g: Array) -> Array:
@@ -84,12 +84,12 @@ class Points(NamedTuple):
 
     @property
     def primal_points(self) -> Any:
-        """`[B * K, d]`."""
+        """Points of f, `[B * K, d]`."""
         return self.x.reshape(-1, self.x.shape[-1])
 
     @property
     def dual_points(self) -> Any:
-        """`[B * J, e]`."""
+        """Points of g, `[B * J, e]`."""
         return self.z.reshape(-1, self.z.shape[-1])
 
     def loss(self, f: Array, g: Array) -> Array:
@@ -100,7 +100,7 @@ class Points(NamedTuple):
         return jnp.sum(self.weight * (rows + self.lam * (f[:, 0] - self.u) ** 2 / 2))
 
     def gradients(self, f: Array, g: Array) -> tuple[Array, Array]:
-        """`(dL/df [B * K], dL/dg [B * J])` of f `[B * K]` and g `[B * J]`; both players see the same rows."""
+        """`(dL/df [B * K], dL/dg [B * J])` of f `[B * K]` and g `[B * J]`; both players see the same data."""
         f, g = f.reshape(self.c.shape), g.reshape(self.d.shape)
         primal = (self.c * g[:, :1]).at[:, 0].add(self.lam * (f[:, 0] - self.u))
         dual = jnp.asarray(self.d).at[:, 0].add((self.c * f).sum(1) - self.b - g[:, 0])
@@ -175,19 +175,19 @@ def floating(a: Any) -> np.ndarray:
 
 
 def check_finite(name: str, value: np.ndarray) -> None:
-    """`UsageError` unless every number of `value` is finite."""
+    """Raises `UsageError` unless every number of `value` is finite."""
     if not np.all(np.isfinite(value)):
         raise UsageError(f"{name}: every number must be finite in {value.dtype}")
 
 
 def check_penalty(name: str, lam: Any) -> None:
-    """`UsageError` unless lam >= 0: the problem would not be convex in f."""
+    """Raises `UsageError` unless lam >= 0: the problem would not be convex in f."""
     if not np.all(np.asarray(lam) >= 0):
         raise UsageError(f"{name}: must be >= 0, got {np.asarray(lam).tolist()}")
 
 
 def check_weights(name: str, weights: Any) -> None:
-    """`UsageError` unless weights `[..., n]` are probabilities; divide them by their sum."""
+    """Raises `UsageError` unless weights `[..., n]` are probabilities; divide them by their sum."""
     weights = np.asarray(weights, np.float64)
     total = weights.sum(-1)
     if np.any(weights < 0) or not np.all(np.abs(total - 1) < SUM):

@@ -179,7 +179,7 @@ def make(config: Config, sample: Sample = whole, axis: str | None = None) -> Alg
         ascent, opt_state = optimiser.update(ascent, state.opt_state)
         params = _moved(state.params, Ascent(*ascent), hyper.eps, hyper.tau * hyper.eps)
         if config.noise:
-            params = _shaken(k_noise, params, state.params, hyper)
+            params = _with_noise(k_noise, params, state.params, hyper)
         moved = hyper.alpha * displacement(params.primal, state.start[0])
         new = State(params, state.start, opt_state, state.key, state.updates + 1)
         return new, {"loss": loss, "moved": moved}
@@ -269,12 +269,12 @@ def _offset(config: Config, state: State, batch: Data, alpha: Any) -> tuple[Any,
 
 
 def _moved(players: Players, ascent: Ascent, eps: Any, dual_eps: Any) -> Players:
-    theta = players.primal.theta + eps * ascent.primal
-    omega = players.dual.theta + dual_eps * ascent.dual
+    rows = players.primal.theta, players.dual.theta
+    theta, omega = optax.apply_updates(rows, (eps * ascent.primal, dual_eps * ascent.dual))
     return Players(players.primal._replace(theta=theta), players.dual._replace(theta=omega))
 
 
-def _shaken(key: Key, players: Players, before: Players, hyper: Hyper) -> Players:
+def _with_noise(key: Key, players: Players, before: Players, hyper: Hyper) -> Players:
     """Confinement and noise of the regulariser KL(. | N(0, I)), with the same alpha^-2 as the velocity."""
     k_primal, k_dual = jax.random.split(key)
     weight = hyper.temperature / hyper.alpha**2

@@ -20,18 +20,20 @@ class Networks:
     """The neurons of f and of g."""
 
     primal: Family = TANH
+    """Neurons of f."""
     dual: Family = TANH
+    """Neurons of g."""
 
 
 class Players(NamedTuple):
-    """primal: the measure of f; dual: the measure of g."""
+    """The measures of both players: `primal` of f, `dual` of g."""
 
     primal: Particles
     dual: Particles
 
 
 class Move(NamedTuple):
-    """primal: `[N, D]`, dual: `[N', D']`, velocities; f: `[M]`, g: `[L]`, both functions at their points."""
+    """Velocities of both players, primal `[N, D]` and dual `[N', D']`, with f `[M]` and g `[L]`."""
 
     primal: Array
     dual: Array

@@ -54,7 +54,7 @@ def lazy_solution(problem: Problem, primal: np.ndarray, dual: np.ndarray, t: flo
 
 
 class Planted(NamedTuple):
-    """problem: with the saddle (f `[M]`, g `[L]`) of the particles `target`; bound: float[], C_inf."""
+    """A problem with the saddle (f `[M]`, g `[L]`) of the particles `target`; bound: float[], C_inf."""
 
     problem: Problem
     target: Players
@@ -64,7 +64,7 @@ class Planted(NamedTuple):
 
     @property
     def saddle(self) -> tuple[Array, Array]:
-        """(f*, g*)."""
+        """The saddle (f*, g*)."""
         return self.f, self.g
 
 

@@ -70,7 +70,7 @@ def remainder(family: Family, theta: Array, ahead: Array, x: Array) -> Array:
 
 
 class Ledger(NamedTuple):
-    """t, V, gap, work: `[S]`; dV/dt = -(gap + work) / alpha^2."""
+    """Terms t, V, gap, work `[S]` of the identity dV/dt = -(gap + work) / alpha^2."""
 
     t: np.ndarray
     V: np.ndarray

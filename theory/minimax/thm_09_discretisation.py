@@ -35,7 +35,7 @@ ALPHA, T = 4.0, 4.0
 
 
 class Errors(NamedTuple):
-    """size: `[n]`, widths or steps; error: `[draws, n]`, in L2(p) x L2(q) at time 4."""
+    """Errors `[draws, n]` in L2(p) x L2(q) at time 4, for widths or steps `size [n]`."""
 
     size: np.ndarray
     error: np.ndarray

@@ -13,7 +13,7 @@ NODES = 200  # of the quadrature of Hermite coefficients; exact for smooth funct
 
 
 class Modes(NamedTuple):
-    """f, g: `[k]`, Hermite coefficients."""
+    """Hermite coefficients `[k]` of f and g."""
 
     f: np.ndarray
     g: np.ndarray
@@ -31,14 +31,14 @@ def hermite_coefficients(function: Function, k: int, nodes: int = NODES) -> np.n
 
 
 def sin_coefficients(k: int) -> np.ndarray:
-    """`[k]`, of sin: e^(-1/2) (-1)^((j - 1) / 2) / sqrt(j!) for odd j."""
+    """Coefficients `[k]` of sin: e^(-1/2) (-1)^((j - 1) / 2) / sqrt(j!) for odd j."""
     j = np.arange(k)
     size = np.exp(-0.5 - 0.5 * np.array([math.lgamma(i + 1) for i in j]))
     return np.where(j % 2 == 1, size * (-1.0) ** ((j - 1) // 2), 0.0)
 
 
 def step_coefficients(k: int) -> np.ndarray:
-    """`[k]`, of 1{x >= 0}: phi(0) He_(j-1)(0) / sqrt(j!), by the recursion of the antiderivative."""
+    """Coefficients `[k]` of 1{x >= 0}: phi(0) He_(j-1)(0) / sqrt(j!), from the antiderivative."""
     at_zero = hermite(np.zeros(()), max(k, 2))
     found = np.array([0.5] + [at_zero[j - 1] / math.sqrt(j) for j in range(1, k)])
     found[1:] /= math.sqrt(2 * math.pi)
@@ -46,7 +46,7 @@ def step_coefficients(k: int) -> np.ndarray:
 
 
 def abs_coefficients(k: int) -> np.ndarray:
-    """`[k]`, of |x| = x (2 step - 1): from x h_j = sqrt(j + 1) h_(j+1) + sqrt(j) h_(j-1)."""
+    """Coefficients `[k]` of |x| = x (2 step - 1): from x h_j = sqrt(j + 1) h_(j+1) + sqrt(j) h_(j-1)."""
     sign = 2 * step_coefficients(k + 2)
     sign[0] -= 1
     j = np.arange(k)

@@ -21,7 +21,7 @@ KAPPA = 0.5
 def gaussian(
     f0: Callable[[np.ndarray], np.ndarray], *, n: int, rho: float, seed: int, kappa: float = KAPPA
 ) -> Sample:
-    """NPIV-G: z ~ N(0, 1), x = rho z + sqrt(1 - rho^2) xi, y = f0(x) + kappa xi + 0.1 e.
+    """Gaussian design NPIV-G: z ~ N(0, 1), x = rho z + sqrt(1 - rho^2) xi, y = f0(x) + kappa xi + 0.1 e.
 
     E[h_k(x) | z] = rho^k h_k(z) for normalised Hermite polynomials, so every population quantity is a series.
     ValueError for rho outside [-1, 1].
@@ -35,12 +35,12 @@ def gaussian(
 
 
 def newey_powell_function(x: np.ndarray) -> np.ndarray:
-    """f0(x) = log(|16 x - 8| + 1) sign(x - 1/2)."""
+    """The function f0(x) = log(|16 x - 8| + 1) sign(x - 1/2)."""
     return np.log(np.abs(16 * x - 8) + 1) * np.sign(x - 0.5)
 
 
 def newey_powell(n: int, *, seed: int) -> Sample:
-    """Values x = Phi((w + t) / sqrt 2), z = Phi(w), y = f0(x) + u; corr(u, t) = 1/2, w apart.
+    """Newey and Powell's design: x = Phi((w + t) / sqrt 2), z = Phi(w), y = f0(x) + u, corr(u, t) = 1/2.
 
     The distribution of the released KIV code (1906.00232, `sim_NP.m`), not its numbers; its test points are
     `linspace(0, 1, 1000)`.
@@ -74,7 +74,7 @@ class Parametric(NamedTuple):
 
 
 def simple_iv(n: int, *, seed: int) -> Parametric:
-    """f0(t) = a + b t + c t^2 with (a, b, c) = (0.5, 3, -0.5), quadratic in an endogenous t.
+    """Quadratic f0(t) = a + b t + c t^2 of an endogenous t, with (a, b, c) = (0.5, 3, -0.5).
 
     z_0 ~ U(-5, 5), z = sin(pi z_0 / 10), h = 5 N, t = 0.3 (-2.5 z_0 - 2) + 0.7 (h + 0.2 N), y = f0(t) - 2 h
     + 0.1 N. Source: Bennett and Kallus 2020 (2012.09422), released `SimpleIVScenario`.
@@ -91,7 +91,7 @@ def simple_iv(n: int, *, seed: int) -> Parametric:
 
 
 def heteroskedastic_iv(n: int, *, seed: int) -> Parametric:
-    """f0(t) = y0 + s (t - t0) + (r - s) softplus_2(t - t0) with (t0, y0, s, r) = (2, 3, -0.5, 3).
+    """A kink, f0(t) = y0 + s (t - t0) + (r - s) softplus_2(t - t0), (t0, y0, s, r) = (2, 3, -0.5, 3).
 
     z ~ U(-5, 5)^2, h = 5 N, t = 0.75 (z_1 + |z_2|) + 0.25 (h + 0.2 N), y = f0(t) + h + 0.1 softplus_1(z_1 +
     |z_2|) N, softplus_k(v) = log(1 + e^(k v)) / k. Source: as `simple_iv`, `HeteroskedasticIVScenario`.

@@ -17,7 +17,7 @@ def psi(t: np.ndarray) -> np.ndarray:
 
 
 def structural(x: np.ndarray) -> np.ndarray:
-    """f0 at `x [n, 3]` = (price, time, taste), `[n]`.
+    """Structural function f0 `[n]` at `x [n, 3]` = (price, time, taste).
 
     Equation: hartford2017deepiv [demand design]
     """

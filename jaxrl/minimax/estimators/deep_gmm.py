@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, Positive, Size, check_fields
@@ -168,8 +169,8 @@ def member(
         move: Any
         move, state = optimiser.update(gradient, state)
         scale = {"g": -rate, "f": -5 * rate}
-        moved = {k: jax.tree.map(lambda p, u, k=k: p + scale[k] * u, params[k], move[k]) for k in params}
-        return (moved, state), None
+        move = {k: jax.tree.map(lambda u, k=k: scale[k] * u, move[k]) for k in params}
+        return (optax.apply_updates(params, move), state), None
 
     def one_pass(carry, index):
         return jax.lax.scan(update, carry, epoch(stream(k_run, index), len(y), config.batch))

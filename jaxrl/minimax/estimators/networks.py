@@ -37,7 +37,7 @@ def leaky(sizes: tuple[int, ...], *, dropout: float = 0.0, rectify_last: bool = 
 
 
 def epoch(key: Key, n: int, batch: int) -> Array:
-    """Rows of one pass in random order, int `[ceil(n / batch), batch]`, the last filled up from the first."""
+    """Batches of one pass in random order, int `[ceil(n / batch), batch]`, the last filled from the first."""
     size = min(batch, n)
     count = -(-n // size)
     return permutation(key, n)[jnp.arange(count * size) % n].reshape(count, size)

@@ -62,7 +62,7 @@ class Model(NamedTuple):
 
 
 class Directions(NamedTuple):
-    """theta and w: what to add to the parameters and to the weights on the side, per unit of time."""
+    """Changes per unit of time of the parameters, theta, and of the second weights, w."""
 
     theta: PyTree
     w: PyTree

@@ -103,7 +103,7 @@ def _ridge_cv(
 
 
 def _ridge(a: np.ndarray, b: np.ndarray, degree: int, ridge: float) -> Callable[[np.ndarray], np.ndarray]:
-    """The intercept is not penalised."""
+    """Polynomial ridge regression of `b [n, k]` on `a [n, d]`, whose intercept is not penalised."""
     features = polynomial(a, degree)[:, 1:]
     centre = features.mean(0)
     gram = (features - centre).T @ (features - centre) + ridge * np.eye(features.shape[1])
