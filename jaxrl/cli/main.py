@@ -27,6 +27,7 @@ COMMANDS: dict[str, Callable[[list[str], Path | None], Any]] = {
     "sweep": running.sweep,
     "resume": running.resume,
     "report": results.report,
+    "compare": results.compare,
     "export": results.export,
     "verify": results.verify,
     "figure": results.figure,

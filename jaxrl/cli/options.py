@@ -102,6 +102,16 @@ class ReportOptions:
 
 
 @dataclass(frozen=True)
+class CompareOptions:
+    """Runs beside each other: scores with intervals, probability of improvement, curves, configurations."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Run folders, two or more; the first is what the others are compared with."""
+    page: Path | None = None
+    """File of the page; by default `out/compare.html` below the root. The JSON stands beside it."""
+
+
+@dataclass(frozen=True)
 class ExportOptions:
     """A run in other programs' formats."""
 

@@ -1,7 +1,8 @@
-"""Commands that read finished runs: report, export, verify, figure."""
+"""Commands that read finished runs: report, compare, export, verify, figure."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ from jaxrl.cli import api, execution, help, options
 from jaxrl.core.errors import UsageError
 from jaxrl.run import catalogue
 from jaxrl.run.config import config_to_dict, differences
-from jaxrl.run.folder import RunFolder
+from jaxrl.run.folder import RunFolder, atomic_write
 
 
 def report(args: list[str], root: Path | None) -> dict[str, Any]:
@@ -36,6 +37,26 @@ def report(args: list[str], root: Path | None) -> dict[str, Any]:
         with execution.writing("--page"):
             written.append(pages.write_index(page, execution.runs_folder(base, chosen.out), base))
     return say_files(written)
+
+
+def compare(args: list[str], root: Path | None) -> dict[str, Any]:
+    """Compare runs: jaxrl compare RUN RUN ... writes a page and JSON."""
+    from jaxrl.report import compare as comparison
+
+    chosen = help.parse_options("compare", args, options.CompareOptions)
+    base = execution.find_root(root, *chosen.runs[:1])
+    folders = [RunFolder.open(path) for path in chosen.runs]
+    runs = comparison.read([(f, catalogue.load(base, f.experiment)) for f in folders])
+    target = base / "out" / "compare.html" if chosen.page is None else chosen.page.resolve()
+    found = comparison.document(runs)
+    with execution.writing("--page"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(target, comparison.markup(runs))
+        atomic_write(target.with_suffix(".json"), json.dumps(found, indent=2, allow_nan=False) + "\n")
+    for row in found["improvement"]:
+        shown = "-" if row["probability"] is None else f"{row['probability']:.3f}"
+        print(f"P({row['run']} better than {row['than']}) {shown}  {row['label']}")
+    return {**found, **say_files([target, target.with_suffix(".json")])}
 
 
 def require_preset(module: ModuleType, folder: RunFolder) -> None:
