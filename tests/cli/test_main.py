@@ -119,7 +119,8 @@ def test_a_run_whose_lines_nobody_reads_goes_on(root, tmp_path):
         stderr=subprocess.STDOUT,
         env={**os.environ, "JAX_NUM_CPU_DEVICES": "2", "PYTHONPATH": str(ring.REPOSITORY)},
     )
-    program.stdout.readline()
+    while b"run     " not in program.stdout.readline():  # what the experiment itself prints comes before
+        pass
     program.stdout.close()
     assert program.wait(timeout=120) == 0
     (config,) = (tmp_path / "a place").glob("**/config.json")
