@@ -126,9 +126,19 @@ def _floats(interval: tuple[Any, Any] | None) -> tuple[float, float] | None:
 
 
 def module_scores(module: ModuleType, result: Mapping[str, np.ndarray]) -> dict[str, Score]:
-    """The experiment's `scores(result)` as `Score` records; `BETTER` of its file holds for plain arrays."""
+    """The experiment's `scores(result)` as `Score` records; `BETTER` of its file holds for plain arrays.
+
+    Raises `CorruptInput` where the result lacks an array that the scores need.
+    """
     better = getattr(module, "BETTER", None)
-    return {label: _score(label, x, better) for label, x in module.scores(result).items()}
+    try:
+        found = module.scores(result)
+    except KeyError as error:
+        raise CorruptInput(
+            f"{module.__name__}: its scores need the array {error}, which the result lacks; it was made by"
+            " another version of the experiment, run it again"
+        ) from error
+    return {label: _score(label, x, better) for label, x in found.items()}
 
 
 def run_scores(module: ModuleType | None, folder: RunFolder) -> dict[str, Score]:
@@ -155,8 +165,13 @@ def publish(folder: RunFolder, module: ModuleType, root: Path) -> list[Path]:
     family, name = folder.experiment.split("/", 1)
     target = root / "experiments" / family / "results" / f"{name}-{folder.preset}.npz"
     target.parent.mkdir(exist_ok=True)
+    before = target.read_bytes() if target.exists() else None
     atomic_write(target, source.read_bytes())
-    return [target, write_readme(root, family)]
+    try:
+        return [target, write_readme(root, family)]
+    except Exception:  # the table and the results beside it stay those of before
+        target.unlink() if before is None else atomic_write(target, before)
+        raise
 
 
 def write_readme(root: Path, family: str) -> Path:

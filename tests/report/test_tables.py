@@ -243,6 +243,24 @@ def test_a_label_that_no_result_has_is_refused(published):
         tables.family_table(root, "toy")
 
 
+def test_a_result_of_another_version_is_refused(published):
+    root, _ = published
+    np.savez(root / "experiments" / "toy" / "results" / "ring-smoke.npz", older_name=np.zeros(3))
+    with pytest.raises(CorruptInput, match="its scores need the array 'value', which the result lacks"):
+        tables.family_table(root, "toy")
+
+
+def test_a_publication_that_fails_leaves_result_and_table_as_they_were(published):
+    root, folder = published
+    family = root / "experiments" / "toy"
+    before = (family / "results" / "ring-smoke.npz").read_bytes()
+    folder.save_result(older_name=np.zeros(3))
+    with pytest.raises(CorruptInput, match="which the result lacks"):
+        tables.publish(folder, catalogue.load(root, "toy/ring"), root)
+    assert (family / "results" / "ring-smoke.npz").read_bytes() == before
+    assert tables.family_table(root, "toy") in (family / "README.md").read_text()
+
+
 def test_a_readme_without_its_end_mark_is_refused(published):
     root, _ = published
     readme = root / "experiments" / "toy" / "README.md"
