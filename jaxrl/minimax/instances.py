@@ -114,10 +114,15 @@ class Burnside(NamedTuple):
     """Growth x' = (1 - rho) mean + rho x + s xi, price of a claim with payoff factor beta e^(theta x')."""
 
     beta: float = 0.95
+    """Discount factor of the household per period."""
     theta: float = -1.5
+    """Exponent of growth in the payoff factor: one minus risk aversion."""
     mean: float = 0.0179
+    """Stationary mean of growth per period."""
     rho: float = -0.139
+    """Autocorrelation of growth, in (-1, 1)."""
     s: float = 0.0348
+    """Standard deviation of the innovations of growth, > 0."""
 
     @property
     def sd(self) -> float:
@@ -157,10 +162,15 @@ class Pricing(NamedTuple):
     """An economy with x' ~ N(a z, 1 - a^2), discount factor e^(-d - k x'), return e^(r(z) + b x' + sg e)."""
 
     d: float = 0.02
+    """Rate of time preference in the discount factor."""
     k: float = 0.5
+    """Price of risk: slope of the log discount factor in x'."""
     b: float = 0.8
+    """Slope of the log return in x'."""
     a: float = 0.6
+    """Autocorrelation of the state, in (-1, 1)."""
     sg: float = 0.1
+    """Standard deviation of the return's own noise, >= 0."""
 
     def drift(self, z: Any) -> Any:
         """r(z), with which E[m R | z] = 1."""

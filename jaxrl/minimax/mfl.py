@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from jaxrl.core.fields import NonNegative, Positive, Share, Size, check_fields
 from jaxrl.core.prng import stream, streams
@@ -168,7 +169,10 @@ def make(config: Config, game: Game) -> Algorithm:
         norm = jnp.sqrt(sum(jnp.mean(rows**2) for rows in params))
         return State(params, average, total, state.key, state.updates + 1), {"norm": norm}
 
+    def answer(theta: Array, key: Key, obs: Array, memory: Any) -> tuple[Array, tuple[()], Any]:
+        return game.answer(theta, obs), (), memory
+
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
-        return Policy(lambda key, obs, memory: (game.answer(state.params[0], obs), (), memory))
+        return Policy(Partial(answer, state.params[0]))
 
     return Algorithm(init, step, act)

@@ -188,6 +188,21 @@ def check_init(init: str, width: int) -> None:
         raise UsageError(f"width: must be >= 1, and even with init='sym' (mirror pairs), got {width}")
 
 
+def check_moments(record: Any, sizes: set[int], *fields: str) -> None:
+    """Raises `UsageError` for a field of several numbers that are not one per parameter of every network.
+
+    sizes: numbers of parameters of a particle in the networks that the fields serve.
+    """
+    for field in fields:
+        value = getattr(record, field)
+        if isinstance(value, tuple) and sizes != {len(value)}:
+            wanted = " and ".join(map(str, sorted(sizes)))
+            raise UsageError(
+                f"{type(record).__name__}.{field}: has {len(value)} numbers, but particles have {wanted}"
+                " parameters; give one number, or one per parameter"
+            )
+
+
 def equal_weights(width: int, live: Array | int | None = None) -> Array:
     """`[width]`, 1 / live for the first `live` particles and 0 for the padding; default no padding.
 

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.tree_util import Partial
 
 from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
@@ -33,6 +34,7 @@ from jaxrl.minimax.particles import (
     Init,
     Particles,
     check_init,
+    check_moments,
     displacement,
     draw,
     equal_weights,
@@ -75,6 +77,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        sizes = {self.family.parameters(self.inputs), self.dual_family.parameters(self.dual_inputs)}
+        check_moments(self, sizes, "mean", "scale")
         check_init(self.init, self.width)
         check_init(self.init, self.g_width)
 
@@ -184,11 +188,13 @@ def make(config: Config, sample: Sample = whole, axis: str | None = None) -> Alg
         new = State(params, state.start, opt_state, state.key, state.updates + 1)
         return new, {"loss": loss, "moved": moved}
 
-    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
-        def answer(key: Key, obs: Array, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
-            return evaluate(config, state, hyper, obs[None])[0], (), memory
+    def answer(
+        state: State, hyper: Hyper, key: Key, obs: Array, memory: PyTree
+    ) -> tuple[PyTree, PyTree, PyTree]:
+        return evaluate(config, state, hyper, obs[None])[0], (), memory
 
-        return Policy(answer)
+    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
+        return Policy(Partial(answer, state, hyper))
 
     return Algorithm(init, step, act)
 

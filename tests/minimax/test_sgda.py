@@ -202,6 +202,8 @@ BAD = {
     "method": (lambda: sgda.Config(method="sgd"), "Config.method: must be one of"),  # type: ignore[arg-type]
     "width": (lambda: sgda.Config(width=0), "Config.width: must be >= 1"),
     "scale": (lambda: sgda.Config(scale=-1.0), "Config.scale: must be"),
+    "means": (lambda: sgda.Config(mean=(0.0, 1.0)), "Config.mean: has 2 numbers, but particles have 3 param"),
+    "scales": (lambda: sgda.Config(inputs=2, scale=(1.0,) * 4), "Config.scale: .* have 3 and 4 parameters"),
     "hyper lam": (lambda: check_numbers(sgda.Hyper(lam=-0.1)), "Hyper.lam: must be >= 0"),
     "hyper alpha": (lambda: check_numbers(sgda.Hyper(alpha=0.0)), "Hyper.alpha: must be > 0"),
     "every": (lambda: sgda.run(sgda.make(sgda.Config()), None, None, None, 5, every=2), "every: 2"),
@@ -213,3 +215,20 @@ def test_bad_settings_are_refused(name):
     call, message = BAD[name]
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def test_policies_of_later_states_use_the_compiled_program():
+    traces = []
+
+    @jax.jit
+    def ask(policy, obs):
+        traces.append(obs)
+        return policy.act(jax.random.key(0), obs, policy.memory)[0]
+
+    config, hyper = sgda.Config(width=4, init="iid"), sgda.Hyper()
+    algorithm = sgda.make(config)
+    for seed in (0, 1):
+        state = algorithm.init(jax.random.key(seed), hyper, MADE)
+        found = ask(algorithm.act(state, hyper, True), jnp.ones(1))
+        np.testing.assert_allclose(found, sgda.evaluate(config, state, hyper, jnp.ones((1, 1)))[0], rtol=1e-6)
+    assert len(traces) == 1

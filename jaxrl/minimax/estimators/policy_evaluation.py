@@ -26,6 +26,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import NonNegative, Positive, Size, check_fields
@@ -37,6 +38,7 @@ from jaxrl.minimax.particles import (
     Init,
     Particles,
     check_init,
+    check_moments,
     displacement,
     draw,
     equal_weights,
@@ -191,6 +193,7 @@ class Config:
         check_fields(self)
         if self.init == "centred":
             raise UsageError("Config.init: 'centred' is not offered here; use 'sym', which starts at f = 0")
+        check_moments(self, {self.family.parameters(self.inputs)}, "scale")
         check_init(self.init, self.width)
 
 
@@ -252,11 +255,13 @@ def make(config: Config, sample: Sample = whole) -> Algorithm:
         w = state.w + hyper.tau * hyper.eps * move.w
         return State(theta, w, state.start, state.key, state.updates + 1), metrics
 
-    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
-        def answer(key: Key, obs: Array, memory: PyTree) -> tuple[PyTree, PyTree, PyTree]:
-            return evaluate(config, state, hyper, obs[None])[0], (), memory
+    def answer(
+        state: State, hyper: Hyper, key: Key, obs: Array, memory: PyTree
+    ) -> tuple[PyTree, PyTree, PyTree]:
+        return evaluate(config, state, hyper, obs[None])[0], (), memory
 
-        return Policy(answer)
+    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
+        return Policy(Partial(answer, state, hyper))
 
     return Algorithm(init, step, act)
 
