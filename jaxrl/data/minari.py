@@ -44,14 +44,12 @@ def load(
     path = Path(path)
     file = path / "data" / "main_data.hdf5" if path.is_dir() else path
     _refuse_arrow(path)
-    names = _names(file, leave_out)
-    try:
-        arrays = safe.read_hdf5(file, [name for group in names.values() for name in group], limit)
-    except safe.NoNumbers as error:
-        _, _, entry = error.name.partition("/observations/")
-        if not entry:
-            raise
-        raise UsageError(f"{error}; leave it out: leave_out=({entry!r},)") from error
+    arrays = _read(file, leave_out, limit)
+    names: dict[int, list[str]] = {}
+    for name in arrays:
+        names.setdefault(int(name.partition("/")[0].removeprefix("episode_")), []).append(name)
+    if not names:
+        raise CorruptInput(f"{file}: has no group 'episode_0'; give the main_data.hdf5 of a Minari dataset")
     episodes = [_episode(file, number, names[number], arrays) for number in sorted(names)]
     structures = {str(jax.tree.structure(e)) for e in episodes}
     if len(structures) > 1:
@@ -73,23 +71,28 @@ def _refuse_arrow(path: Path) -> None:
         )
 
 
-def _names(file: Path, leave_out: Collection[str]) -> dict[int, list[str]]:
-    """Datasets to read, by the number of the episode."""
-    found: dict[int, list[str]] = {}
+def _read(file: Path, leave_out: Collection[str], limit: int) -> dict[str, np.ndarray]:
+    """The arrays of all episodes by their path, in one pass over the file."""
     unused = set(leave_out)
-    for name in safe.names_hdf5(file):
+
+    def wanted(name: str) -> bool:
         group, *rest = name.split("/")
-        if (match := _EPISODE.fullmatch(group)) and rest and rest[0] in _PARTS:
-            above = {"/".join(rest[1:end]) for end in range(2, len(rest) + 1)}
-            if rest[0] == "observations" and above & set(leave_out):
-                unused -= above
-                continue
-            found.setdefault(int(match[1]), []).append(name)
-    if not found:
-        raise CorruptInput(f"{file}: has no group 'episode_0'; give the main_data.hdf5 of a Minari dataset")
+        if not (_EPISODE.fullmatch(group) and rest and rest[0] in _PARTS):
+            return False
+        above = {"/".join(rest[1:end]) for end in range(2, len(rest) + 1)} & set(leave_out)
+        unused.difference_update(above)
+        return rest[0] != "observations" or not above
+
+    try:
+        arrays = safe.read_hdf5(file, wanted, limit)
+    except safe.NoNumbers as error:
+        _, _, entry = error.name.partition("/observations/")
+        if not entry:
+            raise
+        raise UsageError(f"{error}; leave it out: leave_out=({entry!r},)") from error
     if unused:
         raise UsageError(f"leave_out: {file} has no observation {min(unused)!r}; give its path as stored")
-    return found
+    return arrays
 
 
 def _episode(

@@ -18,7 +18,7 @@ import tokenize
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +70,20 @@ def verify(path: Path | str, digest: str) -> None:
 
 def read_hdf5(
     path: Path | str,
-    names: Collection[str] | None = None,
+    names: Collection[str] | Callable[[str], bool] | None = None,
     limit: int = LIMIT,
     optional: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
     """Numeric datasets of an HDF5 file by their path, e.g. `{"obs/position": ...}`; tables of numbers too.
 
-    names: read only these, and those of `optional` that exist; what else the file holds is not looked at.
+    names: read only these, and those of `optional` that exist; what else the file holds is not looked at. A
+        function of the path chooses among all that lie in the file.
     limit: bytes of all arrays together.
     """
     path = _readable(path)
     with _hdf5_errors(path), h5py.File(path, "r") as file:
-        if names is None:
-            found = dict(_datasets(path, file))
+        if names is None or callable(names):
+            found = dict(_datasets(path, file, names))
         else:
             present = [name for name in optional if name in file]
             found = {name: _dataset(path, file, name) for name in (*names, *present)}
@@ -211,10 +212,13 @@ def _hdf5_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _datasets(path: Path, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    """All datasets of a file by their path, each checked."""
+def _datasets(
+    path: Path, file: h5py.File, wanted: Callable[[str], bool] | None
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    """All datasets of a file by their path, or those that are wanted, each checked."""
     for name, item in _walk(path, file):
-        yield name, _numeric(path, _checked(path, item, name), name)
+        if wanted is None or wanted(name):
+            yield name, _numeric(path, _checked(path, item, name), name)
 
 
 def _walk(path: Path, file: h5py.File) -> Iterator[tuple[str, h5py.HLObject | None]]:
