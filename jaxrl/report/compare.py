@@ -123,10 +123,10 @@ def markup(runs: Sequence[Compared]) -> str:
             r["run"],
             str(r["planned"]),
             str(r["finished"]),
-            _number(r["mean"]),
-            _between(r["interval"]),
-            _number(r["iqm"]),
-            _between(r["iqm_interval"]),
+            page.number(r["mean"]),
+            page.interval(r["interval"]),
+            page.number(r["iqm"]),
+            page.interval(r["iqm_interval"]),
         )
         for r in sorted(found["scores"], key=lambda r: r["label"])
     ]
@@ -134,8 +134,8 @@ def markup(runs: Sequence[Compared]) -> str:
         (
             page.text(r["label"]),
             f"{r['run']} over {r['than']}",
-            _number(r["probability"]),
-            _between(r["interval"]),
+            page.number(r["probability"]),
+            page.interval(r["interval"]),
         )
         for r in found["improvement"]
     ]
@@ -219,11 +219,3 @@ def _picture(runs: Sequence[Compared]) -> str:
             ax.legend()
         picture = page.embed(plots.png(fig), "png")
     return page.picture(picture, "curves", "Interquartile mean over members; every member below ten of them.")
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _between(interval: tuple[float, float] | None) -> str:
-    return "-" if interval is None else f"[{_number(interval[0])}, {_number(interval[1])}]"

@@ -111,3 +111,13 @@ def embed(data: bytes, kind: str) -> str:
 def text(value: Any) -> str:
     """Anything as text that is safe inside markup and attributes."""
     return html.escape(str(value), quote=True)
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, and a dash where there is no value."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def interval(ends: tuple[float, float] | None) -> str:
+    """Both ends of an interval, and a dash where there is none."""
+    return "-" if ends is None else f"[{number(ends[0])}, {number(ends[1])}]"

@@ -154,19 +154,15 @@ def _score_table(rows: Iterable[tables.Row]) -> str:
         (
             page.text(r.label),
             *map(str, r[1:5]),
-            _number(r.mean),
-            _between(r.interval),
-            _number(r.iqm),
-            _between(r.iqm_interval),
-            _number(r.iqm_planned),
+            page.number(r.mean),
+            page.interval(r.interval),
+            page.number(r.iqm),
+            page.interval(r.iqm_interval),
+            page.number(r.iqm_planned),
         )
         for r in rows
     ]
     return page.table(head, lines, numeric=range(1, len(head)))
-
-
-def _between(interval: tuple[float, float] | None) -> str:
-    return "-" if interval is None else f"[{_number(interval[0])}, {_number(interval[1])}]"
 
 
 def _warnings(folder: RunFolder, status: dict[str, Any]) -> str:
@@ -247,10 +243,6 @@ def _log(path: Path) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     tail = page.text("\n".join(lines[-_LOG_LINES:]))
     return page.details(f"last {min(len(lines), _LOG_LINES)} of {len(lines)} lines", f"<pre>{tail}</pre>")
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
 
 
 def _relative(path: Path, base: Path) -> str:

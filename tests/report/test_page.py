@@ -25,3 +25,8 @@ def test_a_page_holds_its_parts_and_no_address():
     assert found.addresses == ["a.png"]
     assert "content='3'" in text
     assert "<td class='n'>1</td>" in text
+
+
+def test_numbers_and_intervals_are_dashes_where_there_are_none():
+    assert (page.number(None), page.interval(None)) == ("-", "-")
+    assert (page.number(1 / 3), page.interval((-2.0, 1234567.0))) == ("0.3333", "[-2, 1.235e+06]")
