@@ -14,8 +14,8 @@
 # # Coverage on a map: from greedy to SubPO
 #
 # A robot walks over a map for a while; what it has seen once is worth nothing the second time. The return is
-# then a *set function* of the cells visited, and no reward per cell can express it. We look at such a map,
-# let a greedy planner walk into a trap, search for a good path, and learn one by policy gradient.
+# then a *set function* of the cells visited, and no reward per cell can express it. This notebook shows
+# such a map, where a greedy planner stops, what a search finds, and what a policy gradient learns.
 
 # %%
 import os
@@ -88,8 +88,8 @@ def show(paths, title_value):
 
 # %% [markdown]
 # ## Greedy
-# Step by step the largest gain: that grazes the plain, and the valley keeps it there. The planners want the
-# moves as tables; the map gives them.
+# Each step takes the largest gain. The path covers the plain around the start and never crosses the valley.
+# The planners take the moves as tables, which the environment gives.
 
 # %%
 P = np.asarray(env.env.env.to_tabular(params.env.env).P)
@@ -108,7 +108,7 @@ np.testing.assert_allclose(planned.value, evaluate(greedy), rtol=1e-5)
 
 # %% [markdown]
 # ## A search that knows the map
-# Keep the best few hundred partial paths, with what they have seen.
+# Beam search keeps the best few hundred partial paths, with what they have seen.
 
 # %%
 ends = P.argmax(-1)  # int[V, A], where each action leads
@@ -119,9 +119,9 @@ print(f"greedy {evaluate(greedy):.2f}, search {evaluate(search):.2f}")
 
 # %% [markdown]
 # ## SubPO
-# The policy gradient of E F(path) weighs the score of an action with the gains *to come*; that is `to_go`.
-# The released code weighs it with the value so far, `prefix`, which is on average the same as the action's
-# own gain, `marginal`: greedy again. Both in one program; a population has one credit per member.
+# The policy gradient of E F(path) multiplies the score of an action by the gains *to come*; that is `to_go`.
+# The released code multiplies it by the value so far, `prefix`, which is on average the same as the action's
+# own gain, `marginal`: greedy again. Both are trained in one program, whose members differ in their credit.
 
 # %%
 config = subpo.Config(n_envs=200, length=STATES - 1, credit="mixture", initial="orthogonal")

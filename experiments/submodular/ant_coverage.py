@@ -29,7 +29,7 @@ class Config(bodies.Config):
     """Configuration of the study, with the physics engine."""
 
     backend: Literal["positional", "spring", "generalized"] = "spring"
-    """Of brax; `spring` is the fastest on a CPU."""
+    """Physics engine of Brax; `spring` is the fastest on a CPU."""
 
 
 PRESETS = {

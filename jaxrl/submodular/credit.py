@@ -1,4 +1,4 @@
-"""Credit: what the score of an action is weighed with, when rewards are marginal gains of a set function.
+"""Credits: factors of the score of an action, where rewards are marginal gains of a set function.
 
 With gains r_t = F(tau_{0:t+1}) - F(tau_{0:t}) and f = F({s_0}):
 
@@ -79,7 +79,7 @@ def advantages(
 
 
 def _before(reward: Array, cut: Array, first: float | Array) -> Array:
-    """What the episode had before each step, f + r_0 + .. + r_{t-1}, float[T, N]."""
+    """float[T, N], the value of the episode before each step, f + r_0 + .. + r_{t-1}."""
     first = jnp.broadcast_to(jnp.asarray(first, reward.dtype), reward.shape[1:])
 
     def body(total: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:

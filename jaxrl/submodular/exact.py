@@ -31,7 +31,7 @@ _MOST_NODES = 5_000_000
 
 @dataclass(frozen=True)
 class Memory:
-    """What F remembers, as 64 bits; 0 is the empty set.
+    """The memory of a set function as 64 bits; 0 is the empty set.
 
     add: `(codes [N], places int[N]) -> codes [N]`; value: `codes [N] -> float64[N]`; n_places: V.
     """

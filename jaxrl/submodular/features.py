@@ -1,4 +1,4 @@
-"""What a policy for a set function sees: Markov, or with what has been visited.
+"""Observations of policies for a set function: Markov, or with what has been visited.
 
     markov        cell and step, both one-hot (M-SubPO)
     markov_raw    cell and step as two plain numbers, as released

@@ -204,7 +204,7 @@ def _scores(gain: Array, free: Array) -> Array:
 
 
 def greedy_bound(k: int, c: float = 1.0) -> float:
-    """What greedy choice of k items reaches of the best: (1 - (1 - c/k)^k) / c, at least (1 - e^-c) / c.
+    """The share of the best that greedy choice of k items reaches: (1 - (1 - c/k)^k) / c >= (1 - e^-c) / c.
 
     c: total curvature, 1 where it is not known; 1 for modular functions (c = 0). Raises `UsageError` for
     k < 1 and for c outside [0, 1].
@@ -218,7 +218,9 @@ def greedy_bound(k: int, c: float = 1.0) -> float:
 
 
 def partition_bound(c: float = 1.0) -> float:
-    """What `partition_greedy` reaches of the best: 1 / (1 + c). Raises `UsageError` for c outside [0, 1].
+    """The share of the best that `partition_greedy` reaches: 1 / (1 + c).
+
+    Raises `UsageError` for c outside [0, 1].
 
     Equation: conforti1984submodular [matroid]
     """

@@ -1,6 +1,6 @@
-"""What the released grid script computes, kept apart from the default because it is not the gradient of J.
+"""The learner of the released grid script, kept apart because its direction is not the gradient of J.
 
-Each action's score is weighed with F(tau_{0:h+1}), the value so far, instead of the gain to come: on average
+Each action's score is multiplied by F(tau_{0:h+1}), the value so far, not by the gain to come: on average
 the action's own next gain alone, see `credit.py`. No baseline; the loss is a mean over steps and episodes of
 returns divided by 2 (states + 1), the weight that 2 x 2 footprints can cover at most, less the mean entropy
 times its coefficient / (epoch + 1); Adam, one step per batch of 500. Network and initial weights are those of
