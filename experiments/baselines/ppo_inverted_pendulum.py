@@ -40,7 +40,7 @@ PRESETS = {
 BETTER = "more"
 
 
-estimate, scores = lr_study.estimate, lr_study.scores
+scores = lr_study.scores
 
 
 def run(config: Config, folder: RunFolder) -> None:

@@ -60,7 +60,7 @@ def member(study: Config, point: Config) -> tuple[ppo.Config, ppo.Hyper]:
 
 
 def run(config: Config, folder: RunFolder, env: Env) -> None:
-    """Trains all members and saves `update [L]`, `env_steps [L]`, `point [G]` and `eval_return [G, S, L]`."""
+    """Trains and saves `update [L]`, `env_steps [G, L]`, `point [G]` and `eval_return [G, S, L]`."""
     points = expand(config, config.grid)
     members = _train(config, folder, env)
     shown = np.isfinite(np.stack([m.history["eval/return"] for m in members])).any(0)
@@ -68,7 +68,7 @@ def run(config: Config, folder: RunFolder, env: Env) -> None:
     update = members[0].update[shown]
     folder.save_result(
         update=update,
-        env_steps=update * config.algo.n_envs * config.algo.length,
+        env_steps=np.stack([update * p.algo.n_envs * p.algo.length for p in points]),
         point=labels(config.grid),
         eval_return=returns.reshape(len(points), config.seeds, -1),
         diverged=np.array([max(m.first_bad.values()) >= 0 for m in members]).reshape(len(points), -1),
@@ -86,15 +86,9 @@ def _train(config: Config, folder: RunFolder, env: Env) -> list[Member]:
         updates=config.updates,
         evaluate=lambda algo: greedy_return(ppo.make(algo, env), env, config.episodes),
         eval_every=max(1, config.updates // config.evaluations),
-        env_steps_per_update=config.algo.n_envs * config.algo.length,
+        env_steps_per_update=lambda algo: algo.n_envs * algo.length,
         folder=folder,
     )
-
-
-def estimate(config: Config) -> dict[str, int]:
-    """Environment steps of a run, without evaluations."""
-    steps = sum(p.algo.n_envs * p.algo.length for p in expand(config, config.grid))
-    return {"env_steps": steps * config.updates * config.seeds}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -109,8 +103,8 @@ def figure(folder: RunFolder, title: str, best: float) -> list[Path]:
     with plots.paper():
         fig, axes = plots.subplots(1, 2, width=5.4, height=3.6)
         curves, map_ = axes[0]
-        for label, y in zip(result["point"], result["eval_return"], strict=True):
-            plots.learning_curve(curves, result["env_steps"], y, label=str(label), better="more", worst=0.0)
+        for label, x, y in zip(result["point"], result["env_steps"], result["eval_return"], strict=True):
+            plots.learning_curve(curves, x, y, label=str(label), better="more", worst=0.0)
         curves.axhline(best, color=plots.GREY, linewidth=0.8, linestyle=":")
         curves.set(title=title, xlabel="environment steps per member", ylabel="return (IQM, 95 % band)")
         curves.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)

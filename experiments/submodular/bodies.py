@@ -170,12 +170,8 @@ def episodes(
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members of both learners, and environment steps without evaluations."""
-    members = len(LEARNERS) * config.seeds
-    return {
-        "members": members,
-        "env_steps": members * config.updates * config.algo.n_envs * config.algo.length,
-    }
+    """Members of both learners."""
+    return {"members": len(LEARNERS) * config.seeds}
 
 
 def curve(ax: Any, result: dict[str, np.ndarray], name: str, worst: float = 0.0) -> None:

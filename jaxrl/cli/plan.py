@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from jaxrl.cli import execution, help, options, overrides
 from jaxrl.core.errors import UsageError
 from jaxrl.run import catalogue, records
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
+from jaxrl.run.grid import expand
 
 MEMBER_BYTES = 1024
 
@@ -121,22 +123,33 @@ def preview(plan: Plan) -> dict[str, Any]:
 
 
 def estimate(module: ModuleType, config: Any) -> dict[str, Any]:
-    """Members, compilations, and what the experiment's `estimate(config)` knows: env_steps, memory_mb.
+    """Members, compilations, environment steps without evaluations and memory in MB, where they are known.
 
-    Numbers in `hyper` share a program; every other swept field needs one compilation per value.
+    Fields of `hyper` share a program; every other swept field needs one compilation per value. What does not
+    follow from the configuration, the experiment's `estimate(config)` says, if there is one.
     """
-    points = static = 1
-    for name, values in dict(getattr(config, "grid", None) or {}).items():
-        points *= len(values)
-        static *= 1 if name.startswith("hyper.") else len(values)
+    grid = dict(getattr(config, "grid", None) or {})
+    points = math.prod(len(values) for values in grid.values())
     known = {
         "members": points * getattr(config, "seeds", 1),
         "updates": getattr(config, "updates", None),
-        "compilations": static,
-        "env_steps": None,
+        "compilations": math.prod(len(v) for name, v in grid.items() if not name.startswith("hyper.")),
         "memory_mb": None,
     }
-    return {**known, **(module.estimate(config) if hasattr(module, "estimate") else {})}
+    known |= module.estimate(config) if hasattr(module, "estimate") else {}
+    return {"env_steps": _env_steps(config, grid, known["members"] // points), **known}
+
+
+def _env_steps(config: Any, grid: Mapping[str, Any], members: int) -> int | None:
+    """Environment steps of a run with that many members per grid point, from the sizes of its unrolls.
+
+    None where an algorithm does not unroll environments.
+    """
+    algo = getattr(config, "algo", None)
+    if not hasattr(algo, "n_envs") or not hasattr(algo, "length") or not hasattr(config, "updates"):
+        return None
+    sizes = [point.algo.n_envs * point.algo.length for point in expand(config, grid)]
+    return members * config.updates * sum(sizes)
 
 
 def refuse_beyond_memory(known: Mapping[str, Any]) -> None:

@@ -81,11 +81,13 @@ def sweep(
     updates: int,
     evaluate: Callable[[Any], Evaluate] | None = None,
     stage: str = "train",
+    env_steps_per_update: Callable[[Any], int] | int | None = None,
     **options: Any,
 ) -> list[Member]:
     """Trains every `(static, hyper)` with `seeds` seeds; the result is ordered by member, then seed.
 
-    make: the algorithm of a static part. evaluate: its evaluation. data: shared by all. options: as `train`.
+    make: the algorithm of a static part. evaluate: its evaluation. env_steps_per_update: its environment
+    steps, or a number for all. data: shared by all. options: as `train`.
     Members of one static part are one bucket: one program, and one stage of the run folder where there is one
     (`stage`, or `stage-<i>` where there are several).
     """
@@ -93,7 +95,7 @@ def sweep(
         raise UsageError("members: a sweep needs at least one (static, hyper)")
     for _, hyper in members:
         check_hypers(hyper)
-    keys = member_keys(seed, seeds)
+    keys, steps = member_keys(seed, seeds), env_steps_per_update
     buckets: dict[Hashable, list[int]] = {}
     for index, (static, _) in enumerate(members):
         buckets.setdefault(static, []).append(index)
@@ -107,6 +109,7 @@ def sweep(
             data,
             updates=updates,
             evaluate=None if evaluate is None else evaluate(static),
+            env_steps_per_update=steps(static) if callable(steps) else steps,
             stage=stage if len(buckets) == 1 else f"{stage}-{number}",
             labels=_labels(hypers, seeds),
             **options,

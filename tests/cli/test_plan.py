@@ -36,6 +36,24 @@ def test_estimate_counts_compile_buckets_and_asks_the_experiment():
     assert (found["members"], found["compilations"], found["env_steps"]) == (30, 2, 70)
 
 
+def test_environment_steps_follow_from_the_sizes_of_unrolls():
+    @dataclasses.dataclass(frozen=True)
+    class Algo:
+        n_envs: int = 4
+        length: int = 8
+
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        algo: Algo = Algo()
+        seeds: int = 3
+        updates: int = 10
+        grid: dict = dataclasses.field(default_factory=lambda: {"algo.n_envs": (2, 5)})
+
+    assert plan.estimate(types.SimpleNamespace(), Config())["env_steps"] == 3 * 10 * 8 * (2 + 5)
+    module = types.SimpleNamespace(estimate=lambda config: {"members": 12})
+    assert plan.estimate(module, Config(grid={}))["env_steps"] == 12 * 10 * 4 * 8
+
+
 def test_print_config_feeds_config_file(root, tmp_path, document):
     options = ("--hyper.lr", "0.3", "--algo.width", "4", "--root", str(root))
     _, printed = document("run", "toy/ring", "smoke", "--print-config", *options)

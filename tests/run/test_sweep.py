@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import jax
 import numpy as np
 
+from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import _labels, member_keys, sweep
 from tests.run import toy
 
@@ -71,3 +72,10 @@ def test_labels_name_seed_and_what_differs(capsys):
 def test_labels_say_which_weights_differ():
     hypers = [{"lr": 1e-3, "w": np.array(w)} for w in ([1.0, 0.0], [0.0, 1.0])]
     assert _labels(hypers, 1) == ["seed 0 (w=[1.0, 0.0])", "seed 0 (w=[0.0, 1.0])"]
+
+
+def test_environment_steps_are_counted_by_static_part(tmp_path):
+    folder = RunFolder.create("toys/q", toy.Config(), tmp_path, "smoke")
+    members = [(toy.Config(width=w), toy.Hyper()) for w in (0, 4)]
+    run(members, 1, folder=folder, log_every=9, env_steps_per_update=lambda static: 10 + static.width)
+    assert {r["stage"]: r["env_steps"] for r in folder.read_metrics()} == {"train-0": 90, "train-1": 126}
