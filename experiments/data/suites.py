@@ -16,7 +16,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import normalised_score, reference_of
-from jaxrl.data.validate import validate
+from jaxrl.data.validate import HINTS, validate
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 
@@ -120,7 +120,7 @@ def _facts(data: Dataset) -> tuple[float, ...]:
     returns, report = episode_returns(data), validate(data)
     reference = reference_of(data)
     low, high = (normalised_score(np.quantile(returns, q), reference) for q in (0.1, 0.9))
-    suspicious = sum(n for name, n in report.counts.items() if name != "teleport")
+    suspicious = sum(n for name, n in report.counts.items() if name not in HINTS)
     mean = float(returns.mean())
     return (
         data.size,

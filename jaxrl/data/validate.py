@@ -14,6 +14,8 @@ from jaxrl.data.fit import misfit, outside
 
 TELEPORT = 10.0  # times the median distance of one step
 SPIKE = 2.0  # times the steps before and after, and the median
+HINTS = ("teleport", "spike")
+"""Findings that may be fast motion; the others are mistakes."""
 
 
 class Report(NamedTuple):

@@ -165,30 +165,30 @@ def test_sequences_avoid_padding_and_say_when_there_is_none():
 
 
 def test_occupancy_gives_exact_expectations():
-    """Weighted sums equal the double loop over the table; draws follow the mass."""
+    """Weighted sums equal the double loop over the table; draws follow the weights."""
     rng = np.random.default_rng(0)
     kernel, reward = rng.dirichlet(np.ones(4), (4, 2)), rng.normal(size=(4, 2, 4))
     kernel[0, 1] = [0, 0.5, 0, 0.5]
-    mass = rng.dirichlet(np.ones(8)).reshape(4, 2)
+    occupancy = rng.dirichlet(np.ones(8)).reshape(4, 2)
     mdp = SimpleNamespace(
         P=kernel, R=reward, terminal=np.asarray([0, 0, 0, 1], bool), reward_on_successor=True
     )
-    data = from_occupancy(mass, mdp)
+    data = from_occupancy(occupancy, mdp)
     expected = {"r": 0.0, "t": 0.0}
     for s in range(4):
         for a in range(2):
             for t in range(4):
-                expected["r"] += mass[s, a] * kernel[s, a, t] * reward[s, a, t]
-                expected["t"] += mass[s, a] * kernel[s, a, t] * (t == 3)
+                expected["r"] += occupancy[s, a] * kernel[s, a, t] * reward[s, a, t]
+                expected["t"] += occupancy[s, a] * kernel[s, a, t] * (t == 3)
     assert data.size == 4 * 2 * 4 - 2
     np.testing.assert_allclose(jnp.sum(data.mask * data.reward), expected["r"], rtol=1e-5)
     np.testing.assert_allclose(jnp.sum(data.mask * data.terminated), expected["t"], rtol=1e-5)
     np.testing.assert_allclose(data.mask.sum(), 1, rtol=1e-6)
-    assert_distribution(data.sample(KEY, 5000).obs, mass.sum(axis=1))
+    assert_distribution(data.sample(KEY, 5000).obs, occupancy.sum(axis=1))
     simple = SimpleNamespace(P=kernel, R=reward[..., 0], terminal=mdp.terminal, reward_on_successor=False)
     np.testing.assert_allclose(
-        jnp.sum(from_occupancy(mass, simple).mask * from_occupancy(mass, simple).reward),
-        (mass * reward[..., 0]).sum(),
+        jnp.sum(from_occupancy(occupancy, simple).mask * from_occupancy(occupancy, simple).reward),
+        (occupancy * reward[..., 0]).sum(),
         rtol=1e-5,
     )
 
