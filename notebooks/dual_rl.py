@@ -25,8 +25,8 @@ import numpy as np
 
 from jaxrl.core.spaces import Discrete
 from jaxrl.data.dataset import from_occupancy
-from jaxrl.dual_rl import learner
-from jaxrl.dual_rl.batches import Data
+from jaxrl.dual_rl import agent, forms
+from jaxrl.dual_rl.data import Data
 from jaxrl.dual_rl.divergences import DIVERGENCES, Surrogate
 from jaxrl.dual_rl.methods import METHODS
 from jaxrl.dual_rl.objectives import EXPECTILE, conjugate
@@ -212,17 +212,17 @@ for clamp in ("exact", "nonneg"):
 # ## The same rows with networks
 # What follows learns from transitions. Methods that differ in their value loss alone are one program: the
 # loss, its parameter and the seed are what members of a population differ in. Here V, twin Q and the policy
-# are networks on one-hot cells, and every update sees all transitions of the data with their mass.
+# are networks on one-hot cells, and every update sees all transitions of the data with their weights.
 
 
 # %%
-def learned(names, given, parameters, updates=2500, **numbers):
+def learned(names, given, parameters, updates=2500, **others):
     """`(greedy policies [n, S], values [n, S], drift of the values)` of the rows `names`."""
-    config = learner.Config(methods=names, batch_size=None, widths=(32,), normalise_obs=False)
+    config = forms.config(*names, batch_size=None, widths=(32,), normalise_obs=False)
     spaces = Discrete(mdp.n_states), Discrete(4)
-    algorithm = learner.make(config, *spaces)
-    rates = {"gamma": GAMMA, "tau": 0.05, "lr_value": 3e-3, "lr_actor": 3e-3, **numbers}
-    hypers = [learner.hyper(config, n, parameter=p, **rates) for n, p in zip(names, parameters, strict=True)]
+    algorithm = forms.algorithm(config, *spaces)
+    rates = {"gamma": GAMMA, "tau": 0.05, "lr_value": 3e-3, "lr_actor": 3e-3, **others}
+    hypers = [forms.hyper(config, n, parameter=p, **rates) for n, p in zip(names, parameters, strict=True)]
     members = sweep(
         lambda _: algorithm, [(0, h) for h in hypers], seeds=1, data=given, updates=updates, progress=False
     )
@@ -231,7 +231,7 @@ def learned(names, given, parameters, updates=2500, **numbers):
     for m in members:
         policy = algorithm.act(m.state, m.hyper, True)
         policies.append(np.asarray(jax.vmap(lambda s, p=policy: p.act(jax.random.key(0), s, ())[0])(states)))
-        values.append(np.asarray(learner.value(config, *spaces, m.state, states)))
+        values.append(np.asarray(agent.value(config, *spaces, m.state, states)))
     drift = members[0].history["drift"]
     return policies, values, drift[np.isfinite(drift)]
 
@@ -247,8 +247,8 @@ assert average(found["f-DVL chi2"]) > 0.9 * scale
 show({"optimum": best.v, **dict(zip(rows, values, strict=True))}, "V", vmin=0)
 
 # %% [markdown]
-# ReCOIL as released is the same program with another target: expert pairs towards G, the rest towards
-# -g + gamma V. No reward is read; the data are those that cloning failed on.
+# ReCOIL as released has another target of Q: expert pairs have G, the rest -g + gamma V. No reward is read;
+# the data are those that cloning failed on.
 
 # %%
 given = Data(from_occupancy(mixed, mdp), from_occupancy(expert, mdp))

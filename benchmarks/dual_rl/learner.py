@@ -26,13 +26,14 @@ from benchmarks.measure import Clock, Entry, compile_ahead, emit
 from jaxrl.core.spaces import Box
 from jaxrl.core.tree import tree_broadcast
 from jaxrl.data.dataset import from_arrays
-from jaxrl.dual_rl import learner
-from jaxrl.dual_rl.batches import Data
+from jaxrl.dual_rl import forms, implicit
+from jaxrl.dual_rl.agent import State
+from jaxrl.dual_rl.data import Data
 from jaxrl.run.population import Members, Population, as_arrays
 from jaxrl.run.sweep import member_keys
 
 OBS, ACTIONS, ROWS = Box(-np.inf, np.inf, (17,)), Box(-1.0, 1.0, (6,)), 10_000
-CONFIG = learner.Config()
+CONFIG = implicit.Config()
 COMMANDS = [
     (True, ["one", "--batch", "256", "1024"], ["one", "--batch", "8", "--widths", "8", "--updates", "2"]),
     (
@@ -71,7 +72,7 @@ def data() -> Data:
     )
 
 
-def flop(config: learner.Config) -> float:
+def flop(config: implicit.Config) -> float:
     """Operations of the matrix products in one update.
 
     A trained network costs its forward pass three times, less the gradient by its inputs.
@@ -103,14 +104,14 @@ def turns(todo: dict[str, Round], rounds: int) -> dict[str, list[Clock]]:
 # --- one agent on one core ----------------------------------------------------------------------------------
 
 
-def one(config: learner.Config, updates: int, rounds: int) -> list[Entry]:
+def one(config: implicit.Config, updates: int, rounds: int) -> list[Entry]:
     """GFLOP per CPU-second of the products alone, of our update, in a run, and of the one written by hand."""
     batch, width = config.batch_size or ROWS, max(config.widths)
-    algorithm, hyper, rows = learner.make(config, OBS, ACTIONS), as_arrays(learner.hyper(config)), data()
+    algorithm, hyper, rows = implicit.make(config, OBS, ACTIONS), as_arrays(forms.hyper(config)), data()
     state = jax.jit(algorithm.init)(jax.random.key(0), hyper, rows)
 
     @jax.jit
-    def ours(state: learner.State, rows: Data) -> learner.State:
+    def ours(state: State, rows: Data) -> State:
         return jax.lax.scan(lambda s, _: (algorithm.step(s, hyper, rows)[0], None), state, length=updates)[0]
 
     init, step = plain.make(batch, config.widths, 17, 6)
@@ -146,14 +147,14 @@ def one(config: learner.Config, updates: int, rounds: int) -> list[Entry]:
 # --- several agents on all devices --------------------------------------------------------------------------
 
 
-def agents(config: learner.Config, n: int, lane: int, updates: int) -> Round:
+def agents(config: implicit.Config, n: int, lane: int, updates: int) -> Round:
     """`n` agents in lanes of `lane`; each call does `updates` updates of each."""
     members = Members(
-        learner.make(config, OBS, ACTIONS),
+        implicit.make(config, OBS, ACTIONS),
         None,
         Population.create(n, lane, None),
         member_keys(0, n),
-        tree_broadcast(as_arrays(learner.hyper(config)), n),
+        tree_broadcast(as_arrays(forms.hyper(config)), n),
         data(),
         shared_data=True,
         freeze=True,
@@ -168,7 +169,7 @@ def agents(config: learner.Config, n: int, lane: int, updates: int) -> Round:
     return advance
 
 
-def many(config: learner.Config, sizes: list[int], updates: int, rounds: int) -> list[Entry]:
+def many(config: implicit.Config, sizes: list[int], updates: int, rounds: int) -> list[Entry]:
     """Rates of every size, and its wall time in units of one agent's for the same number of updates."""
     devices = jax.device_count()
     lanes = {n: sorted({1, n // devices} if n % devices == 0 else {1}) for n in sorted({1, *sizes})}
@@ -203,7 +204,7 @@ def _name(n: int, lane: int) -> str:
     return f"{n} agent{'s' * (n > 1)}" + (f", {lane} as one batch" if lane > 1 else "")
 
 
-def describe(config: learner.Config) -> str:
+def describe(config: implicit.Config) -> str:
     """The settings that decide the speed."""
     return f"{'x'.join(str(w) for w in config.widths)}, batch {config.batch_size}"
 
@@ -220,7 +221,7 @@ def main(argv: list[str] | None = None) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jax.config.update("jax_num_cpu_devices", cores)
     for batch in args.batch:
-        config = learner.Config(batch_size=batch, widths=tuple(args.widths))
+        config = implicit.Config(batch_size=batch, widths=tuple(args.widths))
         if args.what == "one":
             emit(one(config, args.updates, args.rounds))
         else:

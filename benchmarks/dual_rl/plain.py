@@ -19,7 +19,7 @@ Function = Callable[..., Any]
 def make(batch: int, widths: tuple[int, ...], k: int, d: int) -> tuple[Function, Function]:
     """`init(key) -> carry` and `step(carry, data) -> carry`: V, policy, twin Q and targets on one batch.
 
-    k: features; d: action coordinates. The numbers are those of `jaxrl.dual_rl.learner.Hyper`.
+    k: features; d: action coordinates. Hyper-parameters are the defaults of `jaxrl.dual_rl.implicit`.
     """
     adam = optax.adam(3e-4)
 
@@ -41,11 +41,11 @@ def make(batch: int, widths: tuple[int, ...], k: int, d: int) -> tuple[Function,
         return nets, {name: adam.init(p) for name, p in nets.items()}, qs, key
 
     def step(carry: PyTree, data: Dataset) -> PyTree:
-        nets, slopes, slow, key = carry
+        nets, slopes, target, key = carry
         key, draw = jax.random.split(key)
         rows = data.take(jax.random.randint(draw, (batch,), 0, data.size))
         pair = jnp.concatenate([rows.obs, rows.action], -1)
-        q = jnp.minimum(*(apply(one, pair)[:, 0] for one in slow))
+        q = jnp.minimum(*(apply(one, pair)[:, 0] for one in target))
 
         def descend(name: str, loss: Callable[[PyTree], Array]) -> PyTree:
             change, slopes[name] = adam.update(jax.grad(loss)(nets[name]), slopes[name])
@@ -70,7 +70,7 @@ def make(batch: int, widths: tuple[int, ...], k: int, d: int) -> tuple[Function,
         descend("pi", pi_loss)
         goal = rows.reward + 0.99 * (1 - rows.terminated) * apply(v, rows.next_obs)[:, 0]
         qs = descend("q", q_loss)
-        slow = jax.tree.map(lambda old, new: old + 0.005 * (new - old), slow, qs)
-        return nets, slopes, slow, key
+        target = optax.incremental_update(qs, target, 0.005)
+        return nets, slopes, target, key
 
     return init, step

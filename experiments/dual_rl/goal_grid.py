@@ -6,7 +6,7 @@ Legend: `M` methods, `S` seeds, `G` points along an axis.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ import numpy as np
 from experiments.data import recipes
 from experiments.shared.returns import offline_returns
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import check_sizes
+from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.data.dataset import dataset_hash
 from jaxrl.data.episodes import concatenate
-from jaxrl.dual_rl import learner
-from jaxrl.dual_rl.batches import Data
+from jaxrl.dual_rl import agent, forms
+from jaxrl.dual_rl.data import Data
 from jaxrl.envs.grids.goal_grid import SIDE, GoalGrid
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
@@ -32,7 +32,7 @@ METHODS: dict[str, dict[str, float]] = {
     "f-DVL chi2": {"parameter": 0.8},
     "BC": {"parameter": 0.8, "awr": 0.0},
 }
-"""Cloning is f-DVL whose weights do not depend on anything."""
+"""Hyper-parameters of each row of the figure. Cloning is f-DVL with equal weights of all rows."""
 GRID = 31
 
 
@@ -40,29 +40,29 @@ GRID = 31
 class Config:
     """Data and training."""
 
-    episodes: int = 4000
-    """Random ones, of five steps."""
-    algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=128, widths=(64, 64)))
-    """Static choices; `methods` is replaced."""
-    seeds: int = 5
+    episodes: Size = 4000
+    """Episodes of five random steps in the unlabelled data. Paper: 100,000."""
+    algo: agent.Config = field(default_factory=lambda: agent.Config(batch_size=128, widths=(64, 64)))
+    """Static choices of every method."""
+    seeds: Size = 5
     """Members per method."""
-    seed: int = 0
+    seed: Seed = 0
     """Root seed of members and data."""
-    updates: int = 4000
+    updates: Size = 4000
     """Updates per member."""
-    eval_episodes: int = 64
-    """Episodes of the last evaluation, from anywhere, greedy."""
+    eval_episodes: Size = 64
+    """Episodes of the last evaluation of greedy policies, from uniform starts."""
 
     def __post_init__(self) -> None:
-        check_sizes(self, "episodes", "seeds", "updates", "eval_episodes")
+        check_fields(self)
 
 
 PRESETS = {
     "smoke": Config(
-        episodes=8, algo=learner.Config(batch_size=16, widths=()), seeds=1, updates=10, eval_episodes=4
+        episodes=8, algo=agent.Config(batch_size=16, widths=()), seeds=1, updates=10, eval_episodes=4
     ),
     "quick": Config(),
-    "paper": Config(episodes=100_000, algo=learner.Config(), seeds=10, updates=50_000),
+    "paper": Config(episodes=100_000, algo=agent.Config(), seeds=10, updates=50_000),
 }
 BETTER = "more"
 
@@ -80,11 +80,11 @@ def run(config: Config, folder: RunFolder) -> None:
     points = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2).astype(np.float32)
     found: dict[str, list[Any]] = {"eval_return": [], "value": [], "move": []}
     for stage, names in (("recoil", ("ReCOIL released",)), ("rewards", ("f-DVL chi2", "BC"))):
-        static = replace(config.algo, methods=names[:1])
-        algorithm = learner.make(static, ENV.observation_space, ENV.action_space)
+        static = forms.config(names[0], **asdict(config.algo))
+        algorithm = forms.algorithm(static, ENV.observation_space, ENV.action_space)
         members = sweep(
             lambda _, algorithm=algorithm: algorithm,
-            [(static, learner.hyper(static, names[0], **_NUMBERS, **METHODS[name])) for name in names],
+            [(static, forms.hyper(static, **_SHARED, **METHODS[name])) for name in names],
             seeds=config.seeds,
             seed=config.seed,
             data=given,
@@ -103,7 +103,7 @@ def run(config: Config, folder: RunFolder) -> None:
     folder.save_result(method=list(METHODS), axis=axis, path=np.asarray(shown.obs), **found)
 
 
-_NUMBERS = {"gamma": 0.9, "tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
+_SHARED = {"gamma": 0.9, "tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
 
 
 def _look(algorithm: Any, member: Member, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +111,7 @@ def _look(algorithm: Any, member: Member, points: np.ndarray) -> tuple[np.ndarra
     state = member.state
     policy = algorithm.act(state, member.hyper, True)
     move = jax.jit(jax.vmap(lambda x: policy.act(jax.random.key(0), x, ())[0]))(points)
-    value = jax.jit(learner.value, static_argnums=(0, 1, 2))(
+    value = jax.jit(agent.value, static_argnums=(0, 1, 2))(
         member.static, ENV.observation_space, ENV.action_space, state, points
     )
     return np.asarray(value), np.asarray(move)

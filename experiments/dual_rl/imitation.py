@@ -6,9 +6,9 @@ The rewards of all data are replaced by NaN before anything is learned. Legend: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,15 +19,18 @@ from experiments.shared.returns import offline_returns
 from experiments.shared.standardised import Standardised
 from jaxrl.baselines import bc
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.fields import Count, Range, Seed, Size, check_fields
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import concatenate, take_episodes
 from jaxrl.data.scores import Reference, normalised_score, reference_of
-from jaxrl.dual_rl import learner
-from jaxrl.dual_rl.batches import Data, initial
+from jaxrl.dual_rl import agent, forms
+from jaxrl.dual_rl.data import Data, initial
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import sweep
+
+Mixture = Literal["random", "random + few", "random + expert", "medium + expert"]
+Method = Literal["ReCOIL released", "ReCOIL-Q", "SMODICE", "IQ-Learn", "BC of the episode", "BC of the data"]
 
 MIXTURES = {
     "random": (("random", 100), ("expert", 0)),
@@ -35,9 +38,9 @@ MIXTURES = {
     "random + expert": (("random", 100), ("expert", 20)),
     "medium + expert": (("medium", 100), ("expert", 20)),
 }
-"""(quality, episodes) of each part."""
+"""Quality and number of episodes of each part of a mixture."""
 SHARE = {"random": 1.0, "medium": 0.5, "expert": 0.0}
-"""Of random actions, in the scripted data."""
+"""Share of random actions in the scripted data of each quality."""
 
 DUALS: dict[str, dict[str, float]] = {
     "ReCOIL released": {"parameter": 5.0},
@@ -45,52 +48,45 @@ DUALS: dict[str, dict[str, float]] = {
     "SMODICE": {"penalty": 0.1},
     "IQ-Learn": {"lr_actor": 1e-4, "entropy": 0.01},
 }
+"""Methods with networks, with the hyper-parameters that differ from the task's."""
 CLONES = ("BC of the episode", "BC of the data")
 WITHOUT_DATA = ("IQ-Learn", "BC of the episode")
 
 
 @dataclass(frozen=True)
 class Config:
-    """Which data and methods, how long."""
+    """Data, methods and the length of training."""
 
-    mixtures: tuple[str, ...] = tuple(MIXTURES)
-    """Kinds of unlabelled data."""
-    methods: tuple[str, ...] = ("ReCOIL released", "SMODICE", "IQ-Learn", *CLONES)
-    """Rows of the table of methods, or clones."""
-    algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=256, widths=(64, 64)))
-    """Static choices; `methods` is replaced."""
+    mixtures: tuple[Mixture, ...] = tuple(MIXTURES)
+    """Kinds of unlabelled data, by the parts that they consist of."""
+    methods: tuple[Method, ...] = ("ReCOIL released", "SMODICE", "IQ-Learn", *CLONES)
+    """Rows of the table of methods, and cloning of the labelled episode or of all data."""
+    algo: agent.Config = field(default_factory=lambda: agent.Config(batch_size=256, widths=(64, 64)))
+    """Static choices of every method."""
     scripted: bool = False
-    """Data of `scripted.py`, made in a second, instead of the pendulum suites of our own agent."""
-    demonstration: int = 0
-    """Index of the labelled episode among the expert's."""
-    share: float = 1.0
-    """Factor of the numbers of unlabelled episodes."""
-    seeds: int = 5
-    """Members per kind of data and method; the labelled episode is the same."""
-    seed: int = 0
+    """Whether data come from `scripted.py`, in a second, instead of the pendulum suites of our own agent."""
+    demonstration: Count = 0
+    """Index of the labelled episode among the expert's, from 0."""
+    share: Annotated[float, Range(0, 1, open_low=True)] = 1.0
+    """Factor of the numbers of unlabelled episodes, in (0, 1]."""
+    seeds: Size = 5
+    """Members per kind of data and method; the labelled episode is the same for all."""
+    seed: Seed = 0
     """Root seed of members and data."""
-    updates: int = 6000
+    updates: Size = 6000
     """Updates per member."""
-    eval_episodes: int = 64
-    """Episodes of the last evaluation, one per slot, greedy."""
+    eval_episodes: Size = 64
+    """Episodes of the last evaluation of greedy policies."""
 
     def __post_init__(self) -> None:
-        for field_, known in (("mixtures", MIXTURES), ("methods", (*DUALS, *CLONES))):
-            for name in getattr(self, field_):
-                if name not in known:
-                    raise UsageError(f"{field_}: unknown {name!r}; known: {', '.join(known)}")
-        check_sizes(self, "seeds", "updates", "eval_episodes")
-        if self.demonstration < 0:
-            raise UsageError(f"demonstration: must be >= 0, got {self.demonstration}")
-        if not 0 < self.share <= 1:
-            raise UsageError(f"share: must lie in (0, 1], got {self.share}")
+        check_fields(self)
 
 
 PRESETS = {
     "smoke": Config(
         mixtures=("random + expert",),
         methods=("ReCOIL released", "BC of the episode"),
-        algo=learner.Config(batch_size=16, widths=()),
+        algo=agent.Config(batch_size=16, widths=()),
         scripted=True,
         share=0.05,
         seeds=2,
@@ -99,7 +95,7 @@ PRESETS = {
     ),
     "quick": Config(),
     "paper": Config(
-        methods=(*DUALS, *CLONES), algo=learner.Config(), seeds=10, updates=50_000, eval_episodes=128
+        methods=(*DUALS, *CLONES), algo=agent.Config(), seeds=10, updates=50_000, eval_episodes=128
     ),
 }
 BETTER = "more"
@@ -132,7 +128,7 @@ def _recorded(config: Config, quality: str) -> Dataset:
 
 
 def _reference(config: Config) -> Reference:
-    """Mean returns of random actions and of the expert: scores 0 and 100."""
+    """Mean returns of random actions and of the expert, which are scores of 0 and 100."""
     if config.scripted:
         return Reference(*scripted.references(config.seed, _count(config)))
     return reference_of(_recorded(config, "expert"))
@@ -182,12 +178,13 @@ def _train(config: Config, folder: RunFolder, method: str, mixture: str) -> tupl
         rows = episode if method == "BC of the episode" else concatenate(data, episode)
         view = Standardised.of(rows)
         static: Any = bc.Config(batch_size=config.algo.batch_size, widths=config.algo.widths)
-        algorithm, hyper = view.algorithm(bc.make(static, *spaces)), bc.Hyper(lr=TASK.numbers["lr_actor"])
+        algorithm, hyper = view.algorithm(bc.make(static, *spaces)), bc.Hyper(lr=TASK.hyper["lr_actor"])
         given: Any = view.data(rows)
     else:
-        static = replace(config.algo, methods=(method,))
-        numbers = {**TASK.numbers, "reward_scale": 1.0, **DUALS[method]}
-        algorithm, hyper = learner.make(static, *spaces), learner.hyper(static, method, **numbers)
+        static = forms.config(method, **asdict(config.algo))
+        values = {name: x for name, x in TASK.hyper.items() if name != "reward_scale"}
+        algorithm = forms.algorithm(static, *spaces)
+        hyper = forms.hyper(static, **(values | DUALS[method]))
         given = Data(data, episode, initial(concatenate(data, episode)))
     members = sweep(
         lambda _: algorithm,

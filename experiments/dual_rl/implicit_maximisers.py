@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Positive, Seed, Share, Size, check_fields
 from jaxrl.dual_rl.divergences import check_lambda
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, conjugate
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from theory.dual_rl.maximisers import fixed_point, implicit_maximum
-from theory.dual_rl.reference import behaviour, m1
+from theory.dual_rl.reference import behaviour, reference_mdp
 from theory.exact.optimal_control import solve
 from theory.exact.policy_evaluation import evaluate_policy
 from theory.exact.tables import random_mdps, random_policies
@@ -37,23 +38,24 @@ MU = np.array([0.3, 0.3, 0.2, 0.2])
 class Config:
     """Levels, scales and random MDPs."""
 
-    lambdas: tuple[float, ...] = tuple(round(0.52 + 0.02 * i, 2) for i in range(24))
-    """Levels: lambda of conjugates, tau of expectiles, 1 / (1 + b) of the Gumbel loss; ascending."""
-    reported: float = 0.8
-    """The level of the scores and of the picture over scales; one of `lambdas`."""
-    scales: tuple[float, ...] = tuple(float(x) for x in np.logspace(-1, 3, 33))
-    """Factors of Q."""
-    seeds: int = 20
-    """Random MDPs of 8 states and 4 actions."""
-    seed: int = 0
-    """Of the first random MDP; MDP i is that of seed + i."""
+    lambdas: tuple[Share, ...] = tuple(round(0.52 + 0.02 * i, 2) for i in range(24))
+    """Levels in (1/2, 1), ascending: lambda of conjugates, tau of expectiles, 1 / (1 + b) of the Gumbel
+    loss."""
+    reported: Share = 0.8
+    """Level of the scores and of the figure over scales; one of `lambdas`."""
+    scales: tuple[Positive, ...] = tuple(float(x) for x in np.logspace(-1, 3, 33))
+    """Factors of Q in the figure over scales."""
+    seeds: Size = 20
+    """Number of random MDPs, of 8 states and 4 actions each."""
+    seed: Seed = 0
+    """Seed of the first random MDP; MDP i has seed + i."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for level in self.lambdas:
             check_lambda("tv", level)
         if self.reported not in self.lambdas:
             raise UsageError(f"reported: must be one of lambdas {self.lambdas}, got {self.reported}")
-        check_sizes(self, "seeds")
 
 
 PRESETS = {
@@ -70,7 +72,7 @@ def run(config: Config, folder: RunFolder) -> None:
     position: (V - V^mu) / (V* - V^mu), averaged over states: 0 for the behaviour's values, 1 for the optimum.
     """
     level = np.array(config.lambdas)
-    best = solve(m1()).v
+    best = solve(reference_mdp()).v
     position = np.zeros((len(MAXIMISERS), config.seeds, len(level)))
     for i in range(config.seeds):
         mdp = random_mdps(config.seed + i, 1, 8, 4)[0]
@@ -86,7 +88,7 @@ def run(config: Config, folder: RunFolder) -> None:
         reported=config.reported,
         one_state=[_one_state(name, m, level, np.ones_like(level)) for name, m in MAXIMISERS.items()],
         overshoot=[
-            (fixed_point(m, _parameter(name, level), m1(), behaviour()) - best).max(-1)
+            (fixed_point(m, _parameter(name, level), reference_mdp(), behaviour()) - best).max(-1)
             for name, m in EXACT.items()
         ],
         position=position,
@@ -153,7 +155,12 @@ def _draw_overshoot(ax, result: dict[str, np.ndarray]) -> None:
         ax.plot(result["level"], y, **_look(name), label=name)
     _level(ax, 0.0, "optimum")
     _level(ax, 20.0, r"limit of chi2, $2 / (1 - \gamma)$", end=0.4)
-    ax.set(ylim=(-12, 42), xlabel=_LEVEL, ylabel="max (V - V*) on M1", title="exact conjugates overshoot")
+    ax.set(
+        ylim=(-12, 42),
+        xlabel=_LEVEL,
+        ylabel="max (V - V*), reference MDP",
+        title="exact conjugates overshoot",
+    )
     ax.legend(loc="upper left")
 
 

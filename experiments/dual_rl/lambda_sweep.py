@@ -1,7 +1,8 @@
 """One program over seeds, divergences and their weights: how the policy depends on lambda and b.
 
-Every member of the sweep has its own value loss, number and seed; nothing is compiled twice. Cloning of all
-data is f-DVL whose weights do not depend on anything. Legend: `M` methods, `L` parameters of each, `S` seeds.
+Every member of the sweep has its own value loss, parameter and seed; nothing is compiled twice. Cloning of
+all data is f-DVL with `awr` 0, so that all weights are equal. Legend: `M` methods, `L` parameters of each,
+`S` seeds.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from experiments.data import recipes
 from experiments.dual_rl import tasks
 from experiments.shared.returns import offline_returns
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.data.dataset import dataset_hash
 from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import Reference, normalised_score, reference_of
-from jaxrl.dual_rl import learner
-from jaxrl.dual_rl.batches import Data
+from jaxrl.dual_rl import forms, implicit
+from jaxrl.dual_rl.data import Data
 from jaxrl.dual_rl.methods import check_parameter, method
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import sweep
 
-METHODS = ("f-DVL chi2", "f-DVL tv", "XQL")
+METHODS: tuple[implicit.Name, ...] = ("f-DVL chi2", "f-DVL tv", "XQL")
 SHOWN = ("drift", "v", "ess", "positive", "at_clip", "at_cap")
 
 
@@ -35,31 +37,34 @@ class Config:
     """The grid and the task."""
 
     task: str = "mountaincar-medium-replay"
-    """Name of a suite, of an environment that is compiled."""
+    """Name of a suite of a compiled environment: maze2d-umaze; pendulum-, mountaincar- or brax-hopper-,
+    followed by random, medium, medium-replay, medium-expert or expert."""
     parameters: tuple[tuple[float, ...], ...] = (
         (0.5, 0.6, 0.7, 0.8, 0.9),
         (0.6, 0.7, 0.8, 0.9, 0.95),
         (8.0, 4.0, 2.0, 1.0, 0.5),
     )
-    """Of each method in turn, from the mean of Q towards its maximum."""
-    algo: learner.Config = field(
-        default_factory=lambda: learner.Config(methods=METHODS, batch_size=64, widths=(64, 64))
+    """Parameters of each method of `algo.methods` in turn, from the mean of Q towards its maximum."""
+    algo: implicit.Config = field(
+        default_factory=lambda: implicit.Config(methods=METHODS, batch_size=64, widths=(64, 64))
     )
-    """Static choices."""
-    reward_scale: float = 1.0
-    """Factor of rewards; at the task's own 0.1 the weights of MountainCar are alike, and so all methods."""
-    episodes: int | None = None
-    """Episodes of the suite; None takes the recipe's own number."""
-    seeds: int = 5
+    """Methods and static choices."""
+    reward_scale: Positive = 1.0
+    """Factor of rewards. At 0.1, which other experiments use, the policy weights of MountainCar are alike,
+    and so are all methods."""
+    episodes: Size | None = None
+    """Episodes of the suite; None takes the number of the suite's recipe."""
+    seeds: Size = 5
     """Members per method and parameter."""
-    seed: int = 0
+    seed: Seed = 0
     """Root seed of members and data."""
-    updates: int = 7500
+    updates: Size = 7500
     """Updates per member."""
-    eval_episodes: int = 64
-    """Episodes of the last evaluations, one per slot, greedy and drawn."""
+    eval_episodes: Size = 64
+    """Episodes of the last evaluation, of greedy policies and of sampled actions."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         tasks.task(self.task)
         recipes.environment(self.task)
         if len(self.parameters) != len(self.algo.methods) or len({len(p) for p in self.parameters}) != 1:
@@ -67,13 +72,12 @@ class Config:
         for name, values in zip(self.algo.methods, self.parameters, strict=True):
             for value in values:
                 check_parameter(method(name), value)
-        check_sizes(self, "episodes", "seeds", "updates", "eval_episodes")
 
 
 PRESETS = {
     "smoke": Config(
         parameters=((0.8,), (0.8,)),
-        algo=learner.Config(methods=("f-DVL chi2", "XQL"), batch_size=16, widths=()),
+        algo=implicit.Config(methods=("f-DVL chi2", "XQL"), batch_size=16, widths=()),
         task="maze2d-umaze",
         episodes=1,
         seeds=1,
@@ -82,7 +86,7 @@ PRESETS = {
     ),
     "quick": Config(),
     "paper": Config(
-        algo=learner.Config(methods=METHODS, batch_size=256, widths=(64, 64)),
+        algo=implicit.Config(methods=METHODS, batch_size=256, widths=(64, 64)),
         seeds=8,
         updates=20_000,
     ),
@@ -99,25 +103,25 @@ def run(config: Config, folder: RunFolder) -> None:
     folder.update_meta(datasets={config.task: dataset_hash(data)})
     spaces = env.observation_space, env.action_space
 
-    def numbers(name: str, **others: float) -> learner.Hyper:
-        made = task.hyper_numbers(name, config.updates) | {"reward_scale": config.reward_scale}
-        return learner.hyper(config.algo, name, **(made | others))
+    def hyper(name: str, **others: float) -> implicit.Hyper:
+        values = task.hyper_of(name, config.updates) | {"reward_scale": config.reward_scale}
+        return forms.hyper(config.algo, name, **(values | others))
 
     grid = [
-        numbers(name, parameter=value)
+        hyper(name, parameter=value)
         for name, values in zip(config.algo.methods, config.parameters, strict=True)
         for value in values
     ]
     members = sweep(
-        lambda static: learner.make(static, *spaces),
-        [(config.algo, hyper) for hyper in (*grid, numbers(config.algo.methods[0], awr=0.0))],
+        lambda static: forms.algorithm(static, *spaces),
+        [(config.algo, h) for h in (*grid, hyper(config.algo.methods[0], awr=0.0))],
         seeds=config.seeds,
         seed=config.seed,
         data=Data(data),
         updates=config.updates,
         log_every=max(1, config.updates // 3),
         evaluate=lambda static: offline_returns(
-            learner.make(static, *spaces), env, config.eval_episodes, sampled=True
+            forms.algorithm(static, *spaces), env, config.eval_episodes, sampled=True
         ),
         folder=folder,
     )

@@ -6,9 +6,9 @@ methods, `S` seeds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,63 +17,62 @@ from experiments.dual_rl.tasks import PARAMETERS, World
 from experiments.shared.standardised import Standardised
 from jaxrl.baselines import bc
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import UsageError, check_sizes
+from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import Reference, normalised_score, reference_of
-from jaxrl.dual_rl import learner
-from jaxrl.dual_rl.batches import Data
-from jaxrl.dual_rl.methods import METHODS
+from jaxrl.dual_rl import agent, forms, implicit
+from jaxrl.dual_rl.data import Data
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member
 
+Method = Literal["f-DVL chi2", "f-DVL tv", "XQL", "IQL", "SQL", "ODICE", "BC", "10 % BC"]
 CLONES = {"BC": 1.0, "10 % BC": 0.1}
-DASHBOARD = ("drift", "v", "ess", "at_cap", "at_clip", "positive", "below_2")
+DIAGNOSTICS = ("drift", "v", "ess", "at_cap", "at_clip", "positive", "below_2")
 COLUMNS = 3  # of the figure
 
 
 @dataclass(frozen=True)
 class Config:
-    """Which tasks and methods, how long."""
+    """Tasks, methods and the length of training."""
 
     tasks: tuple[str, ...] = ("pendulum-medium-replay", "pendulum-medium-expert", "mountaincar-medium-replay")
-    """Names of suites."""
-    methods: tuple[str, ...] = ("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "BC")
-    """Rows of the table of methods, or clones."""
-    algo: learner.Config = field(default_factory=lambda: learner.Config(batch_size=128, widths=(64, 64)))
-    """Static choices; `methods` is replaced."""
-    episodes: int | None = None
-    """Episodes of each suite; None takes the recipe's own number."""
-    seeds: int = 5
-    """Members per task and method; the data are the same."""
-    seed: int = 0
+    """Names of suites: maze2d-umaze; pendulum-, mountaincar-, brax-hopper- or hopper-, followed by random,
+    medium, medium-replay, medium-expert or expert."""
+    methods: tuple[Method, ...] = ("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "BC")
+    """Rows of the table of methods; BC clones all data, 10 % BC the tenth of the episodes of highest
+    return."""
+    algo: agent.Config = field(default_factory=lambda: agent.Config(batch_size=128, widths=(64, 64)))
+    """Static choices of every method."""
+    episodes: Size | None = None
+    """Episodes of each suite; None takes the number of the suite's recipe."""
+    seeds: Size = 5
+    """Members per task and method; all of them learn from the same data."""
+    seed: Seed = 0
     """Root seed of members and data."""
-    updates: int = 6000
-    """Updates per member, times the task's `patience`."""
-    eval_episodes: int | None = None
-    """Episodes of the last evaluation, one per slot, greedy; None takes each task's own number."""
+    updates: Size = 6000
+    """Updates per member, which are multiplied by the `patience` of the task."""
+    eval_episodes: Size | None = None
+    """Episodes of the last evaluation of greedy policies; None takes the number of each task."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in self.tasks:
             tasks.task(name)
-        for name in self.methods:
-            if name not in {**PARAMETERS, **CLONES}:
-                raise UsageError(f"methods: unknown {name!r}; known: {', '.join((*PARAMETERS, *CLONES))}")
-        check_sizes(self, "episodes", "seeds", "updates", "eval_episodes")
 
 
 _PAPER = Config(
     tasks=(*Config.tasks, "maze2d-umaze", "brax-hopper-medium-expert", "hopper-medium-replay"),
     methods=("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "SQL", "ODICE", "BC", "10 % BC"),
-    algo=learner.Config(widths=(64, 64)),
+    algo=agent.Config(widths=(64, 64)),
     updates=5000,
 )
 PRESETS = {
     "smoke": Config(
         tasks=("maze2d-umaze",),
         methods=("f-DVL chi2",),
-        algo=learner.Config(batch_size=16, widths=()),
+        algo=agent.Config(batch_size=16, widths=()),
         episodes=1,
         seeds=2,
         updates=20,
@@ -92,7 +91,7 @@ def run(config: Config, folder: RunFolder) -> None:
     All data are there before anything is trained.
     """
     returns = np.full((len(config.tasks), len(config.methods), config.seeds), np.nan)
-    logged = {name: np.full_like(returns, np.nan) for name in DASHBOARD}
+    logged = {name: np.full_like(returns, np.nan) for name in DIAGNOSTICS}
     data = {name: tasks.data_of(name, config.seed, config.episodes, folder) for name in config.tasks}
     worlds = {name: tasks.world(name) for name in config.tasks}
     folder.update_meta(datasets={name: dataset_hash(d) for name, d in data.items()})
@@ -101,7 +100,7 @@ def run(config: Config, folder: RunFolder) -> None:
             for method, member, value in train(config, folder, name, worlds[name], data[name]):
                 at = k, config.methods.index(method), member.seed
                 returns[at] = value
-                for key in DASHBOARD:
+                for key in DIAGNOSTICS:
                     if key in member.history:
                         logged[key][at] = tasks.last(member.history[key])
     folder.save_result(
@@ -119,18 +118,18 @@ Found = list[tuple[str, Member, float]]
 
 
 def _duals(config: Config, folder: RunFolder, name: str, world: World, data: Dataset) -> Found:
-    """Methods that differ in their loss alone are one bucket of the sweep."""
+    """Members of one program: all implicit maximisers, and each other method by itself."""
     chosen = [m for m in config.methods if m in PARAMETERS]
     if not chosen:
         return []
-    losses = tuple(m for m in chosen if METHODS[m].extraction == "awr")
-    statics = [replace(config.algo, methods=losses if m in losses else (m,)) for m in chosen]
+    together = [m for m in chosen if forms.file_of(m) is implicit]
+    statics = [forms.config(*(together if m in together else [m]), **asdict(config.algo)) for m in chosen]
     task = tasks.task(name)
     members = tasks.trained(
         world,
-        lambda static: learner.make(static, *world.spaces),
+        lambda static: forms.algorithm(static, *world.spaces),
         [
-            (static, learner.hyper(static, m, **task.hyper_numbers(m, task.patience * config.updates)))
+            (static, forms.hyper(static, m, **task.hyper_of(m, task.patience * config.updates)))
             for static, m in zip(statics, chosen, strict=True)
         ],
         data=Data(data),
@@ -141,7 +140,7 @@ def _duals(config: Config, folder: RunFolder, name: str, world: World, data: Dat
 
 def _clones(config: Config, folder: RunFolder, name: str, world: World, data: Dataset) -> Found:
     found = []
-    lr = tasks.task(name).numbers["lr_actor"]
+    lr = tasks.task(name).hyper["lr_actor"]
     for method in (m for m in config.methods if m in CLONES):
         best = data if CLONES[method] == 1 else bc.best_episodes(data, CLONES[method])
         view = Standardised.of(best)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ import optax
 
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Positive, Range, Seed, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Array, Key
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, Maximiser, conjugate
@@ -40,31 +41,28 @@ class Config:
     """Outliers and batches."""
 
     sizes: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
-    """How far outliers are moved up, in standard deviations of Q; the first is 0."""
+    """Distances by which outliers are moved up, in standard deviations of Q; the first is 0."""
     reported: float = 16.0
-    """The size of the scores and of the traces; one of `sizes`."""
-    share: float = 0.002
-    """Of samples that are outliers."""
-    batch: int = 256
-    """Samples per update."""
-    updates: int = 3000
-    """Of Adam."""
-    lr: float = 0.01
-    """Its rate."""
-    seeds: int = 20
+    """Size of the outliers in the scores and in the traces of the figure; one of `sizes`."""
+    share: Annotated[float, Range(0, 1, open_high=True)] = 0.002
+    """Share of the samples that are outliers, in [0, 1)."""
+    batch: Size = 256
+    """Samples of Q per update."""
+    updates: Size = 3000
+    """Updates of V by Adam."""
+    lr: Positive = 0.01
+    """Learning rate of Adam."""
+    seeds: Size = 20
     """Runs per loss and size."""
-    seed: int = 0
-    """Root seed."""
+    seed: Seed = 0
+    """Root seed of all runs."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.reported not in self.sizes or self.sizes[0] != 0:
             raise UsageError(
                 f"sizes: must begin with 0 and contain reported {self.reported}, got {self.sizes}"
             )
-        if not 0 <= self.share < 1:
-            raise UsageError(f"share: must lie in [0, 1), got {self.share}")
-        if min(self.batch, self.updates, self.seeds) < 1:
-            raise UsageError("batch, updates, seeds: must be >= 1")
 
 
 PRESETS = {

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Count, Positive, Range, Seed, Size, check_fields
 from jaxrl.dual_rl.divergences import DIVERGENCES, divergence
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
@@ -24,6 +26,7 @@ from theory.exact.optimal_control import solve
 from theory.exact.policy_evaluation import evaluate_policy
 from theory.exact.tables import random_mdps, random_policies
 
+_Inside = Annotated[float, Range(0, 1, open_low=True, open_high=True)]
 GRADIENTS = ("full", "semi", "orthogonal")
 GRADIENT_DIVERGENCES = ("kl_n", "chi2")
 METHODS = (
@@ -37,39 +40,36 @@ METHODS = (
 
 @dataclass(frozen=True)
 class Config:
-    """The reference MDP at every alpha, and random MDPs at every level of coverage."""
+    """Weights of the divergence for the reference MDP, and the random MDPs of the study of coverage."""
 
-    alphas: tuple[float, ...] = tuple(float(x) for x in np.logspace(-2, 2, 65))
-    """Weights of the regulariser."""
+    alphas: tuple[Positive, ...] = tuple(float(x) for x in np.logspace(-2, 2, 65))
+    """Weights alpha of the divergence."""
     divergences: tuple[str, ...] = tuple(key for key in DIVERGENCES if key != "kl")
-    """Keys of the registry."""
-    beta: float = 0.5
-    """Share of the policy in ReCOIL's mixtures."""
-    expert: float = 0.1
-    """Share of expert pairs in the unlabelled data of the released ReCOIL, of SMODICE and of cloning."""
-    states: int = 8
-    """States of the random MDPs."""
-    actions: int = 4
-    """Actions of the random MDPs."""
-    uncovered: tuple[int, ...] = (0, 2, 4, 6, 8)
-    """In how many states the suboptimal data lack the expert's action."""
-    seeds: int = 20
-    """Random MDPs."""
-    seed: int = 0
-    """Of the first random MDP; MDP i is that of seed + i."""
+    """Keys of the registry of divergences."""
+    beta: _Inside = 0.5
+    """Share of the policy in ReCOIL's mixtures, in (0, 1)."""
+    expert: _Inside = 0.1
+    """Share of expert pairs in the unlabelled data of the released ReCOIL, of SMODICE and of cloning, in (0,
+    1)."""
+    states: Size = 8
+    """Number of states of the random MDPs."""
+    actions: Annotated[int, Range(2)] = 4
+    """Number of actions of the random MDPs, at least 2, so that one can be missing."""
+    uncovered: tuple[Count, ...] = (0, 2, 4, 6, 8)
+    """Numbers of states in which the suboptimal data lack the expert's action, at most `states`."""
+    seeds: Size = 20
+    """Number of random MDPs."""
+    seed: Seed = 0
+    """Seed of the first random MDP; MDP i has seed + i."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for key in self.divergences:
             divergence(key)
         if any(not 0 <= k <= self.states for k in self.uncovered):
             raise UsageError(f"uncovered: must lie in 0 .. {self.states}, got {self.uncovered}")
-        if self.actions < 2:
-            raise UsageError(f"actions: must be >= 2, so that one can be missing, got {self.actions}")
-        for name in ("beta", "expert"):
-            if not 0 < getattr(self, name) < 1:
-                raise UsageError(f"{name}: must lie in (0, 1), got {getattr(self, name)}")
-        if self.seeds < 1 or not self.alphas or min(self.alphas) <= 0:
-            raise UsageError("seeds, alphas: need at least one seed and positive alphas")
+        if not self.alphas:
+            raise UsageError("alphas: give at least one")
 
 
 PRESETS = {

@@ -1,4 +1,4 @@
-"""What the learning experiments share: suites with the numbers to learn them with, evaluation, pictures.
+"""What the learning experiments share: hyper-parameters of every suite, evaluation, figures.
 
 Legend: `S` seeds.
 """
@@ -26,28 +26,28 @@ from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, member_keys, sweep
 
 PARAMETERS = {"f-DVL chi2": 0.8, "f-DVL tv": 0.8, "XQL": 1.0, "IQL": 0.7, "SQL": 1.0, "ODICE": 1.0}
-"""Of each method, where a task has no other."""
+"""Parameter of each method, where a task has no other."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """How to learn from a suite.
+    """Hyper-parameters and evaluation of a suite."""
 
-    numbers: of the learner, beside the method's parameter. parameters: in place of `PARAMETERS`. patience:
-    updates for each of the experiment's. decay: whether the actor's rate falls to 0 over the run.
-    eval_episodes: of the last evaluation.
-    """
-
-    numbers: dict[str, float]
+    hyper: dict[str, float]
+    """Hyper-parameters of every method, beside its own parameter."""
     parameters: dict[str, float] = field(default_factory=dict)
+    """Parameters of methods in place of those of `PARAMETERS`."""
     patience: int = 1
+    """Updates per update of the experiment's configuration."""
     decay: bool = False
+    """Whether the policy's learning rate falls to 0 over the run."""
     eval_episodes: int = 64
+    """Episodes of the last evaluation."""
 
-    def hyper_numbers(self, method: str, updates: int) -> dict[str, float]:
-        """All numbers of `method` for a run of so many updates."""
-        numbers = {"parameter": {**PARAMETERS, **self.parameters}[method], **self.numbers}
-        return numbers | ({"decay_updates": float(updates)} if self.decay else {})
+    def hyper_of(self, method: str, updates: int) -> dict[str, float]:
+        """All hyper-parameters of `method` for a run of `updates` updates that differ from the defaults."""
+        values = {"parameter": {**PARAMETERS, **self.parameters}[method], **self.hyper}
+        return values | ({"decay_updates": float(updates)} if self.decay else {})
 
 
 _FAST = {"tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
@@ -67,7 +67,7 @@ TASKS = {
     "maze2d-umaze": _MAZE,
     **{f"{hopper}-{q}": _HOPPER for hopper in ("brax-hopper", "hopper") for q in recipes.QUALITIES},
 }
-"""By the name of the suite."""
+"""The task of each suite, by the name of the suite."""
 
 
 def task(name: str) -> Task:
@@ -86,7 +86,7 @@ def data_of(name: str, seed: int, episodes: int | None, folder: RunFolder) -> Da
 
 
 class World(NamedTuple):
-    """Where the policies of a task act: in `env`, compiled, or in what `make_env` makes on the host."""
+    """The environment of a task: `env`, compiled, or what `make_env` makes on the host."""
 
     env: Env | None
     make_env: Callable[[], Any] | None
@@ -114,7 +114,7 @@ def trained(
 ) -> list[tuple[Member, float]]:
     """A sweep, and the mean return of each member's last greedy policy, NaN where it diverged.
 
-    Arguments as `sweep`. Policies of the host act there after the sweep, one member after another.
+    Arguments are those of `sweep`. Policies of the host act there after the sweep, one member at a time.
     """
     env, make_env = where.env, where.make_env
     evaluation = None if env is None else lambda static: offline_returns(make(static), env, episodes)

@@ -67,8 +67,13 @@ def map_population(
     return sharded
 
 
-def pmean_grad(loss: Callable[..., Any], axis: str | None, has_aux: bool = False) -> Callable[..., Any]:
+def pmean_grad(
+    loss: Callable[..., Any], axis: str | None, has_aux: bool = False, *, local_aux: bool = False
+) -> Callable[..., Any]:
     """`value_and_grad` of `loss(params, *args)`, both averaged over the mesh axis; call inside `shard_map`.
+
+    What comes with the value (`has_aux`) is averaged too; `local_aux` leaves it as it is on each device, for
+    arrays of one entry per row.
 
     Replicated parameters are made device-varying first: otherwise the backward pass already sums over
     devices under `check_vma=True`, and the mean is too large by their number. `axis=None` is one device.
@@ -79,7 +84,10 @@ def pmean_grad(loss: Callable[..., Any], axis: str | None, has_aux: bool = False
     def value_and_grad(params: PyTree, *args: PyTree) -> tuple[PyTree, PyTree]:
         varying = jax.tree.map(lambda x: jax.lax.pcast(x, (axis,), to="varying"), params)
         out = jax.value_and_grad(loss, has_aux=has_aux)(varying, *args)
-        return jax.tree.map(lambda x: jax.lax.pmean(x, axis), out)
+        if not local_aux:
+            return mean(out, axis)
+        (value, aux), grad = out
+        return (mean(value, axis), aux), mean(grad, axis)
 
     return value_and_grad
 
@@ -110,6 +118,11 @@ def share(tree: PyTree, axis: str | None) -> PyTree:
         return jax.lax.dynamic_slice_in_dim(x, jax.lax.axis_index(axis) * size, size)
 
     return jax.tree.map(part, tree)
+
+
+def largest(tree: PyTree, axis: str | None) -> PyTree:
+    """Leafwise maximum over a mesh axis; `axis=None` is one device."""
+    return tree if axis is None else jax.lax.pmax(tree, axis)
 
 
 def gather(tree: PyTree, axis: str | None, dim: int) -> PyTree:

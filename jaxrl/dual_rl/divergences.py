@@ -5,7 +5,7 @@
 | symbol | field | meaning |
 |---|---|---|
 | f(t) | `f` | generator of the ratio t = p / q; `f_zero` is f(0) |
-| f'(t) | `f_prime` | slope; `f_prime_inf` is f'(inf), the price of mass where q has none |
+| f'(t) | `f_prime` | slope; `f_prime_inf` is f'(inf), the price per unit of p where q is 0 |
 | f*(y) | `f_star` | sup_t (t y - f(t)), finite for y < f'(inf) |
 | (f')^-1(y) | `f_prime_inverse` | the ratio that attains f*(y) |
 | f*_p(y) | `f_star_p` | sup over t >= 0 alone: the dual of an occupancy that cannot be negative |
@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -31,14 +32,17 @@ from jaxrl.core.types import Array
 
 Elementwise = Callable[[Array], Array]
 
-SURROGATES = ("literal", "relu", "exact")
+Mode = Literal["literal", "relu", "exact"]
+
+SURROGATES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)
 class Divergence:
     """A generator and its Legendre dual; see the table above.
 
-    title: its name in prose. f_star_zero: whether f*(0) = 0 and (f*)'(0) = 1, so that f* can be cut off at 0.
+    title: its name in prose. f_star_zero: whether f*(0) = 0 and (f*)'(0) = 1, so that the relu surrogate
+    exists.
     """
 
     key: str
@@ -65,7 +69,7 @@ class Divergence:
         return self.f_star_above(y, 0.0)
 
     def between(self, p: Array, q: Array) -> Array:
-        """float[], D_f(p || q) of laws `[...]`; mass of `p` where `q` is 0 costs f'(inf) per unit."""
+        """float[], D_f(p || q) of distributions `[...]`; p where q is 0 costs f'(inf) per unit."""
         inside = self.f(p / jnp.where(q > 0, q, 1))
         outside = jnp.where(p > 0, self.f_prime_inf * p, 0) if math.isfinite(self.f_prime_inf) else jnp.inf
         return jnp.where(q > 0, q * inside, jnp.where(p > 0, outside, 0)).sum()
@@ -89,7 +93,7 @@ class Surrogate:
     """
 
     key: str
-    mode: str
+    mode: Mode
 
     def __post_init__(self) -> None:
         divergence(self.key)
@@ -112,7 +116,7 @@ class Surrogate:
 
     @property
     def edge(self) -> float:
-        """Where h becomes infinite: f'(inf); no edge for tv cut at 0, which is released as max(y, 0)."""
+        """The y at which h becomes infinite: f'(inf), or none for tv cut at 0, released as max(y, 0)."""
         return math.inf if self.key == "tv" and self.mode != "exact" else self.divergence.f_prime_inf
 
     def __call__(self, y: Array) -> Array:
@@ -126,15 +130,26 @@ class Surrogate:
             return jnp.where(h > 0, h, 0)
         return jnp.where(y > 0, self.divergence.f_star(jnp.where(y > 0, y, 0)), 0)
 
+    def ratio(self, y: Array) -> Array:
+        """`[...]`, the derivative of h where it is positive, else 0: the ratio t that attains h(y).
+
+        exact: w(y). Otherwise w(y) for y > 0 and 0 below, where w of tv is 1, since h has slope 1 there.
+        """
+        if self.mode == "exact":
+            return self.divergence.w(y)
+        return jnp.where(y > 0, jnp.ones_like(y) if self.key == "tv" else self.divergence.w(y), 0)
+
 
 def check_lambda(key: str, lambda_: float) -> None:
-    """Raises `UsageError` unless the weight of h against the pull downwards makes the loss bounded below.
+    """Raises `UsageError` unless the weight of h against the linear term makes the loss bounded below.
 
     A host check of a number, for constructors. 0 < lambda_ < 1; for tv, whose slope is at most 1, > 1/2.
     """
     divergence(key)
     if not 0 < lambda_ < 1:
-        raise UsageError(f"lambda_: must lie in (0, 1), got {lambda_}; at 1 nothing pulls V down")
+        raise UsageError(
+            f"lambda_: must lie in (0, 1), got {lambda_}; at 1 the loss has no term that lowers V"
+        )
     if key == "tv" and lambda_ <= 0.5:
         raise UsageError(
             f"lambda_: must be > 1/2 for tv, got {lambda_}; the loss is unbounded below otherwise"

@@ -3,8 +3,8 @@
     max_d  E_d[reward] - alpha D_f(d || reference)
 
 solved in a dual variable, by one gradient mode, with one way from the solution to a policy. Every row can be
-run as it stands where expectations are exact, on finite MDPs, and all but the exact form of ReCOIL with
-networks on data (`learner.py`).
+run where expectations are exact, on finite MDPs (`theory/dual_rl/solve.py`), and all but the exact form of
+ReCOIL with networks on data: `Method.file` says by which file, `forms.py` leads there.
 """
 
 from __future__ import annotations
@@ -17,33 +17,47 @@ from jaxrl.core.errors import UsageError, nearest
 from jaxrl.dual_rl.divergences import Divergence, check_lambda, divergence
 from jaxrl.dual_rl.objectives import EXPECTILE, GUMBEL, SQL, Maximiser, conjugate
 
+File = Literal["implicit", "recoil", "dual_v", "dual_q"]
+
 
 @dataclass(frozen=True)
 class Method:
-    """One row.
-
-    dual: the variable, V of states or Q of pairs.
-    gradient: full (through V(s) and V(s')), semi (V(s) alone), orthogonal (what of V(s') does not undo V(s)).
-        With semi-gradients first states are those of the data, as if d^O were a visitation.
-    reward: task; zero; log_ratio, log d^E(s) / d^S(s).
-    reference: data d^O; suboptimal d^S; expert d^E; mixture beta d^E + (1 - beta) d^S, with the policy mixed
-        with d^S likewise (released: both laws alike, d^S the unlabelled data).
-    divergence: key in the registry; None where the maximiser is the conjugate of none.
-    maximiser: the value loss of semi-gradient methods in V, else None (f* of the divergence).
-    parameter: of the maximiser, else alpha, or beta of a mixture; a default.
-    extraction: dual, weights w(y / alpha) on the reference (alpha the temperature of a semi-gradient method);
-        awr, weights min(e^(T y), 100); max, the policy over which a dual-Q is maximised.
-    """
+    """One row of the table."""
 
     name: str
+    """Its key in `METHODS`."""
     dual: Literal["V", "Q"]
+    """The dual variable: V of states or Q of pairs."""
     gradient: Literal["full", "semi", "orthogonal"]
+    """full: through V(s) and V(s'). semi: through V(s) alone, first states being those of the data, as if d^O
+    were a visitation. orthogonal: through V(s), and what of V(s') does not undo it."""
     reward: Literal["task", "zero", "log_ratio"]
+    """task: the rewards of the data. log_ratio: log d^E(s) / d^S(s), from a discriminator."""
     reference: Literal["data", "suboptimal", "expert", "mixture"]
+    """data d^O; suboptimal d^S; expert d^E; mixture beta d^E + (1 - beta) d^S, with the policy mixed with d^S
+    likewise. ReCOIL as released takes the unlabelled data for d^S, and both distributions alike."""
     divergence: str | None
+    """Key in the registry of divergences; None where the maximiser is the conjugate of none."""
     maximiser: Maximiser | None
+    """The value loss of semi-gradient methods in V, else None, and f* of the divergence is used."""
     parameter: float
+    """Default of the parameter: of the maximiser, else alpha, or beta of a mixture."""
     extraction: Literal["dual", "awr", "max"]
+    """dual: weights of the dual solution on the reference. awr: weights min(e^(T y), 100). max: the policy
+    over which a dual-Q is maximised."""
+
+    @property
+    def file(self) -> File | None:
+        """The module of `jaxrl.dual_rl` that trains it with networks; None for the exact form of ReCOIL over
+        V.
+
+        That form says nothing off the expert's support, so that it is solved on tables alone.
+        """
+        if self.dual == "Q":
+            return "dual_q"
+        if self.maximiser is None:
+            return None if self.reference == "mixture" else "dual_v"
+        return "recoil" if self.released else "implicit"
 
     @property
     def released(self) -> bool:

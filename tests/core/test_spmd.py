@@ -133,6 +133,25 @@ def test_gradient_of_four_devices_is_that_of_one(check_vma, has_aux):
             np.testing.assert_allclose(out[1]["abs"], size, rtol=1e-5)
 
 
+def test_what_comes_with_a_loss_stays_on_its_device_where_asked():
+    """One entry per row, beside the averaged value and gradient."""
+    x, w = jax.random.normal(jax.random.key(0), (32, 5)), jnp.ones(5)
+    mesh = spmd.mesh("data", DEVICES)
+
+    def loss(w, x):
+        return quadratic(w, x), x @ w
+
+    def step(w, x):
+        return spmd.pmean_grad(loss, "data", has_aux=True, local_aux=True)(w, x)
+
+    out_specs = ((P(), P("data")), P())
+    sharded = jax.shard_map(step, mesh=mesh, in_specs=(P(), P("data")), out_specs=out_specs, check_vma=False)
+    (value, rows), grad = jax.jit(sharded)(w, x)
+    np.testing.assert_allclose(rows, x @ w, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(value, quadratic(w, x), rtol=1e-5)
+    np.testing.assert_allclose(grad, jax.grad(quadratic)(w, x), rtol=1e-5, atol=1e-5)
+
+
 def test_the_idiom_that_pmean_grad_replaces_is_wrong_by_the_number_of_devices():
     """If this fails, jax has changed and `pmean_grad` can be simplified."""
     x, w = jax.random.normal(jax.random.key(0), (32, 5)), jnp.ones(5)
@@ -149,15 +168,18 @@ def test_reductions_over_an_axis_and_without_one():
     mesh, x = spmd.mesh("data", DEVICES), jnp.arange(8.0)
 
     def reduce(axis):
-        return lambda x: (spmd.mean(x.sum(), axis), spmd.total(x.sum(), axis), spmd.gather(x, axis, 0))
+        return lambda x: (
+            spmd.mean(x.sum(), axis),
+            spmd.total(x.sum(), axis),
+            spmd.gather(x, axis, 0),
+            spmd.largest(x.max(), axis),
+        )
 
     alone = reduce(None)(x)
-    assert alone[0] == alone[1] == 28
-    mapped = jax.shard_map(
-        reduce("data"), mesh=mesh, in_specs=P("data"), out_specs=(P(), P(), P()), check_vma=False
-    )
-    mean, total, gathered = jax.jit(mapped)(x)
-    assert mean == 7 and total == 28
+    assert alone[0] == alone[1] == 28 and alone[3] == 7
+    mapped = jax.shard_map(reduce("data"), mesh=mesh, in_specs=P("data"), out_specs=P(), check_vma=False)
+    mean, total, gathered, largest = jax.jit(mapped)(x)
+    assert mean == 7 and total == 28 and largest == 7
     np.testing.assert_array_equal(gathered, x)
     np.testing.assert_array_equal(alone[2], x)
 

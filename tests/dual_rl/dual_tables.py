@@ -1,15 +1,18 @@
-"""Small tables as datasets, and learners trained on them with all rows at once."""
+"""Small tables as datasets, algorithms trained on them with all rows at once, and what tests share."""
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
+from jaxrl.core import spmd
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.tree import tree_stack
 from jaxrl.data.dataset import from_arrays, from_occupancy
-from jaxrl.dual_rl import learner
+from jaxrl.dual_rl import forms
+from jaxrl.dual_rl.data import Data, initial
 from jaxrl.envs.tabular.mdp import make_mdp
 from theory.dual_rl.reference import behaviour, problem
 
@@ -42,10 +45,12 @@ def dataset(action_space, seed=0, n=24):
 def certain():
     """5 states, 3 actions, certain successors: residuals of single transitions are their expectations."""
     s, a, t = np.ogrid[:5, :3, :5]
-    law = 1.0 * ((2 * s + 3 * a + s * a + 1) % 5 == t)
+    transitions = 1.0 * ((2 * s + 3 * a + s * a + 1) % 5 == t)
     s, a = np.ogrid[:5, :3]
     with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, make_mdp(law, np.cos(1 + s + 2 * a), np.arange(1, 6) / 15, 0.9))
+        return jax.tree.map(
+            np.asarray, make_mdp(transitions, np.cos(1 + s + 2 * a), np.arange(1, 6) / 15, 0.9)
+        )
 
 
 def certain_problem(uncovered=0):
@@ -78,10 +83,11 @@ def train(config, hypers, data, phases, init=None):
     init: `(keys, hypers, data) -> states` instead of the algorithm's own.
     `(networks' parameters [B, ...], metrics of the last update)`.
     """
-    algorithm = learner.make(config, Discrete(5), Discrete(3))
+    algorithm = forms.algorithm(config, Discrete(5), Discrete(3))
     init = init or quick(jax.vmap(algorithm.init, (0, 0, None)))
     keys = jax.random.split(jax.random.key(0), len(hypers))
-    hypers = tree_stack([jax.tree.map(jnp.float32, h).replace(which=jnp.int32(h.which)) for h in hypers])
+    whole = lambda x: jnp.int32(x) if isinstance(x, int) else jnp.float32(x)  # noqa: E731
+    hypers = tree_stack([jax.tree.map(whole, h) for h in hypers])
 
     @jax.jit
     def phase(states, hypers, updates, data):
@@ -100,7 +106,7 @@ def train(config, hypers, data, phases, init=None):
         rates = {"lr_value": lr_value, "lr_actor": lr_actor}
         full = {name: jnp.full_like(hypers.gamma, rate) for name, rate in rates.items()}
         states, metrics = phase(states, hypers.replace(**full), updates, data)
-    return states.learner.params, metrics
+    return states.agent.params, metrics
 
 
 def table_of(params):
@@ -113,3 +119,73 @@ def policy_table(params):
     logits = table_of(params["actor"])
     weights = np.exp(logits - logits.max(-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True)
+
+
+def scan(algorithm, hypers, data, updates, keys, times=1):
+    """States and metrics `[B, ...]` of a population after `updates` updates, as often as asked."""
+
+    @quick
+    def run(keys, hypers, data):
+        def one(key, hyper):
+            state = algorithm.init(key, hyper, data)
+            return jax.lax.scan(lambda s, _: algorithm.step(s, hyper, data), state, None, length=updates)
+
+        return jax.vmap(one)(keys, hypers)
+
+    hypers = tree_stack([jax.tree.map(jnp.asarray, h) for h in hypers])
+    return [run(keys, hypers, data) for _ in range(times)]
+
+
+def floats(tree):
+    return [np.asarray(x) for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+
+
+def without_rewards(data):
+    return data.replace(reward=jnp.full_like(data.reward, jnp.nan))
+
+
+def linear(params, x):
+    """A linear network in numpy, `[..., n, m]` of features `[n, k]`."""
+    layer = params["Dense_0"]
+    kernel, bias = np.asarray(layer["kernel"]), np.asarray(layer["bias"])
+    return np.einsum("nk,...km->...nm", x, kernel) + bias[..., None, :]
+
+
+def check_that_rewards_are_not_read(name):
+    """One update of a method of imitation is the same to the bit where rewards are NaN."""
+    config = forms.config(name, batch_size=8, widths=())
+    algorithm, hyper = forms.algorithm(config, OBS, KEYS), forms.hyper(config)
+    reference, expert = dataset(KEYS), dataset(KEYS, 1)
+    data = Data(reference, expert, initial(reference))
+    step = quick(lambda state, data: algorithm.step(state, hyper, data))
+    start = any_state(algorithm, hyper, data)
+    state, metrics = step(start, data)
+    hidden, _ = step(start, Data(*(without_rewards(d) for d in (reference, expert, data.start))))
+    for a, b in zip(floats(state), floats(hidden), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert all(np.isfinite(x).all() for x in floats(metrics))
+
+
+def check_data_parallel(name, action_space, batch_size=8):
+    """Five updates by plain gradient steps on four devices are those on one to 1e-6.
+
+    An optimiser that rescales would hide a wrong factor.
+    """
+    config = forms.config(name, batch_size=batch_size, widths=(4,))
+    hyper = jax.tree.map(jnp.asarray, forms.hyper(config, gamma=0.9, lr_value=0.05, lr_actor=0.05))
+    reference = dataset(action_space)
+    data = Data(reference, dataset(action_space, 1, 8), reference.take(jnp.arange(8)))
+    found = []
+    for n in (1, 4):
+        mesh = spmd.mesh("data", jax.devices()[:n])
+        algorithm = forms.algorithm(config, OBS, action_space, optimiser=optax.identity(), axis="data")
+        parallel = spmd.data_parallel(algorithm, mesh, spmd.P())
+
+        @quick
+        def run(data, parallel=parallel):
+            state = parallel.init(jax.random.key(0), hyper, data)
+            return jax.lax.scan(lambda s, _: parallel.step(s, hyper, data), state, None, length=5)
+
+        found.append(run(data))
+    for a, b in zip(floats(found[0]), floats(found[1]), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6 * max(1.0, np.abs(a).max()))

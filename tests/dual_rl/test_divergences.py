@@ -132,7 +132,7 @@ def test_beyond_the_edge_the_conjugate_is_infinite(d):
         assert edge == (0.5 if d.key == "tv" else np.inf)
 
 
-def test_between_laws_by_a_loop(d):
+def test_between_distributions_by_a_loop(d):
     rng = np.random.default_rng(6)
     p, q = rng.dirichlet(np.ones(6), 2)
     p[0], q[1] = 0, 0  # p lacks a point of q, and the reverse

@@ -1,4 +1,4 @@
-"""Learning checks on the recorded Pendulum expert, numbers as in the design: three seeds each, 8000 updates.
+"""Learning checks on the recorded Pendulum expert: three seeds each, 8000 updates.
 
 They take several CPU minutes and need the recordings, so they are slow. Everything is fixed by seeds.
 """
@@ -11,10 +11,9 @@ from jaxrl.baselines import bc
 from jaxrl.data.collect import collect, uniform
 from jaxrl.data.episodes import concatenate, take_episodes
 from jaxrl.data.npz import imitation
-from jaxrl.dual_rl import learner
-from jaxrl.dual_rl.batches import Data
-from jaxrl.dual_rl.dashboard import review
-from jaxrl.dual_rl.learner import Config, hyper
+from jaxrl.dual_rl import forms
+from jaxrl.dual_rl.data import Data
+from jaxrl.dual_rl.diagnostics import review
 from jaxrl.envs.control.pendulum import Pendulum
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.run.sweep import sweep
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 ENV = Pendulum()
 SPACES = ENV.observation_space, ENV.action_space
-NUMBERS = {"gamma": 0.95, "tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
+SHARED = {"gamma": 0.95, "tau": 0.02, "lr_value": 1e-3, "lr_actor": 1e-3}
 SIZES = {"batch_size": 256, "widths": (64, 64)}
 
 
@@ -61,13 +60,14 @@ def returns(algorithm, hypers, data, updates=8000):
 
 @pytest.fixture(scope="module")
 def recoil(recorded):
-    """Returns and members with 20 expert episodes: as it should be, and with slow targets at gamma 0.99."""
+    """Returns and members with 20 expert episodes: as it should be, and with a small step of targets at gamma
+    0.99."""
     labelled, some, random = recorded
-    config = Config(methods=("ReCOIL released",), **SIZES)
-    fast = hyper(config, parameter=5.0, **NUMBERS)
+    config = forms.config("ReCOIL released", **SIZES)
+    fast = forms.hyper(config, parameter=5.0, **SHARED)
     slow = fast.replace(gamma=0.99, tau=0.005)
     data = Data(concatenate(random, some), labelled)
-    return returns(learner.make(config, *SPACES), [fast, slow], data)
+    return returns(forms.algorithm(config, *SPACES), [fast, slow], data)
 
 
 def clone(data):
@@ -75,32 +75,33 @@ def clone(data):
     return returns(bc.make(config, *SPACES), [bc.Hyper(lr=1e-3)], data)[0].mean()
 
 
-def test_check_l1_recoil_imitates_one_episode(recorded, recoil):
+def test_recoil_imitates_one_episode(recorded, recoil):
     found = recoil[0][0].mean()
     assert found > -400
     assert found > clone(recorded[0]) + 300
 
 
-def test_check_l2_recoil_needs_no_expert_among_the_unlabelled(recorded):
+def test_recoil_needs_no_expert_among_the_unlabelled(recorded):
     labelled, _, random = recorded
-    config = Config(methods=("ReCOIL released",), **SIZES)
-    numbers = hyper(config, parameter=5.0, **NUMBERS)
-    found, _ = returns(learner.make(config, *SPACES), [numbers], Data(random, labelled))
+    config = forms.config("ReCOIL released", **SIZES)
+    numbers = forms.hyper(config, parameter=5.0, **SHARED)
+    found, _ = returns(forms.algorithm(config, *SPACES), [numbers], Data(random, labelled))
     assert found.mean() > clone(concatenate(random, labelled)) + 200
 
 
-def test_check_l3_offline_rl_learns_from_mixed_data(recorded):
+def test_offline_rl_learns_from_mixed_data(recorded):
     _, some, random = recorded
     levels = {"f-DVL chi2": 0.8, "f-DVL tv": 0.8, "XQL": 1.0, "IQL": 0.7}
-    config = Config(methods=tuple(levels), **SIZES)
-    numbers = {**NUMBERS, "reward_scale": 0.1}
-    hypers = [hyper(config, name, parameter=level, **numbers) for name, level in levels.items()]
-    found, _ = returns(learner.make(config, *SPACES), hypers, Data(concatenate(random, some)))
+    config = forms.config(*levels, **SIZES)
+    numbers = {**SHARED, "reward_scale": 0.1}
+    hypers = [forms.hyper(config, name, parameter=level, **numbers) for name, level in levels.items()]
+    found, _ = returns(forms.algorithm(config, *SPACES), hypers, Data(concatenate(random, some)))
     assert np.all(found.mean(1) > -450)
 
 
-def test_check_l4_a_run_that_has_not_converged_says_so(recoil):
-    """Every member with slow targets, no better than random, and none of the others; `train` prints it."""
+def test_a_run_that_has_not_converged_says_so(recoil):
+    """Every member with a small step of targets, no better than random, and none of the others; `train`
+    prints it."""
     (_, slow), members = recoil
     assert slow.mean() < -600
     settled, moving = ([m.history for m in members[i : i + 3]] for i in (0, 3))

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
+from jaxrl.core import spmd
+from jaxrl.core.errors import UsageError
 from jaxrl.dual_rl import objectives
 from jaxrl.dual_rl.divergences import Surrogate, divergence
 from jaxrl.dual_rl.objectives import (
     awr_weight,
     dual_objective,
     dual_q_objective,
+    dual_weight,
     dvl,
     expectile,
     gumbel,
@@ -81,14 +84,14 @@ def test_gumbel_rescaled_is_gumbel_times_a_constant_without_gradient_at_the_clip
 
 
 @pytest.fixture
-def law():
+def values():
     rng = np.random.default_rng(0)
     return rng.normal(size=6) * 2, rng.dirichlet(np.ones(6))
 
 
-def argmin(loss, parameter, law):
+def argmin(loss, parameter, values):
     """By golden sections, for parameter of the loss."""
-    q, p = law
+    q, p = values
     found = minimize_scalar(
         lambda v: float(p @ loss(jnp.asarray(q - v), parameter)),
         bounds=(q.min() - 30, q.max() + 30),
@@ -99,16 +102,16 @@ def argmin(loss, parameter, law):
 
 
 @pytest.mark.parametrize("b", [0.5, 1.0, 4.0])
-def test_gumbel_argmin_is_log_mean_exp(law, b):
-    q, p = law
-    assert argmin(gumbel, b, law) == pytest.approx(b * np.log(p @ np.exp(q / b)), abs=1e-5)
+def test_gumbel_argmin_is_log_mean_exp(values, b):
+    q, p = values
+    assert argmin(gumbel, b, values) == pytest.approx(b * np.log(p @ np.exp(q / b)), abs=1e-5)
 
 
 @pytest.mark.parametrize("lambda_", [0.3, 0.5, 0.8])
-def test_kl_shift(law, lambda_):
-    q, p = law
+def test_kl_shift(values, lambda_):
+    q, p = values
     wanted = np.log(p @ np.exp(q)) - 1 + np.log(lambda_ / (1 - lambda_))
-    found = argmin(objectives.conjugate("kl", "exact").loss, lambda_, law)
+    found = argmin(objectives.conjugate("kl", "exact").loss, lambda_, values)
     assert found == pytest.approx(wanted, abs=1e-5)
 
 
@@ -123,18 +126,18 @@ def test_sql_at_one_is_exact_chi2_at_one_half():
 
 
 @pytest.mark.parametrize("lambda_", [0.4, 0.7])
-def test_exact_chi2_is_sql_with_its_square_weighted(law, lambda_):
+def test_exact_chi2_is_sql_with_its_square_weighted(values, lambda_):
     def weighted(y, lambda_):
         return lambda_ / (1 - lambda_) * (sql(y, 1.0) + y) - y
 
     exact = objectives.conjugate("chi2", "exact").loss
-    assert argmin(exact, lambda_, law) == pytest.approx(argmin(weighted, lambda_, law), abs=1e-5)
+    assert argmin(exact, lambda_, values) == pytest.approx(argmin(weighted, lambda_, values), abs=1e-5)
 
 
 @pytest.mark.parametrize("tau", [0.3, 0.5, 0.9])
-def test_expectile_balances_its_two_sides(law, tau):
-    q, p = law
-    v = argmin(expectile, tau, law)
+def test_expectile_balances_its_two_sides(values, tau):
+    q, p = values
+    v = argmin(expectile, tau, values)
     assert tau * p @ np.maximum(q - v, 0) == pytest.approx((1 - tau) * p @ np.maximum(v - q, 0), abs=1e-6)
     assert tau != 0.5 or v == pytest.approx(p @ q, abs=1e-6)
 
@@ -240,3 +243,66 @@ def test_exponential_losses_are_cut_on_batches_and_others_are_not():
     chi2 = objectives.conjugate("chi2", "relu")
     np.testing.assert_array_equal(chi2.on_batch(y, 0.7, 5.0), chi2.loss(y, 0.7))
     np.testing.assert_array_equal(objectives.GUMBEL.on_batch(y, 2.0, 5.0), gumbel_rescaled(y, 2.0, 5.0))
+
+
+@pytest.mark.parametrize("lambda_", [0.6, 0.8])
+@pytest.mark.parametrize(
+    ("key", "mode"), [("chi2", "relu"), ("chi2", "exact"), ("kl_n", "relu"), ("kl_n", "exact")]
+)
+def test_dual_weights_sum_to_what_stationarity_says(key, mode, lambda_, values):
+    """E_mu[ratio] passes (1 - lambda) / lambda at the minimum over V, with a jump if that is a value of Q."""
+    q, p = values
+    maximiser = objectives.conjugate(key, mode)
+    v = argmin(maximiser.loss, lambda_, values)
+    moved = (jnp.asarray(q - v - c) for c in (2e-6, -2e-6))
+    above, below = (float(p @ dual_weight(maximiser, y, lambda_)) for y in moved)
+    assert above - 1e-5 <= (1 - lambda_) / lambda_ <= below + 1e-5
+    assert below - above < (1e-5 if mode == "exact" else 1)
+
+
+@pytest.mark.parametrize("loss", [objectives.GUMBEL, objectives.SQL])
+def test_dual_weights_of_temperatures_sum_to_one(loss, values):
+    q, p = values
+    ratio = dual_weight(loss, jnp.asarray(q - argmin(loss.loss, 0.7, values)), 0.7)
+    assert float(p @ ratio) == pytest.approx(1, abs=1e-5)
+
+
+def test_dual_weights_of_tv_are_an_indicator_and_no_parameter_divides_residuals():
+    y = jnp.array([-3.0, -0.4, 0.0, 0.3, 0.7, 50.0])
+    tv, chi2 = objectives.conjugate("tv", "relu"), objectives.conjugate("chi2", "relu")
+    np.testing.assert_array_equal(dual_weight(tv, y, 0.8), [0, 0, 0, 1, 1, 1])
+    np.testing.assert_allclose(dual_weight(chi2, y, 0.8), [0, 0, 0, 1.15, 1.35, 26], rtol=1e-12)
+    np.testing.assert_allclose(
+        dual_weight(objectives.conjugate("chi2", "exact"), y, 0.8), [0, 0.8, 1, 1.15, 1.35, 26], rtol=1e-12
+    )
+    with pytest.raises(UsageError, match="the expectile is the conjugate of no divergence"):
+        dual_weight(objectives.EXPECTILE, y, 0.8)
+
+
+def test_logistic_loss_by_hand():
+    found = objectives.logistic(jnp.array([0.0, 2.0]), jnp.array([[3.0, 4.0], [0.0, 1.0]]), -1.0, 0.1)
+    np.testing.assert_allclose(found, [np.log(2) + 2.5, np.log1p(np.exp(2)) + 0.1], rtol=1e-12)
+
+
+def test_objectives_of_a_spread_batch_are_those_of_the_whole():
+    """Over four devices: the largest exponent of the Gumbel loss, and value and gradient of log E e^y."""
+    mesh = spmd.mesh("data", jax.devices()[:4])
+    rng = np.random.default_rng(4)
+    y, d_o = jnp.asarray(rng.normal(size=8)), jnp.asarray(rng.dirichlet(np.ones(8)))
+
+    def spread(fn):
+        out = jax.shard_map(
+            fn, mesh=mesh, in_specs=(spmd.P("data"), spmd.P("data")), out_specs=spmd.P(), check_vma=False
+        )
+        return jax.jit(out)(y, 4 * d_o)
+
+    def gumbel_mean(y, d_o):
+        return spmd.mean((d_o * gumbel_rescaled(y, 0.5, 7.0, "data")).sum(), "data")
+
+    assert float(spread(gumbel_mean)) == pytest.approx(float(d_o @ gumbel_rescaled(y, 0.5, 7.0)), rel=1e-12)
+
+    def shifted(y, d_o):
+        return spmd.pmean_grad(lambda c: kl_objective(0.3 * c, c * y, d_o, 0.5, "data")[0], "data")(1.0)
+
+    wanted = jax.value_and_grad(lambda c: kl_objective(0.3 * c, c * y, d_o, 0.5)[0])(1.0)
+    np.testing.assert_allclose(spread(shifted), wanted, rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Tasks of dual RL's experiments: numbers of the learner, missing data, evaluation on the host."""
+"""Tasks of dual RL's experiments: hyper-parameters, missing data, evaluation on the host."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from jaxrl.core.errors import MissingExtra, UsageError
 from jaxrl.core.spaces import Box
 from jaxrl.data.dataset import dataset_hash, from_arrays
 from jaxrl.data.episodes import episode_returns
-from jaxrl.dual_rl import learner
+from jaxrl.dual_rl import forms
 
 
 def episodes(returns):
@@ -23,17 +23,17 @@ def episodes(returns):
     return from_arrays({"obs": obs, "next_obs": obs, "action": action, "reward": np.float32(returns), **ends})
 
 
-def test_numbers_of_a_task():
+def test_hyper_parameters_of_a_task():
     assert set(tasks.TASKS) <= set(recipes.names())
     hopper = tasks.task("hopper-medium-replay")
-    numbers = hopper.hyper_numbers("XQL", 900)
+    numbers = hopper.hyper_of("XQL", 900)
     assert (numbers["parameter"], numbers["gamma"], numbers["decay_updates"]) == (2.0, 0.99, 900.0)
-    assert hopper.hyper_numbers("IQL", 900)["parameter"] == 0.7
-    numbers = tasks.task("pendulum-medium").hyper_numbers("XQL", 900)
+    assert hopper.hyper_of("IQL", 900)["parameter"] == 0.7
+    numbers = tasks.task("pendulum-medium").hyper_of("XQL", 900)
     assert numbers["parameter"] == 1.0 and "decay_updates" not in numbers
-    for task in tasks.TASKS.values():  # no number that the learner lacks, no method that it refuses
+    for task in tasks.TASKS.values():  # none that a form does not read or refuses
         for name in tasks.PARAMETERS:
-            learner.hyper(learner.Config(methods=(name,)), name, **task.hyper_numbers(name, 900))
+            forms.hyper(forms.config(name), **task.hyper_of(name, 900))
     with pytest.raises(UsageError, match=r"^task: unknown 'pendulum'; known: pendulum-random, "):
         tasks.task("pendulum")
 
@@ -42,8 +42,8 @@ def test_numbers_of_a_task():
     ("module", "values", "message"),
     [
         (offline_rl, {"tasks": ("pendulum",)}, r"^task: unknown 'pendulum'"),
-        (offline_rl, {"methods": ("TD3",)}, r"^methods: unknown 'TD3'; known: f-DVL chi2, "),
-        (offline_rl, {"episodes": 0}, r"episodes: must be >= 1, got 0$"),
+        (offline_rl, {"methods": ("TD3",)}, r"^Config.methods\[0\]: must be one of 'f-DVL chi2', "),
+        (offline_rl, {"episodes": 0}, r"episodes: must be >= 1 or None, got 0$"),
         (lambda_sweep, {"task": "hopper-medium"}, r"^name: hopper-medium is from Hopper-v5 of gymnasium"),
         (lambda_sweep, {"parameters": ((0.5,),)}, r"^parameters: give every method of algo.methods"),
     ],

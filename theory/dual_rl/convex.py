@@ -7,8 +7,8 @@ attain it, stationarity is c + A' (weight t) = 0: the flow equations, if the pro
 
 Smooth f: Newton steps, damped where the curvature vanishes, that never leave the domain: a step is cut in
 front of the edge, and halved until the objective falls. Where residuals without weight have to stay below a
-finite f'(inf), a primal-dual interior point method; the multipliers are the mass there. Total variation is a
-linear programme.
+finite f'(inf), a primal-dual interior point method; the multipliers are the occupancy there. Total variation
+is a linear programme.
 
 Legend: `n` variables, `k` residuals.
 """
@@ -42,14 +42,14 @@ class Programme(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """value: float, the minimum; x: float64`[n]`; y: float64`[k]`; mass: float64`[k]`, weight times ratio, or
-    the multiplier of y <= f'(inf) where there is no weight; residual: float, largest |c + A' mass|.
+    """value: float, the minimum; x: float64`[n]`; y: float64`[k]`; measure: float64`[k]`, weight times ratio,
+    or the multiplier of y <= f'(inf) where there is no weight; residual: float, largest |c + A' measure|.
     """
 
     value: float
     x: np.ndarray
     y: np.ndarray
-    mass: np.ndarray
+    measure: np.ndarray
     residual: float
 
 
@@ -66,12 +66,12 @@ def _newton(p: Programme, f: Divergence, x: np.ndarray) -> Solution:
     guarded = (p.weight == 0) & math.isfinite(edge)
     x, price = _interior(p, jets, edge, guarded, x) if guarded.any() else (_descend(p, jets, edge, x), 0.0)
     at = _evaluate(p, jets, x)
-    mass, y = at.mass.copy(), at.y
-    mass[guarded] = price
-    residual = _size(p.c + p.A.T @ mass)
+    measure, y = at.measure.copy(), at.y
+    measure[guarded] = price
+    residual = _size(p.c + p.A.T @ measure)
     if not residual <= _SETTLED:
         raise NumericalFailure(f"dual: stands still at a gradient of {residual:.1e}; is it bounded below?")
-    return Solution(at.value, x, y, mass, residual)
+    return Solution(at.value, x, y, measure, residual)
 
 
 def _interior(
@@ -85,7 +85,7 @@ def _interior(
     B, n, m = p.A[guarded], len(x), int(guarded.sum())
     everywhere = p._replace(weight=np.where(guarded, 1e-3 / m, p.weight))
     x = _descend(everywhere, jets, edge, x)
-    price = _evaluate(everywhere, jets, x).mass[guarded]
+    price = _evaluate(everywhere, jets, x).measure[guarded]
     at = _evaluate(p, jets, x)
     slack = edge - at.y[guarded]
     for _ in range(most):
@@ -139,7 +139,7 @@ def _room(value: np.ndarray, change: np.ndarray) -> float:
 class _Point(NamedTuple):
     value: float
     y: np.ndarray
-    mass: np.ndarray
+    measure: np.ndarray
     gradient: np.ndarray
     curvature: np.ndarray
 
@@ -164,10 +164,10 @@ def _evaluate(p: Programme, jets: Callable, x: np.ndarray) -> _Point:
     with jax.enable_x64(True):
         star, ratio, slope = (np.asarray(z) for z in jets(y, floor))
     used = p.weight > 0
-    mass, bend = p.weight * np.where(used, ratio, 0), p.weight * np.where(used, slope, 0)
+    measure, bend = p.weight * np.where(used, ratio, 0), p.weight * np.where(used, slope, 0)
     value = p.c @ x + p.weight[used] @ star[used]
     with np.errstate(invalid="ignore"):  # the ratios of a step that is too long overflow
-        return _Point(float(value), y, mass, p.c + p.A.T @ mass, bend)
+        return _Point(float(value), y, measure, p.c + p.A.T @ measure, bend)
 
 
 def _descend(p: Programme, jets: Callable, edge: float, x: np.ndarray, most: int = 500) -> np.ndarray:
@@ -222,6 +222,6 @@ def _linear(p: Programme, f: Divergence) -> Solution:
     price = -out.ineqlin.marginals
     first, rest = price[: used.sum()], price[used.sum() :]
     upper, last = rest[:k], rest[k:]
-    mass = upper.copy()
-    mass[used] += first + (-last if p.floor is None else p.floor[used] * last)
-    return Solution(float(out.fun), x, p.b + p.A @ x, mass, float(np.abs(p.c + p.A.T @ mass).max()))
+    measure = upper.copy()
+    measure[used] += first + (-last if p.floor is None else p.floor[used] * last)
+    return Solution(float(out.fun), x, p.b + p.A @ x, measure, float(np.abs(p.c + p.A.T @ measure).max()))

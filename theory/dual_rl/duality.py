@@ -7,7 +7,7 @@
 Every answer carries the dual value, the primal value of the recovered occupancy, and how far that is from the
 flow equations: weak duality makes a feasible occupancy with no gap a proof of both.
 
-Legend: `S` states, `A` actions; laws over pairs are float64`[S, A]` of mass 1.
+Legend: `S` states, `A` actions; distributions over pairs are float64`[S, A]` of sum 1.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Dual(NamedTuple):
 
     @property
     def policy(self) -> np.ndarray:
-        """float64`[S, A]`, of the positive part of `d`; uniform where it has no mass."""
+        """float64`[S, A]`, of the positive part of `d`; uniform where it is 0."""
         return policy_of(np.maximum(self.d, 0))
 
 
@@ -60,19 +60,19 @@ def dual_v(
 ) -> Dual:
     """The best regularised occupancy, by its dual over V.
 
-    d_o: reference law. reward: `[S, A]` instead of the MDP's. clamped: False gives up d >= 0, as losses with
-    f* in place of f*_p do. Raises `UsageError` for alpha <= 0, and where f'(inf) is infinite and no policy
-    stays within the support of `d_o`.
+    d_o: reference distribution. reward: `[S, A]` instead of the MDP's. clamped: False gives up d >= 0, as
+    losses with f* in place of f*_p do. Raises `UsageError` for alpha <= 0, and where f'(inf) is infinite and
+    no policy stays within the support of `d_o`.
     """
     t, f, d_o = _discounted(mdp), divergence(key), np.asarray(d_o, np.float64)
     r = t.R if reward is None else np.asarray(reward, np.float64)
     _check_alpha(alpha)
     _check_support(t, d_o, f)
     floor = np.zeros(d_o.size) if clamped else None
-    # in units of alpha, so that masses and residuals do not depend on it
+    # in units of alpha, so that occupancies and residuals do not depend on it
     p = Programme((1 - t.gamma) * t.mu0, _of_v(t), r.ravel() / alpha, d_o.ravel(), floor)
     found = minimise(p, key, _start(p, f, t.gamma))
-    d = found.mass.reshape(r.shape)
+    d = found.measure.reshape(r.shape)
     return _dual(found, alpha, d, float((d * r).sum()) - alpha * _between(f, d, d_o))
 
 
@@ -93,7 +93,7 @@ def dual_q(
         (1 - t.gamma) * (t.mu0[:, None] * pi).ravel(), _of_q(t, pi), r.ravel() / alpha, d_o.ravel(), None
     )
     found = minimise(p, key, _start(p, f, t.gamma))
-    d = found.mass.reshape(r.shape)
+    d = found.measure.reshape(r.shape)
     return _dual(found, alpha, d, float((d * r).sum()) - alpha * _between(f, d, d_o))
 
 
@@ -147,7 +147,7 @@ def _recoil(
     c = beta * start - (1 - beta) * A.T @ d_s.ravel()
     p = Programme(c, A, np.zeros(d_mix.size), d_mix.ravel(), None if floor is None else floor.ravel())
     found = minimise(p, key, _start(p, divergence(key), t.gamma))
-    d = (found.mass.reshape(d_mix.shape) - (1 - beta) * d_s) / beta
+    d = (found.measure.reshape(d_mix.shape) - (1 - beta) * d_s) / beta
     return _dual(found, 1.0, d, recoil_value(d, d_e, d_s, beta, key), flow=found.residual / beta)
 
 
@@ -233,10 +233,10 @@ def _check_support(t: Tables, d_o: np.ndarray, f: Divergence) -> None:
     everywhere there, if f(0) is infinite.
     """
     if d_o.shape != t.R.shape or np.any(d_o < 0) or abs(d_o.sum() - 1) > 1e-8:
-        raise UsageError(f"d_o: must be a law of shape [S, A] = {t.R.shape} and sum 1")
+        raise UsageError(f"d_o: must be a distribution of shape [S, A] = {t.R.shape} and sum 1")
     if np.isinf(f.f_zero) and np.any(d_o[~_reachable(t)] > 0):
         raise UsageError(
-            f"d_o: has mass in a state that nobody reaches; {f.key} is infinite for every policy"
+            f"d_o: is positive in a state that nobody reaches; {f.key} is infinite for every policy"
         )
     if np.all(d_o > 0) or np.isfinite(f.f_prime_inf):
         return

@@ -1,4 +1,4 @@
-"""Where value functions come to rest under the three gradients of dual-V, in expectation over all pairs.
+"""Fixed points of value functions under the three gradients of dual-V, in expectation over all pairs.
 
 With y = (r + gamma P V - V) / alpha, ratios w(y), d = dO w and u(s) = sum_a d(s, a), the update vanishes when
 
@@ -62,7 +62,7 @@ def at_rest(mdp: TabularMDP, d_o: Any, key: str, alpha: float, gradient: Gradien
     else:
         raise UsageError(f"gradient: must be full, semi or orthogonal, got {gradient!r}")
     with jax.enable_x64(True):
-        d = np.asarray(_mass(v / alpha, _arrays(mdp, d_o, alpha), f))
+        d = np.asarray(_occupancy(v / alpha, _arrays(mdp, d_o, alpha), f))
         update = np.abs(_field(v / alpha, _arrays(mdp, d_o, alpha), f, gradient)).max()
     return Rest(v, d, policy_of(d), float(update))
 
@@ -97,7 +97,7 @@ class Arrays(NamedTuple):
 
 def expected_update(v: Array, x: Arrays, f: Divergence, gradient: Gradient) -> Array:
     """`[S]`, mean gradient in V `[S]`, in units of alpha, through what the mode differentiates."""
-    d = _mass(v, x, f)
+    d = _occupancy(v, x, f)
     u, through_target = d.sum(1), x.gamma * jnp.einsum("sa,sat->t", d, x.P)
     if gradient == "full":
         return (1 - x.gamma) * x.mu0 + through_target - u
@@ -106,7 +106,7 @@ def expected_update(v: Array, x: Arrays, f: Divergence, gradient: Gradient) -> A
     return x.d_o.sum(1) - u + through_target - (through_target @ u) / (u @ u) * u
 
 
-def _mass(v: Array, x: Arrays, f: Divergence) -> Array:
+def _occupancy(v: Array, x: Arrays, f: Divergence) -> Array:
     return x.d_o * f.w(x.R + x.gamma * x.P @ v - v[:, None])
 
 
@@ -116,7 +116,7 @@ def _arrays(mdp: TabularMDP, d_o: np.ndarray, alpha: float) -> Arrays:
 
 
 def _semi(mdp: TabularMDP, d_o: np.ndarray, key: str, alpha: float) -> np.ndarray:
-    """That u = dO(s) everywhere is the stationarity of the implicit maximiser at lambda 1/2."""
+    """The V with u = dO(s) everywhere, which is the stationarity of the implicit maximiser at lambda 1/2."""
     t = tables(mdp)
     scaled = mdp.replace(R=t.R / alpha)
     return alpha * fixed_point(conjugate(key, "exact"), 0.5, scaled, policy_of(d_o))

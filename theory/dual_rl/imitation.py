@@ -1,6 +1,6 @@
 """Imitation on finite MDPs, exactly: matching through a pseudo-reward, and ReCOIL as it was released.
 
-Legend: `S` states, `A` actions; laws over pairs are float64`[S, A]` of mass 1.
+Legend: `S` states, `A` actions; distributions over pairs are float64`[S, A]` of sum 1.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def pseudo_reward(d_e: Any, d_o: Any) -> np.ndarray:
     """
     expert, data = np.asarray(d_e).sum(1), np.asarray(d_o).sum(1)
     if np.any((expert == 0) & (data > 0)):
-        raise UsageError("d_e: visits no state where d_o has mass; the log ratio is -inf there")
+        raise UsageError("d_e: visits no state where d_o is positive; the log ratio is -inf there")
     used = data > 0
     ratio = np.log(np.where(used, expert, 1) / np.where(used, data, 1))
     return np.broadcast_to(ratio[:, None], np.shape(d_e)).copy()
@@ -60,7 +60,7 @@ def recoil_released(
         Q = (dE G + dmix y) / (dE + dmix),  y = -g + gamma P V,  G = g / (1 - gamma)
         V = temperature log E_{a ~ dmix(.|s)} e^(Q / temperature)
 
-    d_mix: law of the unlabelled data. gap: g. The policy clones `d_mix` with weights `awr_weight`.
+    d_mix: distribution of the unlabelled data. gap: g. The policy clones `d_mix` with weights `awr_weight`.
     Raises `UsageError` where `d_mix` never visits a state.
     """
     t, d_e, d_mix = tables(mdp), np.asarray(d_e, np.float64), np.asarray(d_mix, np.float64)

@@ -87,18 +87,18 @@ def _maximum(maximiser: Maximiser, parameter: Array, q: Array, mu: Array) -> Arr
     """`[S]`, by bisection of the decreasing function v -> E_mu loss'(q - v), which need not be continuous."""
     slope = jax.vmap(jax.vmap(jax.grad(maximiser.loss), (0, None)), (0, None))
 
-    def pull(v: Array) -> Array:
+    def ascent(v: Array) -> Array:
         steep = slope(jnp.where(mu > 0, q - v[:, None], 0.0), parameter)
         terms = jnp.clip(jnp.where(mu > 0, mu * steep, 0), -1e100, 1e100)
-        # what rounding leaves of a sum that is zero must not pull upwards: ties are broken downwards
+        # what rounding leaves of a sum that is zero must not lead upwards: ties are broken downwards
         return terms.sum(-1) - _ROUNDING * jnp.abs(terms).sum(-1)
 
     top = jnp.where(mu > 0, q, -jnp.inf).max(-1)
     bottom = jnp.where(mu > 0, q, jnp.inf).min(-1)
 
     def too_narrow(width: Array) -> Array:
-        below = (pull(bottom - width) <= 0) if math.isinf(maximiser.edge) else False
-        return jnp.any((pull(top + width) > 0) | below) & (width < 1e12)
+        below = (ascent(bottom - width) <= 0) if math.isinf(maximiser.edge) else False
+        return jnp.any((ascent(top + width) > 0) | below) & (width < 1e12)
 
     width = jax.lax.while_loop(too_narrow, lambda width: 2 * width, jnp.ones(()))
     low = bottom - width if math.isinf(maximiser.edge) else top - maximiser.edge
@@ -106,7 +106,7 @@ def _maximum(maximiser: Maximiser, parameter: Array, q: Array, mu: Array) -> Arr
     def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket
         middle = (low + high) / 2
-        upwards = pull(middle) > 0
+        upwards = ascent(middle) > 0
         return jnp.where(upwards, middle, low), jnp.where(upwards, high, middle)
 
     return jax.lax.fori_loop(0, _HALVINGS, halve, (low, top + width))[1]

@@ -1,4 +1,4 @@
-"""The reference problem M1 of 5 states and 3 actions, its behaviour, expert and suboptimal policies.
+"""The reference problem of 5 states and 3 actions, its behaviour, expert and suboptimal policies.
 
     P(t | s, a) ~ 1 + ((3 s + 5 a + 7 t) mod 4),   r(s, a) = cos(1 + s + 2 a),   d0(s) = (s + 1) / 15,
     mu(a | s) ~ 1 + ((s + 2 a) mod 3),   gamma = 0.9
@@ -28,8 +28,8 @@ class Problem(NamedTuple):
     d_s: np.ndarray
 
 
-def m1() -> TabularMDP:
-    """M1 in float64."""
+def reference_mdp() -> TabularMDP:
+    """The reference MDP in float64."""
     s, a, t = np.ogrid[:5, :3, :5]
     P = 1.0 + (3 * s + 5 * a + 7 * t) % 4
     s, a = np.ogrid[:5, :3]
@@ -39,7 +39,7 @@ def m1() -> TabularMDP:
 
 
 def behaviour() -> np.ndarray:
-    """float64`[5, 3]`, mu of M1."""
+    """float64`[5, 3]`, mu of the reference MDP."""
     s, a = np.ogrid[:5, :3]
     mu = 1.0 + (s + 2 * a) % 3
     return mu / mu.sum(-1, keepdims=True)
@@ -53,8 +53,11 @@ def without_expert(mu: np.ndarray, expert: np.ndarray, states: int) -> np.ndarra
 
 
 def reference_problem() -> Problem:
-    """M1 with data of mu, the optimal policy as expert, suboptimal data without it in states 0, 1, 2."""
-    return problem(m1(), behaviour(), uncovered=3)
+    """The reference MDP with data of mu, and the optimal policy as expert.
+
+    The suboptimal data lack the expert's action in states 0, 1 and 2.
+    """
+    return problem(reference_mdp(), behaviour(), uncovered=3)
 
 
 def problem(mdp: TabularMDP, mu: np.ndarray, uncovered: int) -> Problem:
@@ -73,10 +76,13 @@ def random_problems(seed: int, n: int, S: int = 5, A: int = 3, uncovered: int = 
 
 
 def demonstration(mdp: TabularMDP, start: int, length: int) -> np.ndarray:
-    """float64`[S, A]`, empirical law of `length` expert pairs along likeliest successors; no occupancy."""
+    """float64`[S, A]`, the distribution of `length` expert pairs along likeliest successors.
+
+    It is no occupancy of any policy.
+    """
     t, expert = tables(mdp), solve(mdp).policy
-    law, s = np.zeros(t.R.shape), start
+    pairs, s = np.zeros(t.R.shape), start
     for _ in range(length):
-        law[s, expert[s]] += 1 / length
+        pairs[s, expert[s]] += 1 / length
         s = int(t.P[s, expert[s]].argmax())
-    return law
+    return pairs

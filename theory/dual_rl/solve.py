@@ -1,4 +1,4 @@
-"""Runs a row of the table of methods exactly: one function, no method by name."""
+"""Exact solutions of the rows of the table of methods, by one function that reads their columns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.dual_rl.divergences import divergence
 from jaxrl.dual_rl.methods import Method
-from jaxrl.dual_rl.objectives import awr_weight
+from jaxrl.dual_rl.objectives import awr_weight, dual_weight
 from theory.dual_rl.duality import dual_q, dual_v, recoil_q, recoil_v
 from theory.dual_rl.gradients import at_rest, semi_q
 from theory.dual_rl.imitation import pseudo_reward, recoil_released
@@ -20,6 +19,7 @@ from theory.exact.occupancy import discounted_occupancy, policy_of
 from theory.exact.tables import tables
 
 AWR_TEMPERATURE = 3.0
+ROUNDING = 1e-9  # of residuals at a fixed point
 
 
 class Solved(NamedTuple):
@@ -72,13 +72,22 @@ def run(row: Method, problem: Problem, parameter: float | None = None) -> Solved
     return _solved(problem, v, _extract(row, parameter, reward + t.gamma * t.P @ v - v[:, None], mu))
 
 
-def _extract(row: Method, alpha: float, y: np.ndarray, mu: np.ndarray) -> np.ndarray:
+def _extract(row: Method, parameter: float, y: np.ndarray, mu: np.ndarray) -> np.ndarray:
+    """float64`[S, A]`, the policy of the residuals y `[S, A]` at the minimum over V.
+
+    Where lambda is the parameter, E_mu[ratio] = (1 - lambda) / lambda: what the ratios lack of that belongs
+    to the actions at the kink y = 0 of losses cut there.
+    """
+    y = np.where(np.abs(y) > ROUNDING, y, 0.0)
     with jax.enable_x64(True):
         if row.extraction == "awr":
-            weight = awr_weight(jnp.asarray(y), AWR_TEMPERATURE)
-        else:
-            weight = divergence(row.divergence).w(jnp.asarray(y) / alpha)
-        return policy_of(mu * np.asarray(weight))
+            return policy_of(mu * np.asarray(awr_weight(jnp.asarray(y), AWR_TEMPERATURE)))
+        visits = mu * np.asarray(dual_weight(row.maximiser, jnp.asarray(y), parameter))
+    if row.maximiser.tempered:
+        return policy_of(visits)
+    lacking = np.maximum((1 - parameter) / parameter - visits.sum(-1, keepdims=True), 0)
+    at_kink = np.where(y == 0, mu, 0)
+    return policy_of(visits + lacking * policy_of(at_kink) * (at_kink.sum(-1, keepdims=True) > 0))
 
 
 def _solved(problem: Problem, variable: np.ndarray, policy: np.ndarray) -> Solved:

@@ -1,6 +1,6 @@
 """The dual over V has the value of the best regularised occupancy, and its stationarity is the flow.
 
-Statement. For gamma < 1, alpha > 0, a law d^O > 0 and a convex f,
+Statement. For gamma < 1, alpha > 0, a distribution d^O > 0 and a convex f,
     max_d E_d[r] - alpha D_f(d || d^O)  =  min_V (1 - gamma) E_d0[V] + alpha E_dO[f*_p(y)],
     y = (r + gamma P V - V) / alpha,
 over occupancies d, with f*_p the conjugate over ratios >= 0, and d = d^O (f*_p)'(y) attains it

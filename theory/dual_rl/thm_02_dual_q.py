@@ -34,7 +34,7 @@ def instance(seed: int, n: int = 50) -> tuple[list[Problem], np.ndarray]:
 
 
 def start(t: Tables, pi: np.ndarray) -> np.ndarray:
-    """`[S, A]`, law of the first pair."""
+    """`[S, A]`, distribution of the first pair."""
     return t.mu0[:, None] * pi
 
 

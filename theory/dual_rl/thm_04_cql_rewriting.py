@@ -4,7 +4,7 @@ Statement. If d^O is the occupancy of some policy from d0, then for every Q and 
 P^pi Q,
     (1 - gamma) E_{d0, pi}[Q] + alpha E_dO[f*((T Q - Q) / alpha)]
         = E_{s ~ dO, a ~ pi}[Q] - E_dO[Q] + E_dO[r] + 1 / (4 alpha) E_dO[(T Q - Q)^2],    f* of chi2
-(sikchi2024dual). It is false for other laws.
+(sikchi2024dual). It is false for other distributions.
 
 Check. 100 random MDPs, policies and normal Q.
 """
@@ -48,5 +48,5 @@ def check(reference: Callable[[Problem], np.ndarray] = visitation, alpha: float 
 
 
 def broken() -> Result:
-    """The uniform law, which is no visitation."""
+    """The uniform distribution, which is no visitation."""
     return check(lambda problem: np.full(problem.d_o.shape, 1 / problem.d_o.size))

@@ -1,6 +1,6 @@
 """One sampled successor inside a square adds the variance of its value.
 
-Statement. For every V, Q and law d^O, with s' ~ P(.|s, a),
+Statement. For every V, Q and distribution d^O, with s' ~ P(.|s, a),
     E[(r + gamma V(s') - Q)^2] - E[(r + gamma P V - Q)^2] = gamma^2 E[Var V(s')],
 so that the chi2 dual estimated from one-step errors is too large by gamma^2 E Var / (4 alpha).
 

@@ -1,10 +1,10 @@
 """Matching an expert is a pseudo-reward plus staying near the data, where the data cover the policy.
 
-Statement. For laws d, d^E > 0 and d^S with supp(d) in supp(d^S),
+Statement. For distributions d, d^E > 0 and d^S with supp(d) in supp(d^S),
     -KL(d || d^E) = E_d[log d^E / d^S] - KL(d || d^S)
-(the split behind OPOLO, SMODICE and DemoDICE). Where d has mass that d^S lacks, no reward is defined there.
+(the split behind OPOLO, SMODICE and DemoDICE). Where d is positive and d^S is 0, no reward is defined there.
 
-Check. 100 random triples of laws on 15 pairs, a third of them uncovered by both d and d^S.
+Check. 100 random triples of distributions on 15 pairs, a third of them uncovered by both d and d^S.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from theory.exact.result import Result, identity
 
 
 def instance(seed: int, n: int = 100) -> np.ndarray:
-    """`[n, 3, 15]`, laws d, d^E, d^S; the first two thirds of d^S have mass, and so of d."""
+    """`[n, 3, 15]`, distributions d, d^E, d^S; the first two thirds of d^S are positive, and so of d."""
     rng = np.random.default_rng(seed)
-    laws = rng.dirichlet(np.ones(15), (n, 3))
-    laws[:, [0, 2], 10:] = 0
-    return laws / laws.sum(-1, keepdims=True)
+    distributions = rng.dirichlet(np.ones(15), (n, 3))
+    distributions[:, [0, 2], 10:] = 0
+    return distributions / distributions.sum(-1, keepdims=True)
 
 
 def check(uncovered: float = 0.0) -> Result:
-    """Left minus right; the right side leaves out the `uncovered` mass of d, where d^S has none."""
+    """Left minus right; the right side leaves out the `uncovered` part of d, where d^S is 0."""
     errors, kl = [], divergence("kl")
     for d, d_e, d_s in instance(6):
         d = (1 - uncovered) * d + uncovered * np.repeat([0, 0.2], [10, 5])
@@ -39,5 +39,5 @@ def check(uncovered: float = 0.0) -> Result:
 
 
 def broken() -> Result:
-    """A tenth of the policy's mass where there are no data."""
+    """A tenth of the policy's occupancy where there are no data."""
     return check(uncovered=0.1)

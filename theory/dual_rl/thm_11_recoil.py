@@ -1,11 +1,11 @@
 """ReCOIL matches mixtures, for every policy, without a reward and without coverage.
 
-Statement. For gamma < 1, beta in (0, 1), a policy pi with occupancy d, any laws d^E and d^S, y = gamma P^pi
-Q - Q:
+Statement. For gamma < 1, beta in (0, 1), a policy pi with occupancy d, any distributions d^E and d^S, y =
+gamma P^pi Q - Q:
     -D_f(beta d + (1 - beta) d^S || beta d^E + (1 - beta) d^S)
         = min_Q beta (1 - gamma) E_{d0, pi}[Q] + E_mix[f*(y)] - (1 - beta) E_dS[y]
 (sikchi2024dual). If d^E is an occupancy, the maximum over pi is 0, attained by d^E alone, wherever d^S has
-mass.
+weight.
 
 Check. 20 random MDPs, random policies, beta 0.1, 0.5, 0.9, divergences in turn; d^S lacks the expert's
 action in 3 of 5 states. Value of the Q form, and value and occupancy of the V form.

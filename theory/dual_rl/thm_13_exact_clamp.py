@@ -1,7 +1,7 @@
 """Demonstrations that no policy can produce need ReCOIL's ratio bounded by (1 - beta) d^S / mix, not by 0.
 
-Statement. The occupancy in the mixture is >= 0 iff the ratio of mixtures is >= l = (1 - beta) d^S / mix.
-With conjugates over ratios >= l, the dual over V has the value of the primal for every law d^E, and d =
+Statement. The occupancy in the mixture is >= 0 iff the ratio of mixtures is >= l = (1 - beta) d^S / mix. With
+conjugates over ratios >= l, the dual over V has the value of the primal for every distribution d^E, and d =
 (mix w - (1 - beta) d^S) / beta is the maximiser. With ratios >= 0 alone the value is an upper bound, strict
 where that d has negative entries; the two agree if d^E is an occupancy.
 
@@ -20,7 +20,7 @@ from theory.exact.result import Result, identity
 
 
 def instance(seed: int, n: int = 20) -> list[Problem]:
-    """`n` random problems whose expert is an empirical law."""
+    """`n` random problems whose expert is an empirical distribution."""
     problems = random_problems(seed, n)
     return [p._replace(d_e=demonstration(p.mdp, start=4, length=6)) for p in problems]
 

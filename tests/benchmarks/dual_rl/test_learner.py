@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.dual_rl import learner as bench
 from benchmarks.dual_rl import plain
-from jaxrl.dual_rl import learner
+from jaxrl.dual_rl import implicit
 
-TINY = learner.Config(batch_size=4, widths=(2,))
+TINY = implicit.Config(batch_size=4, widths=(2,))
 
 
 @pytest.mark.slow
@@ -44,11 +44,11 @@ def test_agents_do_the_updates_they_are_asked_for():
 
 def test_flop_by_hand():
     """Linear networks, batch 4: V 17 x 1, Q 23 x 1, policy 17 x 6; nothing below the first layer."""
-    linear = learner.Config(batch_size=4, widths=())
+    linear = implicit.Config(batch_size=4, widths=())
     assert bench.flop(linear) == 8 * (4 * 17 + 6 * 23 + 2 * 102)
     v, q, pi = 17 * 5 + 5, 23 * 5 + 5, 17 * 5 + 5 * 6
     hidden = 5 * v + 8 * q + 3 * pi - 17 * 5 - 2 * 23 * 5 - 17 * 5
-    assert bench.flop(learner.Config(batch_size=4, widths=(5,))) == 8 * hidden
+    assert bench.flop(implicit.Config(batch_size=4, widths=(5,))) == 8 * hidden
 
 
 @pytest.mark.slow
