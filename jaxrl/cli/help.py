@@ -50,12 +50,12 @@ def parse_config(
     return values.config, values.command
 
 
-def parse_options(verb: str, args: list[str], options_type: type, description: str = "") -> Any:
+def parse_options(command: str, args: list[str], options_type: type, description: str = "") -> Any:
     """Reads the options of a command without a configuration; ends as `parse_config` does."""
     style = (*STYLE, tyro.conf.FlagCreatePairsOff)
     text = description or inspect.getdoc(options_type) or ""
     return valid(
-        lambda: tyro.cli(options_type, prog=f"jaxrl {verb}", description=text, args=args, config=style)
+        lambda: tyro.cli(options_type, prog=f"jaxrl {command}", description=text, args=args, config=style)
     )
 
 
@@ -113,9 +113,18 @@ def _record(info: StructTypeInfo) -> StructConstructorSpec | None:
         value = getattr(default, f.name)
         kind = _offered(hints[f.name], value)
         if f.init and kind is not None:
-            text = " ".join(filter(None, (docs.get(f.name), _range_text(hints[f.name]))))
+            text = _explained(docs.get(f.name, ""), hints[f.name])
+            if value == ():
+                kind = Annotated[kind, tyro.conf.arg(help_behavior_hint="(default: none)")]
             fields.append(StructFieldSpec(f.name, kind, value, text or None))
     return StructConstructorSpec(functools.partial(dataclasses.replace, default), tuple(fields))
+
+
+def _explained(doc: str, hint: Any) -> str:
+    """The docstring of a field, and its range where the docstring does not say it."""
+    allowed = _range_text(hint)
+    said = allowed.partition(" be ")[2].removesuffix(".").removesuffix(" and finite")
+    return doc if said and said in doc else f"{doc} {allowed}".strip()
 
 
 def _offered(hint: Any, value: Any) -> Any:

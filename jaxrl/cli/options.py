@@ -14,18 +14,19 @@ from jaxrl.run import lanes
 
 @dataclass(frozen=True)
 class ComputeOptions:
-    """On what a run computes, and what is seen of it meanwhile."""
+    """Devices and processes of a run, and the page that shows it meanwhile."""
 
     devices: int | None = None
     """Number of CPU devices of a process; by default one per core. Results do not depend on it."""
     coordinator: str | None = None
-    """Where several processes meet, HOST:PORT of the first; each is started with the same command."""
+    """Address HOST:PORT at which several processes meet, that of the first. Each is started with the same
+    command, but for --process."""
     processes: int = 1
-    """How many processes there are."""
+    """Number of processes that run together."""
     process: int = 0
-    """Which of them this one is; the first, 0, writes the run folder, which all must see."""
+    """Index of this process. The first, 0, writes the run folder, which all processes must see."""
     live: bool = False
-    """Rewrite report.html every 10 seconds."""
+    """Rewrite report.html every 10 seconds while the run goes on."""
 
     def __post_init__(self) -> None:
         if self.devices is not None and self.devices < 1:
@@ -47,12 +48,12 @@ class RunOptions(ComputeOptions):
     grid: Annotated[
         tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=VALUE,VALUE,...")
     ] = ()
-    """Swept field and its values, in place of the preset's grid. May be given several times: for several
-    fields every combination is run, values of one field are joined."""
+    """Swept field and its values, in place of the preset's grid; several fields give every combination."""
     out: Path | None = None
     """Folder of runs; by default `runs` below the root."""
     lane: int | Literal["auto"] = "auto"
-    """Members that run as one batch; `auto`: 1 on CPUs, as many as fit on accelerators. Bits depend on it."""
+    """Number of members that run as one batch. `auto` is 1 on CPUs, and as many as fit on accelerators. The
+    last bits of results depend on it."""
     dry_run: bool = False
     """Print the resolved configuration and what it costs, then stop."""
     print_config: bool = False
@@ -92,7 +93,7 @@ class ReportOptions:
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Run folders."""
     index: bool = False
-    """Write index.html, which shows every figure and links every run's page."""
+    """Write the index, one page that shows every figure and links every run's page."""
     publish: bool = False
     """Copy the results to experiments/<family>/results and regenerate the family's README table."""
     out: Path | None = None
@@ -118,11 +119,11 @@ class ExportOptions:
     run: Annotated[Path, tyro.conf.Positional]
     """Run folder."""
     to: Literal["csv", "parquet", "policy"] = "csv"
-    """Metrics as a table, or the trained policy as policy.npz + policy.json."""
+    """Format: metrics as a table, or the trained policy as policy.npz and policy.json."""
     member: int = 0
-    """Which member of the population (policy)."""
+    """Index of the member whose policy is exported, in its population."""
     stage: str | None = None
-    """Which population, where a run trains several (policy)."""
+    """Name of the population, where a run trains several."""
     dest: Path | None = None
     """Folder to write to; by default `export` inside the run folder."""
 

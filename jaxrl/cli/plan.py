@@ -40,7 +40,7 @@ class Plan:
     args: list[str]
 
 
-def read(verb: str, args: list[str], root: Path | None, options_type: type) -> Plan:
+def read(command: str, args: list[str], root: Path | None, options_type: type) -> Plan:
     """Reads `EXPERIMENT PRESET [--field value ...]` or, for a sweep, `FILE.json [--field value ...]`.
 
     Names are checked before anything is imported. A field that is set, by an option or by the sweep file, is
@@ -49,7 +49,7 @@ def read(verb: str, args: list[str], root: Path | None, options_type: type) -> P
     base = execution.find_root(root)
     sweep_file = SweepFile([], [], {})
     source = []
-    if verb == "sweep" and args[0].endswith(".json"):
+    if command == "sweep" and args[0].endswith(".json"):
         sweep_file = read_sweep_file(Path(args[0]))
         source = [str(Path(args[0]).resolve())]
         args = [*sweep_file.names, *args[1:]]
@@ -61,7 +61,7 @@ def read(verb: str, args: list[str], root: Path | None, options_type: type) -> P
     if named is not None and presets and named not in presets:
         raise UsageError(catalogue.unknown(f"preset of {experiment.name}", named, presets))
     if named is None and file is None and not {"-h", "--help"} & set(rest):
-        raise UsageError(f"{verb} {experiment.name}: name a preset: {', '.join(presets)}")
+        raise UsageError(f"{command} {experiment.name}: name a preset: {', '.join(presets)}")
     source = source or [experiment.name, *([named] if named else [])]
     module = catalogue.load(base, experiment.name)
     if file is not None:
@@ -71,7 +71,7 @@ def read(verb: str, args: list[str], root: Path | None, options_type: type) -> P
         preset = named or next(iter(module.PRESETS))
         config = overrides.named_preset(module, experiment.name, preset)
     config = help.valid(lambda: with_fields(config, sweep_file.fields))
-    title = f"{verb} {experiment.name} {preset if named or file else '|'.join(module.PRESETS)}"
+    title = f"{command} {experiment.name} {preset if named or file else '|'.join(module.PRESETS)}"
     text = (
         f"{(module.__doc__ or '').strip()}\n\nThe defaults shown are those of {file or f'preset {preset}'}."
     )

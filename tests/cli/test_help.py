@@ -66,6 +66,8 @@ class Config:
     """Hyper-parameters."""
     widths: tuple[Size, ...] = (8, 8)
     """Units of the layers."""
+    sizes: tuple[Size, ...] = ()
+    """Sizes, each >= 1."""
     kind: Literal["a", "b"] = "a"
     """Kind of thing."""
     on: bool = True
@@ -85,6 +87,7 @@ def test_inherited_fields_of_flax_records_choices_and_ranges_are_shown(capsys):
     assert "--kind {a,b} Kind of thing. (default: a)" in text
     assert "--on, --no-on Whether it is on. (default: True)" in text
     assert "surrogate" not in text  # no text can say a pytree
+    assert "--sizes [INT [INT ...]] Sizes, each >= 1. (default: none)" in text
 
 
 def test_options_change_what_they_name_and_nothing_else():
@@ -92,7 +95,7 @@ def test_options_change_what_they_name_and_nothing_else():
     config, chosen = help.parse_config(
         "x", args, Config(hyper=Hyper(surrogate=(1.0,))), options.ResumeOptions, ""
     )
-    assert config == Config(Hyper(inherited=0.25, surrogate=(1.0,)), (4,), "b", False)
+    assert config == Config(Hyper(inherited=0.25, surrogate=(1.0,)), (4,), (), "b", False)
     assert chosen.start == "7"
     with pytest.raises(UsageError, match=r"Config\.hyper\.inherited: must be in \[0, 1\), got 1\.5"):
         help.parse_config("x", ["--hyper.inherited", "1.5"], Config(), options.ResumeOptions, "")

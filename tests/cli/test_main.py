@@ -33,7 +33,7 @@ def test_help_list_and_unknown_names_do_not_import_jax(root):
 def test_overview_names_every_command(capsys):
     assert main([]) == 0
     text = capsys.readouterr().out
-    assert all(f"  {verb} " in text for verb in COMMANDS)
+    assert all(f"  {command} " in text for command in COMMANDS)
 
 
 def test_a_reader_that_left_is_no_error(root):
