@@ -5,7 +5,7 @@ name                    who acts
 <env>-medium            a policy a third of the way from random to expert
 <env>-expert            the policy after training
 <env>-medium-expert     episodes of medium, then as many of expert
-<env>-medium-replay     all that the learner had seen when it was medium (pendulum), or equal numbers of
+<env>-medium-replay     all that the learner had seen when it was medium (pendulum), or equally many
                         episodes of the snapshots at iterations 0, 20 and 40
 brax-hopper-<quality>   as pendulum, by PPO on the hopper of brax with the spring back-end
 hopper-<quality>        TRPO snapshots in MuJoCo's Hopper-v5, medium at iteration 40; needs gymnasium[mujoco]
@@ -34,6 +34,7 @@ import numpy as np
 
 from jaxrl.baselines import ppo, sac
 from jaxrl.core.errors import NumericalFailure, UsageError
+from jaxrl.core.fields import Count, NonNegative, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import sample
 from jaxrl.core.types import Algorithm, Key, Policy, PyTree, Transition
@@ -61,62 +62,87 @@ QUALITIES = ("random", "medium", "medium-replay", "medium-expert", "expert")
 
 @dataclass(frozen=True, kw_only=True)
 class _Versioned:
-    """version: raised whenever the code makes other data from the same recipe, so that old files are left."""
+    """A recipe; its fields are part of the names of the files that it makes."""
 
-    version: int = 1
+    version: Size = 1
+    """Raised whenever the code makes other data from the same recipe, so that old files are left alone."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
 class FromSac(_Versioned):
-    """Soft actor-critic on the pendulum, looked at every `every` updates.
+    """Soft actor-critic on the pendulum, evaluated while it trains.
 
-    Medium is the first look above a third of the way from random to the last policy.
+    Medium is the first evaluation above a third of the way from random to the last policy.
     """
 
-    episodes: int = 100
-    updates: int = 2000
-    every: int = 25
-    look_episodes: int = 64
-    reference_episodes: int = 1000
+    episodes: Size = 100
+    """Episodes of every quality but medium-replay."""
+    updates: Size = 2000
+    """Updates of the agent that becomes the expert."""
+    every: Size = 25
+    """Updates between two evaluations of the agent."""
+    look_episodes: Size = 64
+    """Episodes of one evaluation."""
+    reference_episodes: Size = 1000
+    """Episodes of the mean returns `ref_random` and `ref_expert`."""
     algo: sac.Config = field(
         default_factory=lambda: sac.Config(
             n_envs=8, gradient_steps=8, batch_size=128, capacity=16_000, widths=(64, 64)
         )
     )
+    """Static choices of soft actor-critic; its memory, which is medium-replay, has to hold all steps."""
 
 
 @dataclass(frozen=True)
 class FromPpo(_Versioned):
     """PPO on an environment of brax, as `FromSac`.
 
-    It has no buffer, so that medium-replay is made of episodes of all looks up to medium, in equal numbers.
+    It has no memory, so that medium-replay is made of equally many episodes of every evaluation up to medium.
     """
 
     env: str
+    """The name of the environment in brax, e.g. "hopper"."""
     backend: str
-    episodes: int = 50
-    updates: int = 120
-    every: int = 1
-    look_episodes: int = 16
-    reference_episodes: int = 200
+    """The back-end of brax, e.g. "spring"."""
+    episodes: Size = 50
+    """Episodes of every quality but medium-replay."""
+    updates: Size = 120
+    """Updates of the agent that becomes the expert."""
+    every: Size = 1
+    """Updates between two evaluations of the agent."""
+    look_episodes: Size = 16
+    """Episodes of one evaluation."""
+    reference_episodes: Size = 200
+    """Episodes of the mean returns `ref_random` and `ref_expert`."""
     algo: ppo.Config = field(
         default_factory=lambda: ppo.Config(
             minibatches=8, normalise_obs=True, scale_rewards=True, reset=Pool(16)
         )
     )
+    """Static choices of PPO."""
 
 
 @dataclass(frozen=True)
 class FromSnapshots(_Versioned):
-    """Policies of a file of TRPO snapshots, on episodes of at most `limit` steps."""
+    """Policies of a file of TRPO snapshots."""
 
     file: str
-    limit: int = 200
-    episodes: int = 300
-    medium: int = 20
-    expert: int = 100
-    replay: tuple[int, ...] = (0, 20, 40)
-    reference_episodes: int = 1000
+    """The name of the file in the folder that `JAXRL_DATA` names."""
+    limit: Size = 200
+    """Steps after which an episode is truncated."""
+    episodes: Size = 300
+    """Episodes of every quality; medium-expert has twice as many."""
+    medium: Count = 20
+    """Iteration of the medium policy."""
+    expert: Count = 100
+    """Iteration of the expert."""
+    replay: tuple[Count, ...] = (0, 20, 40)
+    """Iterations of the policies that share the episodes of medium-replay."""
+    reference_episodes: Size = 1000
+    """Episodes of the mean returns `ref_random` and `ref_expert`."""
 
 
 @dataclass(frozen=True)
@@ -124,30 +150,43 @@ class FromMujoco(_Versioned):
     """Policies of a file of TRPO snapshots in an environment of gymnasium, actions clipped to its bounds."""
 
     file: str
+    """The name of the file in the folder that `JAXRL_DATA` names."""
     name: str
-    episodes: int = 50
-    medium: int = 40
-    expert: int = 500
-    replay: tuple[int, ...] = (0, 20, 40)
+    """The name of the environment in gymnasium, e.g. "Hopper-v5"."""
+    episodes: Size = 50
+    """Episodes of every quality; medium-expert has twice as many."""
+    medium: Count = 40
+    """Iteration of the medium policy."""
+    expert: Count = 500
+    """Iteration of the expert."""
+    replay: tuple[Count, ...] = (0, 20, 40)
+    """Iterations of the policies that share the episodes of medium-replay."""
 
 
 @dataclass(frozen=True)
 class FromPlanner(_Versioned):
-    """`lanes` balls that wander for `length` steps each."""
+    """Balls that wander through a maze to random goals."""
 
     maze: str
-    noise: float = 0.0
-    lanes: int = 50
-    length: int = 2000
+    """The name of a map of `jaxrl.envs.grids.maze2d.MAPS`."""
+    noise: NonNegative = 0.0
+    """Standard deviation of the normal noise that is added to an action before it is clipped."""
+    lanes: Size = 50
+    """Balls, each with episodes of its own."""
+    length: Size = 2000
+    """Steps of each ball."""
 
 
 @dataclass(frozen=True)
 class FromGoalGrid(_Versioned):
-    """Episodes of `length` steps; the demonstration begins at (-1.2, -1.2)."""
+    """Uniform actions from uniform starts, and one demonstration that begins at (-1.2, -1.2)."""
 
-    episodes: int = 100_000
-    length: int = 5
-    reference_episodes: int = 1000
+    episodes: Size = 100_000
+    """Episodes of uniform actions."""
+    length: Size = 5
+    """Steps of an episode, and of the demonstration."""
+    reference_episodes: Size = 1000
+    """Episodes of the mean returns `ref_random` and `ref_expert`."""
 
 
 Recipe = FromSac | FromPpo | FromSnapshots | FromMujoco | FromPlanner | FromGoalGrid

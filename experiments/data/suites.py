@@ -12,7 +12,8 @@ import numpy as np
 
 from experiments.data import recipes
 from jaxrl.cli.main import experiment_main
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import UsageError, nearest
+from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import normalised_score, reference_of
@@ -26,27 +27,24 @@ _HOST = tuple(f"hopper-{quality}" for quality in recipes.QUALITIES)  # needs a l
 
 @dataclass(frozen=True)
 class Config:
-    """Which suites, how many seeds, how large."""
+    """Suites to make, their seeds and their size."""
 
     names: tuple[str, ...] = _CLASSIC
-    """Names of suites, in the order of the figure."""
-    seeds: int = 1
-    """Datasets of each, from `seed` on."""
-    seed: int = 0
+    """Names of suites (`recipes.names()`), in the order of the figure."""
+    seeds: Size = 1
+    """Datasets of each suite, with the seeds `seed`, `seed + 1`, ..."""
+    seed: Seed = 0
     """The first seed."""
-    episodes: int | None = None
+    episodes: Size | None = None
     """Episodes, or balls of the planner, of each; None takes the recipe's own number."""
     shared: bool = True
     """Whether files are kept where `recipes.suite` looks for them; else in the run folder."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in self.names:
             if name not in recipes.names():
-                raise UsageError(f"names: no suite {name!r}; known: {', '.join(recipes.names())}")
-        for name in ("seeds", "episodes"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name}: must be >= 1, got {value}")
+                raise UsageError(f"names: no suite {name!r}; {nearest(name, recipes.names())}")
 
 
 PRESETS = {
