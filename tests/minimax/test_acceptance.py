@@ -1,4 +1,4 @@
-"""Long runs at the sizes of the paper's claims: slopes, policy evaluation, prices, the energy ledger."""
+"""Long runs at the sizes of the paper's claims: slopes, policy evaluation, prices, the energy identity."""
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from jaxrl.minimax.estimators import agmm_net, deep_gmm, dfiv
 from jaxrl.report import tables
 from jaxrl.run.sweep import member_keys
 from theory.minimax.setting import integral
-from theory.minimax.thm_04_energy import instance, ledger
+from theory.minimax.thm_04_energy import instance, terms
 
 pytestmark = pytest.mark.slow
 
@@ -71,11 +71,11 @@ def test_prices(tmp_path):
     assert np.all(found["discount factor, Euler residual"] <= 0.05)
 
 
-def test_energy_ledger_of_a_wide_network():
+def test_energy_identity_of_a_wide_network():
     """The energy identity at N = 256 with Simpson on 100 intervals."""
     with jax.enable_x64(True):
         for alpha in (1.0, 8.0):
-            found = ledger(instance(1, 256)[alpha], alpha)
+            found = terms(instance(1, 256)[alpha], alpha)
             right = -integral(found.gap + found.work, found.t) / alpha**2
             assert right == pytest.approx(found.V[-1] - found.V[0], rel=2e-3)
 

@@ -69,7 +69,7 @@ def remainder(family: Family, theta: Array, ahead: Array, x: Array) -> Array:
     return jnp.mean(then.s * then.b[None] - now.s * now.b[None] - linear, axis=1)
 
 
-class Ledger(NamedTuple):
+class Terms(NamedTuple):
     """Terms t, V, gap, work `[S]` of the identity dV/dt = -(gap + work) / alpha^2."""
 
     t: np.ndarray
@@ -78,7 +78,7 @@ class Ledger(NamedTuple):
     work: np.ndarray
 
 
-def ledger(run: Run, alpha: float) -> Ledger:
+def terms(run: Run, alpha: float) -> Terms:
     """The terms of the theorem along one flow."""
     trace, problem = run.trace, run.plan.problem
     gradients = jax.vmap(problem.gradients)(trace.f, trace.g)
@@ -92,7 +92,7 @@ def ledger(run: Run, alpha: float) -> Ledger:
         ahead, squared = zip(*(coupled(rows, target.theta) for rows in path), strict=True)
         V += np.array(squared) / 2
         work += sign * alpha * np.einsum("sm,sm->s", gradient, left(family, path, np.stack(ahead), x))
-    return Ledger(trace.t, V, trace.gap, work)
+    return Terms(trace.t, V, trace.gap, work)
 
 
 def check(work: float = 1.0) -> Result:
@@ -100,7 +100,7 @@ def check(work: float = 1.0) -> Result:
     errors = []
     with jax.enable_x64(True):
         for alpha in ALPHAS:
-            found = ledger(instance(4)[alpha], alpha)
+            found = terms(instance(4)[alpha], alpha)
             right = -integral(found.gap + work * found.work, found.t) / alpha**2
             errors.append(right / (found.V[-1] - found.V[0]) - 1)
     return at_most(errors, 2e-3)

@@ -75,6 +75,10 @@ class Brax:
     is brax's raw `done`, which never contains a time limit; where the physics left the finite numbers,
     observation and reward are 0, `terminated` and `info["non_finite"]` are set. `info` holds brax's
     `metrics` of this step. brax keeps paying reward after the end: restarting is left to the rollout.
+
+    The back-ends `generalized` and `mjx` factorise mass matrices by LAPACK in every step. Populations on two
+    CPU devices or more can then wait for ever (256 ants did in a trial with such matrices, 1024 hoppers did
+    not): use an accelerator, one CPU device, or the back-ends `spring` and `positional`.
     """
 
     name: str
