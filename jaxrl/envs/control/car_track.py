@@ -253,6 +253,10 @@ class Reach:
         """The origin 0."""
         return real(0.0)
 
+    def holds(self, items: Array) -> np.ndarray:
+        """bool[n], which `items` float[n] are finite."""
+        return np.isfinite(np.asarray(items))
+
     def init(self, params: Array) -> Array:
         """The statistic of nothing seen."""
         return jnp.zeros_like(params)

@@ -54,6 +54,10 @@ class PatchCoverage:
         low = jnp.full(2, -0.2 * self.n, jnp.result_type(float))
         return PatchParams(low, real(0.4), real(0.1))
 
+    def holds(self, items: Array) -> np.ndarray:
+        """bool[n], which positions `items` float[n, 2] are finite."""
+        return np.isfinite(np.asarray(items)).all(-1)
+
     def init(self, params: PatchParams) -> Array:
         """The statistic of nothing seen."""
         return jnp.zeros((self.n, self.n), bool)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
+from jaxrl.envs.control.car_track import Reach
+from jaxrl.envs.coverage.ant_coverage import PatchCoverage
 from jaxrl.envs.sets.combinators import OfPlaces, Sum, stack_visits
 from jaxrl.envs.sets.coverage import Coverage, CoverageParams
 from jaxrl.envs.sets.features import FeatureBased
@@ -89,6 +91,8 @@ PAIRS = Visit(np.array([0, 3]), np.array([0, 1]))
         (Sum((Modular(8), LogDet(4, 3))), np.arange(8), "entry 4 is 4"),
         (Visits(3, 3), PAIRS, r"entry 1 is Visit\(h=3, v=1\)"),
         (OfPlaces(Modular(1)), PAIRS, r"entry 1 is Visit\(h=3, v=1\)"),
+        (Reach(), np.array([0.5, np.inf]), "entry 1 is inf"),
+        (PatchCoverage(6, 2), np.array([[0.0, 1.0], [np.nan, 0.0]]), "entry 1 is \\[nan, 0.0\\]"),
         (Modular(2), Visit(np.arange(2), np.arange(3)), "leaves .* of one length n"),
     ],
 )
