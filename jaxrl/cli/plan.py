@@ -126,7 +126,8 @@ def estimate(module: ModuleType, config: Any) -> dict[str, Any]:
     """Members, compilations, environment steps without evaluations and memory in MB, where they are known.
 
     Fields of `hyper` share a program; every other swept field needs one compilation per value. What does not
-    follow from the configuration, the experiment's `estimate(config)` says, if there is one.
+    follow from the configuration, the experiment's `estimate(config)` says, if there is one. Memory is that
+    of the members: padding, where they do not fill all devices, holds further states and replay memories.
     """
     grid = dict(getattr(config, "grid", None) or {})
     points = math.prod(len(values) for values in grid.values())

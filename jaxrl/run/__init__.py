@@ -1,1 +1,1 @@
-"""What runs: driver, population, sweep, checkpoint, run folder, signals, processes."""
+"""The run layer: driver, population, sweep, checkpoint, run folder, signals, processes."""

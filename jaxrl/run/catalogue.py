@@ -1,4 +1,4 @@
-"""Finds experiments by name, below the nearest parent folder that holds `experiments/`.
+"""Search for experiments by name, below the nearest parent folder that holds `experiments/`.
 
 `experiments/<family>/<name>.py`, or a package of that name, is the experiment `<family>/<name>`. `find` reads
 docstrings and preset names from the source text, so that listing imports nothing; `load` imports one.
@@ -22,7 +22,7 @@ from jaxrl.core.errors import JaxrlError, MissingExtra, UsageError
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the source text says: `<family>/<name>`, file, first docstring line, preset names."""
+    """An experiment as its source text shows it: `<family>/<name>`, file, first docstring line, presets."""
 
     name: str
     path: Path

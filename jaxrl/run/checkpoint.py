@@ -1,4 +1,4 @@
-"""Checkpoints that are never restored wrongly: orbax for the arrays, our own SHA-256 manifest for the truth.
+"""Checkpoints: orbax stores the arrays, a SHA-256 manifest of our own says what they must be.
 
 orbax 0.12.8 restores flipped bits without an error, casts dtypes silently and lists half-deleted steps. So a
 step counts only with a `MANIFEST.json`, written last and removed first, and every file is hashed before orbax
@@ -32,7 +32,7 @@ SETTLE_S = 1.0  # after a failed save, until the writers in the background have 
 
 
 class CorruptCheckpoint(CorruptInput):
-    """A checkpoint file is not what the manifest says.
+    """An error for a checkpoint file that is not what the manifest says.
 
     step: int; file: path inside the step; expected, found: what was compared.
     """
@@ -287,7 +287,7 @@ class Checkpoints:
 
 
 def refuse_differences(what: str, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """UsageError that lists where what was stored differs from what is asked for now."""
+    """Raise UsageError that lists where what was stored differs from what is asked for now."""
     lines = differences(stored, wanted)
     if lines:
         raise UsageError(f"{what} differs; start a new run or undo the change: {'; '.join(lines)}")
@@ -313,7 +313,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the log of orbax and the tracebacks of its threads off the terminal: we say it in one line."""
+    """Keep the log of orbax and the tracebacks of its threads off the terminal."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

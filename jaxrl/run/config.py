@@ -1,4 +1,4 @@
-"""Configurations as JSON and back: frozen dataclasses, nested, with errors that name the field."""
+"""Conversion of configurations, nested frozen dataclasses, to JSON and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay of a diverged member with a check after every primitive: slow, exact about the place."""
+"""Replay of a diverged member with a check after every primitive, which names the first bad one."""
 
 from __future__ import annotations
 

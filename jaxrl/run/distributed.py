@@ -1,4 +1,4 @@
-"""Several processes that run one program: what differs from one process, and only that.
+"""Functions whose work differs between one process and several that run one program.
 
 Every process calls the same functions in the same order. Process 0 writes the run folder; checkpoints are
 written by all.

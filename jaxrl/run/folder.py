@@ -1,4 +1,4 @@
-"""The run folder: everything a run leaves behind, written so that a crash at any moment leaves it readable.
+"""The run folder, with all files of a run; a crash at any moment leaves it readable.
 
 Small files are replaced atomically; `metrics.jsonl` only grows, one write per line; one process owns the
 folder at a time. Nothing here imports jax, so that listing and reporting runs stays fast.
@@ -109,7 +109,7 @@ class RunFolder:
 
     @property
     def experiment(self) -> str:
-        """`<family>/<name>`."""
+        """The name of the experiment, `<family>/<name>`."""
         return self._record["experiment"]
 
     @property
@@ -119,7 +119,7 @@ class RunFolder:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """Command line, versions, machine."""
+        """The contents of meta.json: command line, versions, machine."""
         return records.read_meta(self.path / "meta.json")
 
     @property
@@ -132,7 +132,7 @@ class RunFolder:
 
     @property
     def status(self) -> dict[str, Any]:
-        """State, progress, exit code, heartbeat."""
+        """The contents of status.json: state, progress, exit code, heartbeat."""
         path = self.path / "status.json"
         return records.read_status(path) if _is_file(path) else {}
 
@@ -307,7 +307,7 @@ class RunFolder:
     # ------------------------------------------------------------------------------------------ records
 
     def say(self, text: str) -> None:
-        """One line on the terminal (standard error) and in log.txt."""
+        """Print one line on the terminal (standard error) and append it to log.txt."""
         terminal.say(text)
         self._append("log.txt", text + "\n")
 
@@ -482,7 +482,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _sums(values: Sequence[Any]) -> bool:
-    """Whether these are numbers with a finite sum, so that each of them is finite; as fast as it gets."""
+    """Whether these are numbers with a finite sum, so that each of them is finite."""
     try:
         return math.isfinite(sum(values))
     except (TypeError, OverflowError):  # lists, None; integers beyond every float
@@ -501,7 +501,7 @@ def _outcome(error: BaseException) -> tuple[str, int]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What meta.json says before jax is asked: command line, code, versions, host."""
+    """The entries of meta.json that do not need jax: command line, code, versions, host."""
     commit = _git("rev-parse", "HEAD")
     return {
         "command": shlex.join(sys.argv),
@@ -518,7 +518,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of the packages that decide about numbers; absent ones are left out."""
+    """Versions of the packages that results depend on; absent ones are left out."""
     found = {}
     for name in VERSIONS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -49,7 +49,7 @@ def check_grid(config: Any, grid: Grid, member: Callable[[Any], Any]) -> None:
 
 
 def check_values(grid: Grid) -> None:
-    """UsageError where a field of a grid has no list of values, none at all, or one value twice."""
+    """Raise UsageError where a field of a grid has no list of values, no value, or one value twice."""
     for path, values in grid.items():
         if isinstance(values, str) or not isinstance(values, Sequence):
             raise UsageError(f"grid: {path}: must be a list of values, got {values!r}")
@@ -61,7 +61,7 @@ def check_values(grid: Grid) -> None:
 
 
 def labels(grid: Grid) -> list[str]:
-    """What to call the points of `expand`: `lr 0.001, gamma 0.9`, and `default` where nothing varies.
+    """Names of the points of `expand`, such as `lr 0.001, gamma 0.9`; `default` where nothing varies.
 
     Values have as many digits as they need to be told apart, paths as many parts.
     """
@@ -88,7 +88,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _distinct(choices: list[list[str]]) -> list[str]:
-    """Of every list the first text, or a later one where first ones are equal."""
+    """The first text of every list, or a later one where first ones are equal."""
     for level in range(max((len(c) for c in choices), default=1)):
         texts = [c[min(level, len(c) - 1)] for c in choices]
         if len(set(texts)) == len(texts):

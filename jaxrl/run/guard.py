@@ -20,7 +20,10 @@ UNWATCHED = ("vec", "buffer", "key")  # simulators may hold sentinels, and buffe
 
 
 class Window(NamedTuple):
-    """metrics: name -> sums since the last log point; first_bad: name -> int32[], -1 while finite."""
+    """Sums of one member since the last log point, and when its quantities broke.
+
+    metrics: name -> sums since the last log point; first_bad: name -> int32[], -1 while finite.
+    """
 
     metrics: dict[str, Mean]
     first_bad: dict[str, Any]
@@ -56,7 +59,7 @@ def advance(
 ) -> Callable[[PyTree, Window, PyTree, Array, PyTree, Array, Array], tuple[PyTree, Window]]:
     """One member's `count` updates: `(state, window, hyper, live, data, count, fresh) -> (state, window)`.
 
-    count: int32[], dynamic, so that one program serves every distance to the next log point and the numbers
+    count: int32[], dynamic, so that one program serves every distance to the next log point and results
     cannot depend on how updates are grouped. fresh: bool[], whether the sums start anew. live: bool[], False
     for padding, which does nothing. With `freeze` a member does nothing after its first broken update. In a
     lane wider than one, both cost a selection over the whole state at every update.
@@ -67,7 +70,7 @@ def advance(
     ) -> tuple[PyTree, Window]:
         metrics = jax.tree.map(lambda x: jnp.where(fresh, jnp.zeros_like(x), x), window.metrics)
 
-        def going(carry: tuple[Array, PyTree, Window]) -> Array:
+        def goes_on(carry: tuple[Array, PyTree, Window]) -> Array:
             i, _, window = carry
             return (i < count) & live & (is_good(window.first_bad) if freeze else True)
 
@@ -78,14 +81,14 @@ def advance(
             return i + 1, state, Window(jax.tree.map(jnp.add, window.metrics, new), first_bad)
 
         start = (jnp.zeros((), jnp.int32), state, Window(metrics, window.first_bad))
-        _, state, window = jax.lax.while_loop(going, body, start)
+        _, state, window = jax.lax.while_loop(goes_on, body, start)
         return state, window
 
     return member
 
 
 def is_good(first_bad: dict[str, Array]) -> Array:
-    """bool[], whether nothing broke yet."""
+    """Whether nothing broke yet, bool[]."""
     return jnp.all(jnp.stack(list(first_bad.values())) < 0)
 
 
@@ -103,7 +106,7 @@ def broken(state: PyTree, metrics: dict[str, Mean]) -> dict[str, Array]:
 
 
 def _any(flags: list[Array]) -> Array:
-    """bool[]. Equal shapes together, as a maximum of bytes: a fifth of the time of `jnp.any` on a CPU."""
+    """Whether any flag is set, bool[]; a maximum of bytes takes a fifth of the time of `jnp.any` on a CPU."""
     together: dict[tuple[int, ...], Array] = {}
     for x in flags:
         together[x.shape] = together[x.shape] | x if x.shape in together else x
@@ -127,12 +130,12 @@ def parameters(state: PyTree) -> dict[str, list[Any]]:
 
 
 def diverged(first_bad: dict[str, np.ndarray]) -> np.ndarray:
-    """bool[B] on the host: members of which any quantity broke."""
+    """Members of which any quantity broke, bool[B] on the host."""
     return np.any(np.stack(list(first_bad.values())) >= 0, axis=0)
 
 
 def _as_mean(value: Any) -> Mean:
-    """Scalars and vectors count once per update."""
+    """A metric as a `Mean`; scalars and vectors count once per update."""
     if isinstance(value, Mean):
         return Mean(jnp.asarray(value.total, jnp.float32), jnp.asarray(value.count, jnp.float32))
     return Mean(jnp.asarray(value, jnp.float32), jnp.ones((), jnp.float32))

@@ -1,4 +1,4 @@
-"""What decides the result of a stage, as a record of JSON values.
+"""The identity of a stage: everything that decides its result, as a record of JSON values.
 
 A run folder answers for one run only: a checkpoint continues, and a finished stage is returned, where the
 record stored with it equals the record of what is asked for now. Programs are compared by what jax traces

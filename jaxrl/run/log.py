@@ -1,4 +1,4 @@
-"""What the host reports while a run goes on: records, history, progress."""
+"""Reports of the host during a run: records, history, progress."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clock:
         self._wall, self._cpu = wall_s - time.monotonic(), cpu_s - time.process_time()
 
     def read(self) -> dict[str, float]:
-        """`{"wall_s": ..., "cpu_s": ...}`."""
+        """Seconds so far, as `{"wall_s": ..., "cpu_s": ...}`."""
         wall, cpu = self._wall + time.monotonic(), self._cpu + time.process_time()
         return {"wall_s": round(wall, 3), "cpu_s": round(cpu, 3)}
 
@@ -154,18 +154,18 @@ class Reporter:
             self._bar = None
 
     def line(self, text: str) -> None:
-        """One line now."""
+        """Say one line now."""
         self._spoken = time.monotonic()
         self._say(f"{self._stage}: {text}")
 
     def now(self, text: str) -> None:
-        """What the run is busy with, for the next line or the bar."""
+        """Set what the run is busy with, for the next line or the bar."""
         self.text = text
         if self._bar is not None:
             self._bar.update(0, description=f"{self._stage}: {text}")
 
     def progress(self, update: int, pace: Pace, bad: int, metrics: dict[str, Any]) -> None:
-        """Where the run is: percent, rates, time left, last metrics, members that diverged."""
+        """Show where the run is: percent, rates, time left, last metrics, members that diverged."""
         parts = [f"{update}/{self._updates} updates ({100 * update / self._updates:.0f}%)"]
         if pace.seconds:
             rate = 1 / pace.seconds

@@ -1,4 +1,4 @@
-"""Members on devices: padding, placing, compiled programs, fetching.
+"""The members of a run on devices: padding, placing, compiled programs, fetching.
 
 Results do not depend on the number of devices or processes, because members run in lanes of fixed width
 (`core.spmd.map_population`) and always on two devices or more where there are any: XLA simplifies a program
@@ -45,7 +45,7 @@ class Population:
 
     @classmethod
     def create(cls, size: int, lane: int, devices: Sequence[Any] | None) -> Population:
-        """Over `devices` (default: all), but over no more of them than lanes, and two at least."""
+        """A population over `devices` (default: all), over no more of them than lanes, and two at least."""
         devices = list(jax.devices() if devices is None else devices)
         if jax.process_count() == 1:
             devices = devices[: max(2, -(-size // lane))]
@@ -64,12 +64,12 @@ class Population:
 
     @property
     def spread(self) -> NamedSharding:
-        """Leading axis over the devices."""
+        """The sharding with the leading axis over the devices."""
         return NamedSharding(self.mesh, P("pop"))
 
     @property
     def everywhere(self) -> NamedSharding:
-        """A copy on every device."""
+        """The sharding with a copy on every device."""
         return NamedSharding(self.mesh, P())
 
     def map(
@@ -250,7 +250,7 @@ class Members:
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """What decides the results: lane, keys, hyper-parameters, data, configurations and programs."""
+        """Everything that decides the results: lane, keys, hyper-parameters, data, programs."""
 
         def one(x: Any) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
@@ -277,7 +277,7 @@ def as_arrays(tree: PyTree) -> PyTree:
 
 
 def check_axis(name: str, tree: PyTree, size: int) -> None:
-    """UsageError where a leaf lacks the population axis `[size, ...]`."""
+    """Raise UsageError where a leaf lacks the population axis `[size, ...]`."""
     for path, x in jax.tree_util.tree_leaves_with_path(tree):
         if x.ndim == 0 or x.shape[0] != size:
             leaf = name + jax.tree_util.keystr(path)

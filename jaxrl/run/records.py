@@ -167,7 +167,7 @@ class Digest:
         self._hash.update(line.encode() + b"\n")
 
     def read(self) -> str:
-        """Of all lines so far, hexadecimal."""
+        """The digest of all lines so far, hexadecimal."""
         return self._hash.hexdigest()
 
 

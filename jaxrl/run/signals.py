@@ -16,13 +16,13 @@ IMPATIENT_S = 10.0
 
 
 class Stop:
-    """What arrived so far; `signal` is None or the number of the first signal."""
+    """The signals that arrived so far; `signal` is None or the number of the first signal."""
 
     signal: int | None = None
 
     @property
     def name(self) -> str:
-        """`SIGTERM` or `SIGINT`."""
+        """The name of the signal, `SIGTERM` or `SIGINT`."""
         return signal.Signals(self.signal).name if self.signal is not None else "no signal"
 
 

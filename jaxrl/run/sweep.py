@@ -1,4 +1,4 @@
-"""Sweeps: many configurations and seeds as few compiled programs.
+"""Sweeps of many configurations and seeds as few compiled programs.
 
 What changes shapes or branches (the static part) makes a compile bucket; inside a bucket hyper-parameters and
 seeds lie on one population axis.
@@ -40,17 +40,17 @@ class Member:
 
     @property
     def state(self) -> PyTree:
-        """Its state, without a population axis."""
+        """The state of this member, without a population axis."""
         return _take(self.bucket.state, np.int32(self.position))
 
     @property
     def update(self) -> np.ndarray:
-        """int[L], updates done at each log point."""
+        """Updates done at each log point, int[L]."""
         return self.bucket.update
 
     @property
     def history(self) -> dict[str, np.ndarray]:
-        """Name -> float32[L, ...]."""
+        """Metrics of this member, name -> float32[L, ...]."""
         return {name: x[:, self.position] for name, x in self.bucket.history.items()}
 
     @property

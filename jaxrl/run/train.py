@@ -1,7 +1,7 @@
 """The driver: one compiled program of updates, and a host loop that logs, evaluates, saves and stops.
 
 A run is a population of `B` members; a solo run has `B = 1`. Legend: `L` log points. The host decides how
-many updates run between two looks at the clock; the numbers do not depend on it, because logging, evaluation
+many updates run between two looks at the clock; results do not depend on it, because logging, evaluation
 and checkpoint points are fixed by the schedule, and the program is the same for every count.
 """
 
@@ -38,7 +38,7 @@ CALL_S = 1.0  # aim between two looks of the host: short enough for a signal, lo
 
 
 class Trained(NamedTuple):
-    """What a stage leaves.
+    """The result of a stage.
 
     state: leaves `[B, ...]`. history: name -> float32[L, B, ...], NaN where a number is absent or not finite.
     update: int[L], how many updates were done at each log point. first_bad: quantity -> int[B], index of the
@@ -52,13 +52,13 @@ class Trained(NamedTuple):
 
     @property
     def diverged(self) -> np.ndarray:
-        """bool[B], members of which any quantity was not finite."""
+        """Members of which any quantity was not finite, bool[B]."""
         return np.any(np.stack(list(self.first_bad.values())) >= 0, axis=0)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When what happens, in updates done; independent of how updates are grouped into calls."""
+    """The updates after which a run logs, evaluates and saves, however they are grouped into calls."""
 
     updates: int
     log_every: int
@@ -168,7 +168,7 @@ def train(
 
 
 class _Call(NamedTuple):
-    """A dispatched call whose numbers the host has not looked at yet."""
+    """A dispatched call whose results the host has not looked at yet."""
 
     update: int
     count: int
@@ -222,7 +222,7 @@ class _Driver:
         return Trained(self.members.population.drop(state), history, update, first_bad)
 
     def review(self, algorithm: Algorithm, trained: Trained) -> None:
-        """Passes on a warning of the algorithm's, of the first member that has one."""
+        """Pass on a warning of the algorithm's, of the first member that has one."""
         found = {}
         for member in _members(~trained.diverged):
             text = algorithm.review({name: x[:, member] for name, x in trained.history.items()})
@@ -399,7 +399,7 @@ class _Driver:
         self.heartbeat.beat(force=True, update=update, updates_total=self.schedule.updates, stage=self.stage)
 
     def resume(self) -> tuple[int, PyTree, guard.Window] | None:
-        """`(update, state, window)` of the chosen checkpoint, records rewound to it; None at a start."""
+        """The chosen checkpoint as `(update, state, window)`, records rewound to it; None at a start."""
         if self.folder is None or self.checkpoints is None:
             return None
         folder = self.folder
@@ -447,7 +447,7 @@ class _Driver:
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """What decides the results of this stage; a checkpoint continues only a run with an equal one."""
+        """Everything that decides the results of this stage; checkpoints continue only equal runs."""
         config = {} if self.folder is None else self.folder.config
         schedule = dataclasses.asdict(self.schedule)
         del schedule["checkpoint_every"]  # decides what is kept, not what is computed
@@ -502,7 +502,7 @@ def _check_options(
 
 
 def _lane(lane: lanes.Lane | None, folder: RunFolder | None, stage: str) -> lanes.Lane:
-    """What a stage began with, else what was asked for."""
+    """The lane that a stage began with, else the one that was asked for."""
     asked = lanes.checked(lane if lane is not None else "auto" if folder is None else folder.lane)
     if folder is None or asked != "auto":
         return asked
@@ -519,7 +519,7 @@ def _choose_lane(members: Members) -> int:
 
 
 def check_hypers(hypers: PyTree, name: str | None = None) -> None:
-    """UsageError for the first hyper-parameter outside of its declared range, nested ones too."""
+    """Raise UsageError for the first hyper-parameter outside of its declared range, nested ones too."""
     if isinstance(hypers, dict):
         for key, inner in hypers.items():
             check_hypers(inner, f"hypers[{key!r}]")
@@ -548,5 +548,5 @@ def _members(mask: np.ndarray) -> list[int]:
 
 
 def _per(updates: int, points: int) -> int:
-    """Period that gives about `points` points, never more."""
+    """The period that gives about `points` points, never more."""
     return -(-max(updates, 1) // points)
