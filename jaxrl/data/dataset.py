@@ -1,6 +1,6 @@
 """Transitions as a pytree that jitted code takes as an argument.
 
-Legend: `n` rows, `b` batch, `L` length of a window, `m` reward components. The rows of an episode are
+Legend: `n` rows, `b` batch, `m` reward components. The rows of an episode are
 contiguous and in order, and the last of them has one of the two end flags.
 """
 
@@ -24,7 +24,7 @@ Meta = tuple[tuple[str, str | int | float | bool], ...]
 
 @struct.dataclass
 class Dataset:
-    """Transitions, leaves `[n, ...]`, or `[b, ...]` and `[b, L, ...]` where sampled.
+    """Transitions, leaves `[n, ...]`, or `[b, ...]` where sampled.
 
     obs, next_obs, action: numbers of at most 32 bits; reward: float32[n] or [n, m]; terminated, truncated:
     bool[n], disjoint; episode: int32[n], equal within an episode; step: int32[n] since its start.
@@ -72,25 +72,6 @@ class Dataset:
             return self.take(jax.random.randint(key, (batch,), 0, self.size))
         check_weights(self.mask, "Dataset.mask")
         return self.take(_draw(key, batch, self.mask))
-
-    def sequences(self, key: Key, batch: int, length: int) -> Dataset:
-        """`[b, L]` windows inside single episodes, uniform among all of them; costs O(n) per call.
-
-        Where no episode is long enough, the mask of the result is False (0) everywhere.
-        """
-        if not 1 <= length <= self.size:
-            raise UsageError(f"Dataset.sequences: length must be in [1, {self.size}], got {length}")
-        last = jnp.arange(self.size) + length - 1
-        inside = last < self.size
-        last = jnp.minimum(last, self.size - 1)
-        starts = inside & (self.episode[last] == self.episode)
-        if self.mask is not None:
-            # padding only follows the rows of an episode
-            starts &= (self.mask[last] > 0) & (self.mask > 0)
-        index = _draw(key, batch, starts)
-        rows = self.take(index[:, None] + jnp.arange(length)[None])
-        found = jnp.broadcast_to(starts.any(), (batch, length))
-        return rows.replace(mask=found if rows.mask is None else rows.mask * found)
 
 
 def from_arrays(

@@ -70,66 +70,6 @@ def test_sample_is_uniform_over_what_was_written():
     np.testing.assert_allclose(counts[:5] / 20_000, 0.2, atol=4 * np.sqrt(0.2 * 0.8 / 20_000))
 
 
-def windows_by_hand(total, capacity, length, stride, ends):
-    """Starts of all windows of the latest `capacity` rows with at most their last row in `ends`."""
-    kept = range(max(0, total - capacity), total)
-    return {
-        s
-        for s in kept
-        if s + stride * (length - 1) in kept and not any(s + stride * j in ends for j in range(length - 1))
-    }
-
-
-@pytest.mark.parametrize("total", [8, 14, 26])
-@pytest.mark.parametrize(("length", "stride"), [(1, 1), (4, 1), (3, 2), (2, 4)])
-def test_sequences_never_cross_done_or_cursor(total, length, stride):
-    ends = {2, 9, 13, 21}
-    buffer = filled(total, 12, chunk=2, done={2, 13}, truncated={9, 21})
-    seen, valid = jax.jit(RingBuffer.sequences, static_argnums=(2, 3, 4))(buffer, KEY, 400, length, stride)
-    expected = windows_by_hand(total, 12, length, stride, ends)
-    starts = np.asarray(seen.obs[:, 0, 0]).astype(int)
-    assert valid.all() and set(starts) == expected
-    np.testing.assert_array_equal(seen.obs[:, :, 0], starts[:, None] + stride * np.arange(length))
-    frequency = np.asarray([np.mean(starts == s) for s in expected])
-    p = 1 / len(expected)
-    assert np.abs(frequency - p).max() <= 5 * np.sqrt(p * (1 - p) / 400)
-
-
-def test_sequences_say_when_there_is_none():
-    _, valid = filled(6, 8, done={0, 1, 2, 3, 4, 5}).sequences(KEY, 4, 2)
-    assert not valid.any()
-
-
-@pytest.mark.parametrize("stride", [1, 2])
-def test_n_step_equals_a_loop(stride):
-    n, gamma, total = 3, 0.9, 14
-    done, truncated = {6, 12}, {9}
-    buffer = filled(total, 10, chunk=2, done=done, truncated=truncated)
-    out, discount = jax.jit(RingBuffer.n_step, static_argnums=(2, 3, 5))(buffer, KEY, 300, n, gamma, stride)
-    starts = np.asarray(out.obs[:, 0]).astype(int)
-    assert set(starts) == set(range(4, total - (n - 1) * stride))
-    for i, first in enumerate(starts):
-        reward, row, steps = 0.0, first, 0
-        while True:
-            reward += gamma**steps * 10 * row
-            steps += 1
-            if row in done | truncated or steps == n:
-                break
-            row += stride
-        np.testing.assert_allclose(out.reward[i], reward, rtol=1e-5)
-        np.testing.assert_allclose(discount[i], gamma**steps, rtol=1e-6)
-        assert out.next_obs[i, 0] == row + 1
-        assert (bool(out.terminated[i]), bool(out.truncated[i])) == (row in done, row in truncated)
-
-
-def test_n_step_of_vector_rewards():
-    row = ROW._replace(reward=jnp.zeros(2))
-    data = rows(range(6))._replace(reward=jnp.stack([jnp.arange(6.0), jnp.ones(6)], axis=1))
-    out, _ = RingBuffer.zeros(row, 6).add(data).n_step(KEY, 5, 2, 0.5)
-    np.testing.assert_allclose(out.reward[:, 0], 1.5 * out.obs[:, 0] + 0.5)
-    np.testing.assert_allclose(out.reward[:, 1], 1.5)
-
-
 def total_bytes(compiled):
     """Peak of arguments, outputs and temporaries; what is donated counts once."""
     m = compiled.memory_analysis()
@@ -196,13 +136,8 @@ def test_a_population_of_buffers():
     ("call", "message"),
     [
         (lambda b: RingBuffer.zeros(ROW, 0), "RingBuffer.capacity: must be >= 1, got 0"),
+        (lambda b: b.add(rows([])), "RingBuffer.add: 0 rows do not fit"),
         (lambda b: b.add(rows(range(9))), "RingBuffer.add: 9 rows do not fit a capacity of 8"),
-        (
-            lambda b: b.sequences(KEY, 2, 2, stride=3),
-            "RingBuffer.capacity: 8 is not a multiple of the stride 3",
-        ),
-        (lambda b: b.n_step(KEY, 2, 9, 0.9), "RingBuffer.capacity: windows of 9 steps"),
-        (lambda b: b.sequences(KEY, 2, 0), "RingBuffer: window length and stride must be >= 1, got 0 and 1"),
     ],
 )
 def test_refusals(call, message):

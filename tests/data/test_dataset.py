@@ -1,4 +1,4 @@
-"""Dataset: counting, sampling, windows, occupancies, hashes; against Python loops."""
+"""Dataset: counting, sampling, occupancies, hashes; against Python loops."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ import pytest
 
 from jaxrl.core.errors import CorruptInput, UsageError
 from jaxrl.core.spaces import Box, Discrete
-from jaxrl.data.dataset import Dataset, _draw, dataset_hash, from_arrays, from_occupancy
+from jaxrl.data.dataset import _draw, dataset_hash, from_arrays, from_occupancy
 
 KEY = jax.random.key(0)
 
@@ -142,26 +142,6 @@ def test_tiny_weights_beside_each_other():
 def test_weights_from_which_nothing_can_be_drawn(mask, message):
     with pytest.raises(UsageError, match=rf"^Dataset\.mask: {message}"):
         from_arrays(arrays()).replace(mask=jnp.asarray(mask)).sample(KEY, 2)
-
-
-@pytest.mark.parametrize(("length", "starts"), [(1, range(10)), (3, [0, 1, 4, 7]), (4, [0])])
-def test_sequences_stay_inside_episodes(length, starts):
-    data = from_arrays(arrays())
-    rows = jax.jit(Dataset.sequences, static_argnums=(2, 3))(data, KEY, 2000, length)
-    expected = np.isin(np.arange(10), list(starts)) / len(starts)
-    assert_distribution(rows.reward[:, 0], expected)
-    np.testing.assert_array_equal(rows.reward, np.asarray(rows.reward)[:, :1] + np.arange(length))
-    assert rows.mask.all() and not rows.done[:, :-1].any()
-
-
-def test_sequences_avoid_padding_and_say_when_there_is_none():
-    data = from_arrays(arrays())
-    padded = data.replace(mask=~jnp.isin(jnp.arange(10), jnp.asarray([6, 8, 9])))
-    assert_distribution(padded.sequences(KEY, 2000, 3).reward[:, 0], np.isin(np.arange(10), [0, 1]) / 2)
-    assert not data.sequences(KEY, 4, 5).mask.any()
-    assert not padded.sequences(KEY, 4, 5).mask.any()
-    with pytest.raises(UsageError, match=r"^Dataset.sequences: length must be in \[1, 10\], got 11"):
-        data.sequences(KEY, 4, 11)
 
 
 def test_occupancy_gives_exact_expectations():
@@ -339,7 +319,6 @@ MDP = SimpleNamespace(
         (lambda: from_occupancy(jnp.ones((3, 1)), MDP), r"occupancy: shape \(3, 1\) does not fit"),
         (lambda: from_occupancy(jnp.asarray([[1.0], [-0.1]]), MDP), "occupancy: must not be negative"),
         (lambda: from_occupancy(jnp.asarray([[1.0], [jnp.nan]]), MDP), "occupancy: must not .* or NaN"),
-        (lambda: from_arrays(good()).sequences(jax.random.key(0), 1, 0), "Dataset.sequences: length must"),
     ],
 )
 def test_usage(call, message):

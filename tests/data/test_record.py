@@ -86,7 +86,3 @@ def test_frozen_rows_are_masked(runs):
     np.testing.assert_array_equal(lengths, np.minimum(heights, 4))
     rows = data.sample(jax.random.key(0), 500)
     assert (rows.obs[:, 1] < 4).all() and (rows.reward > 0).all()
-    windows = data.sequences(jax.random.key(0), 500, 3)
-    assert windows.mask.all()
-    np.testing.assert_array_equal(windows.step, np.asarray(windows.step)[:, :1] + np.arange(3))
-    assert not windows.done[:, :-1].any()
