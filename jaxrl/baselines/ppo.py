@@ -9,7 +9,7 @@ where the episode terminated and `gamma` where a time limit cut it: `V` is evalu
 Vector rewards: the critic has `m` outputs and the actor sees `w . A`. Recurrent policies: a GRU before actor
 and critic, trained on whole windows that start from the stored memory.
 
-Legend: `T` steps, `N` environments, `B` rows of a minibatch, `m` reward components, `k` observation features.
+Legend: `T` steps, `N` environments, `B` samples of a minibatch, `m` reward components, `k` features.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class State:
     updates: Array
 
 
-class Rows(NamedTuple):
+class Samples(NamedTuple):
     """What minibatches are made of, leaves `[T, N, ...]`, then `[B, ...]` or `[n, T, ...]`.
 
     advantages: `[m]` or scalar, never normalised; memory: float[N, h] before the window; restart: bool, the
@@ -274,8 +274,8 @@ def make(
             offset=0 if axis is None else jax.lax.axis_index(axis) * n,
         )
         scale, moments = _statistics(parts, state, batch, hyper)
-        rows = _rows(parts, state, batch, scale, hyper)
-        params, opt_state, metrics = _learn(parts, state, rows, hyper, k_learn)
+        samples = _samples(parts, state, batch, scale, hyper)
+        params, opt_state, metrics = _learn(parts, state, samples, hyper, k_learn)
         state = State(params, opt_state, vec, moments, scale, state.key, state.updates + 1)
         return state, metrics | spmd.total(stats, axis).metrics() | spmd.total(_at_the_ends(batch), axis)
 
@@ -300,7 +300,7 @@ def _statistics(parts: _Parts, state: State, batch: Transition, hyper: Hyper) ->
     return scale, moments
 
 
-def _rows(parts: _Parts, state: State, batch: Transition, scale: PyTree, hyper: Hyper) -> Rows:
+def _samples(parts: _Parts, state: State, batch: Transition, scale: PyTree, hyper: Hyper) -> Samples:
     """Values, advantages and targets of one window, by the parameters and moments that collected it.
 
     With scaled rewards the critic lives on their scale; advantages are brought back to the rewards' own.
@@ -315,14 +315,14 @@ def _rows(parts: _Parts, state: State, batch: Transition, scale: PyTree, hyper: 
     hidden = nets.hidden(state.params, x, memory, restart)
     value = nets.critic.apply(state.params["critic"], hidden)
     next_value = nets.critic.apply(state.params["critic"], nets.next_hidden(state.params, hidden, next_x))
-    reward, deviation = batch.reward, 1.0
+    reward, unit = batch.reward, 1.0
     if config.scale_rewards:
-        reward, deviation = scale.scale(reward), jnp.sqrt(scale.moments.var + 1e-8)
+        reward, unit = scale.scale(reward), jnp.sqrt(scale.moments.var + 1e-8)
     discount, cut = discount_and_cut(batch, hyper.gamma, config.bootstrap_truncated)
     advantages = parts.advantages(reward, value, next_value, discount, cut, hyper.lambda_)
     target = advantages + value
-    advantages = advantages * jnp.broadcast_to(deviation, advantages.shape)
-    return Rows(
+    advantages = advantages * jnp.broadcast_to(unit, advantages.shape)
+    return Samples(
         x=x,
         raw=batch.aux["raw"],
         log_prob=batch.aux["log_prob"],
@@ -336,19 +336,19 @@ def _rows(parts: _Parts, state: State, batch: Transition, scale: PyTree, hyper: 
 
 
 def _learn(
-    parts: _Parts, state: State, rows: Rows, hyper: Hyper, key: Key
+    parts: _Parts, state: State, samples: Samples, hyper: Hyper, key: Key
 ) -> tuple[PyTree, PyTree, dict[str, Array]]:
     """Epochs of minibatches: parameters, optimiser state, and metrics averaged over all minibatches."""
     config, axis = parts.config, parts.axis
     progress = jnp.minimum(jnp.asarray(state.updates, jnp.float32) / hyper.updates_total, 1.0)
     lr = hyper.lr * (1.0 - hyper.anneal * progress)
-    metrics = {"explained_variance": _explained_variance(rows, axis)}
+    metrics = {"explained_variance": _explained_variance(samples, axis)}
     if config.normalise_advantage == "batch":
-        rows = rows._replace(advantage=_standardise(rows.advantage, axis))
-    units = _units(config, rows)
+        samples = samples._replace(advantage=_standardise(samples.advantage, axis))
+    units = _units(config, samples)
 
-    def loss(params: PyTree, rows: Rows) -> tuple[Array, dict[str, Array]]:
-        return _loss(parts, params, rows, progress, hyper)
+    def loss(params: PyTree, samples: Samples) -> tuple[Array, dict[str, Array]]:
+        return _loss(parts, params, samples, progress, hyper)
 
     value_and_grad = spmd.pmean_grad(loss, axis, has_aux=True)
 
@@ -370,40 +370,40 @@ def _learn(
     return params, opt_state, metrics | jax.tree.map(jnp.mean, history)
 
 
-def _units(config: Config, rows: Rows) -> Rows:
+def _units(config: Config, samples: Samples) -> Samples:
     """Leaves whose first axis is what minibatches are drawn from: `[T * N, ...]`, or `[N, T, ...]`."""
-    return flatten_time(rows) if config.shuffle == "rows" else _swap(rows)
+    return flatten_time(samples) if config.shuffle == "rows" else _swap(samples)
 
 
-def _swap(rows: Rows) -> Rows:
+def _swap(samples: Samples) -> Samples:
     """Time and environments exchanged; `memory` has no time."""
-    swapped = jax.tree.map(lambda v: jnp.swapaxes(v, 0, 1), rows._replace(memory=()))
-    return swapped._replace(memory=rows.memory)
+    swapped = jax.tree.map(lambda v: jnp.swapaxes(v, 0, 1), samples._replace(memory=()))
+    return swapped._replace(memory=samples.memory)
 
 
 def _loss(
-    parts: _Parts, params: PyTree, rows: Rows, progress: Array, hyper: Hyper
+    parts: _Parts, params: PyTree, samples: Samples, progress: Array, hyper: Hyper
 ) -> tuple[Array, dict[str, Array]]:
     """Loss of one minibatch, to be minimised."""
     config, nets = parts.config, parts.nets
     if config.memory:
-        rows = _swap(rows)
+        samples = _swap(samples)
     elif config.shuffle == "envs":
-        rows = flatten_time(rows)
-    hidden = nets.hidden(params, rows.x, rows.memory, rows.restart)
+        samples = flatten_time(samples)
+    hidden = nets.hidden(params, samples.x, samples.memory, samples.restart)
     dist = nets.actor.apply(params["actor"], hidden)
     value = nets.critic.apply(params["critic"], hidden)
-    log_ratio = nets.head.log_prob(dist, rows.raw) - rows.log_prob
+    log_ratio = nets.head.log_prob(dist, samples.raw) - samples.log_prob
     ratio = jnp.exp(log_ratio)
-    advantage = rows.advantage
+    advantage = samples.advantage
     if config.normalise_advantage == "minibatch":
         advantage = _standardise(advantage, parts.axis)
-    extra = {"log_ratio": log_ratio, "advantages": rows.advantages, "hyper": hyper}
+    extra = {"log_ratio": log_ratio, "advantages": samples.advantages, "hyper": hyper}
     policy_loss = -parts.surrogate(ratio, advantage, progress, extra).mean()
-    error = jnp.square(value - rows.target)
+    error = jnp.square(value - samples.target)
     if config.clip_value:
-        near = rows.value + jnp.clip(value - rows.value, -hyper.clip, hyper.clip)
-        error = jnp.maximum(error, jnp.square(near - rows.target))
+        near = samples.value + jnp.clip(value - samples.value, -hyper.clip, hyper.clip)
+        error = jnp.maximum(error, jnp.square(near - samples.target))
     value_loss = 0.5 * error.mean()
     entropy = nets.head.entropy(dist).mean()
     loss = policy_loss + hyper.value_coef * value_loss - hyper.entropy * entropy
@@ -428,12 +428,12 @@ def _moments(x: Array, axis: str | None) -> tuple[Array, Array]:
     return mean, spmd.mean(jnp.square(x - mean).mean(), axis)
 
 
-def _explained_variance(rows: Rows, axis: str | None) -> Array:
+def _explained_variance(samples: Samples, axis: str | None) -> Array:
     """1 - Var(G - V) / Var(G), per reward component."""
 
     def one(target: Array, value: Array) -> Array:
         return 1.0 - _moments(target - value, axis)[1] / (_moments(target, axis)[1] + 1e-8)
 
-    if rows.target.ndim == 2:
-        return one(rows.target, rows.value)
-    return jax.vmap(one, (-1, -1))(rows.target, rows.value)
+    if samples.target.ndim == 2:
+        return one(samples.target, samples.value)
+    return jax.vmap(one, (-1, -1))(samples.target, samples.value)

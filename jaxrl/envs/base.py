@@ -56,7 +56,7 @@ class Env(Protocol):
         ...
 
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
-        """`(state, obs)` from the initial law."""
+        """`(state, obs)` from the initial distribution."""
         ...
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> tuple[PyTree, Step]:

@@ -28,13 +28,13 @@ def _problem():
 
 
 def _exact(logits):
-    """J = sum_t gamma^t sum_s d_t(s) sum_a pi(a|s) R(s, a) with the state law d_t propagated, float32[]."""
+    """J = sum_t gamma^t sum_s d_t(s) sum_a pi(a|s) R(s, a) with d_t propagated, float32[]."""
     policy = jax.nn.softmax(logits)
-    law, total = jnp.asarray(MU0), 0.0
+    d, total = jnp.asarray(MU0), 0.0
     for t in range(HORIZON):
-        joint = law[:, None] * policy
+        joint = d[:, None] * policy
         total += GAMMA**t * (joint * R).sum()
-        law = jnp.einsum("sa,sax->x", joint, P)
+        d = jnp.einsum("sa,sax->x", joint, P)
     return total
 
 

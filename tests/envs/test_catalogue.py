@@ -40,3 +40,17 @@ def test_a_new_module_appears_and_may_not_take_a_name(tmp_path, monkeypatch):
     finally:
         catalogue.cache_clear()
     assert isinstance(Entry(CartPole).make(), CartPole)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: make("Pendulun"),
+            "'Pendulun' does not exist; did you mean 'Pendulum'",
+        ),
+    ],
+)
+def test_refusals_name_the_field(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

@@ -71,18 +71,18 @@ def test_samples_follow_the_tables(name):
         )
         return jnp.zeros(n + 1).at[rows].add(1 / draws), rewards.mean(0), rewards.std(0)
 
-    law = jax.jit(jax.vmap(jax.vmap(pair, (0, None, 0, None)), (0, 0, None, None)))
+    draw = jax.jit(jax.vmap(jax.vmap(pair, (0, None, 0, None)), (0, 0, None, None)))
     actions = jnp.arange(A, dtype=jnp.int32)
     for h in range(mdp.horizon or 1):
         keys = jax.random.split(jax.random.key(h), (len(live), A))
-        seen, mean, deviation = jax.tree.map(np.asarray, law(keys, jnp.asarray(live, jnp.int32), actions, h))
+        seen, mean, std = jax.tree.map(np.asarray, draw(keys, jnp.asarray(live, jnp.int32), actions, h))
         P, R = (x[h] if mdp.horizon else x for x in (mdp.P, np.asarray(expected_reward(mdp))))
         expected = np.concatenate([np.where(end, 0, P[live]), P[live][..., end].sum(-1, keepdims=True)], -1)
         if mdp.horizon and h == mdp.horizon - 1:
             expected = np.zeros_like(expected)
             expected[..., n] = 1
         assert 0.5 * np.abs(seen - expected).sum(-1).max() < 0.02
-        assert (np.abs(mean - R[live]) <= 5 * deviation / np.sqrt(draws) + 1e-4).all()
+        assert (np.abs(mean - R[live]) <= 5 * std / np.sqrt(draws) + 1e-4).all()
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -84,3 +84,22 @@ def test_what_cannot_be_drawn_says_so(tmp_path):
     state, _ = env.reset(jax.random.key(0), params)
     with pytest.raises(UsageError, match="Tabular does not render"):
         picture(env, state, params)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: save_film("x.txt", np.zeros((1, 2, 2, 3), np.uint8)),
+            r"save_film\.path: must",
+        ),
+        (lambda: save_film("x.gif", np.zeros((1, 2, 2, 3))), r"save_film\.pictures: must be"),
+        (
+            lambda: save_film("x.gif", np.zeros((1, 2, 2, 3), np.uint8), fps=0),
+            r"save_film\.fps: must be > 0",
+        ),
+    ],
+)
+def test_refusals_name_the_field(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

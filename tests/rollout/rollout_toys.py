@@ -79,7 +79,7 @@ class TwoLengths:
 
 @dataclass(frozen=True)
 class Starts:
-    """The start has law `params` `[n]`; the observation is the start for the `end` steps of an episode."""
+    """Starts of distribution `params` `[n]`; observations are the start for the `end` steps of an episode."""
 
     n: int = 6
     end: int = 2

@@ -93,8 +93,8 @@ def test_environments_do_not_depend_on_their_number_or_shard(reset):
 @pytest.mark.parametrize("reset", [Resample(), Pool(16)], ids=str)
 def test_starts_have_the_initial_distribution(reset):
     """Chi-square over more than 50,000 restarts; the pool is drawn anew by each of 512 unrolls."""
-    law = np.array([0.3, 0.25, 0.2, 0.1, 0.1, 0.05])
-    params = jnp.asarray(law, jnp.float32)
+    mu0 = np.array([0.3, 0.25, 0.2, 0.1, 0.1, 0.05])
+    params = jnp.asarray(mu0, jnp.float32)
     env, policy = Starts(end=1), constant_policy()
     independent, n, length = 512, 4, 50
 
@@ -110,16 +110,16 @@ def test_starts_have_the_initial_distribution(reset):
     if isinstance(reset, Pool):
         # starts of one unroll share its 16 entries, so only one of each unroll is independent of the others
         columns = [
-            scipy_stats.chisquare(np.bincount(obs[:, t, i], minlength=6), independent * law).pvalue
+            scipy_stats.chisquare(np.bincount(obs[:, t, i], minlength=6), independent * mu0).pvalue
             for t in range(0, length, 10)
             for i in range(n)
         ]
         assert min(columns) > 1e-3
-        spread = np.abs(np.bincount(obs.ravel(), minlength=6) / obs.size - law)
+        spread = np.abs(np.bincount(obs.ravel(), minlength=6) / obs.size - mu0)
         # variance of a frequency over 512 x 16 entries
-        np.testing.assert_array_less(spread, 4 * np.sqrt(law * (1 - law) * (1 / (512 * 16) + 1 / obs.size)))
+        np.testing.assert_array_less(spread, 4 * np.sqrt(mu0 * (1 - mu0) * (1 / (512 * 16) + 1 / obs.size)))
     else:
-        assert scipy_stats.chisquare(np.bincount(obs.ravel(), minlength=6), obs.size * law).pvalue > 1e-3
+        assert scipy_stats.chisquare(np.bincount(obs.ravel(), minlength=6), obs.size * mu0).pvalue > 1e-3
     slots = obs.transpose(0, 2, 1).reshape(-1, length)
     assert np.mean([len(np.unique(slot)) >= 3 for slot in slots]) > 0.9
 

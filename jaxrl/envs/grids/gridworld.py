@@ -257,7 +257,7 @@ class GridWorld(_Grid):
 
     @property
     def observation_space(self) -> Space:
-        """See the class."""
+        """Cell and existing objects together, float[G^2 2^O] one-hot, or their index."""
         n = self.G**2 * 2**self.O
         return Discrete(n) if self.index else Box(0.0, 1.0, (n,))
 
@@ -319,7 +319,7 @@ class RandomGridWorld(_Grid):
 
     @property
     def observation_space(self) -> Box:
-        """See the class."""
+        """Planes of the agent and of every object, float[G^2 (Q + 1)]."""
         return Box(0.0, 1.0, (self.G**2 * (self.Q + 1),))
 
     @property

@@ -61,7 +61,7 @@ class MazeParams(NamedTuple):
     """SI units; forces are `gear` per unit of action.
 
     target: float[2], position that pays; reach: its radius; max_speed: to which each velocity is clipped
-    before a step; spread: deviation of initial velocities.
+    before a step; spread: standard deviation of initial velocities.
     """
 
     gear: Array
@@ -224,7 +224,8 @@ def controller(env: Maze2D, *, wander: bool, noise: float = 0.0) -> Policy:
     Waypoints are the cells of a shortest path, each but the last one moved by -U(0, 0.2)^2, and left behind
     within 0.1. wander: a random free cell is the next goal once the last one was reached within 0.1, or after
     the environment's horizon, and the policy's `aux`, bool[], says that an action is the first towards a new
-    goal; otherwise the goal is that of the map. noise: deviation of a normal added before clipping.
+    goal; otherwise the goal is that of the map. noise: standard deviation of what is added
+    before clipping.
     """
     successor, horizon = jnp.asarray(_paths(env.maze)), HORIZONS[env.maze]
 

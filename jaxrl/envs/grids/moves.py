@@ -1,4 +1,4 @@
-"""Moves, bounds and pictures shared by the vector-reward grids."""
+"""Moves, bounds and pictures of the grids with vector rewards."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class ResourceGathering:
 
     @property
     def observation_space(self) -> Box:
-        """See the class."""
+        """Row, column, and whether gold and gem are carried, int32[4]."""
         return Box(0, (4, 4, 1, 1), (4,), np.int32)
 
     @property

@@ -1,4 +1,4 @@
-"""Linear mixture MDPs: P_h(s' | s, a) = <phi(s' | s, a), theta_h> with known features and unknown theta.
+"""The environment of a linear mixture MDP, P_h(s' | s, a) = <phi(s' | s, a), theta_h>.
 
 Legend: `S` states, `A` actions, `d` features, `H` steps. The environment pays no reward;
 `with_reward` adds one.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.errors import check_sizes
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.spaces import Discrete, Space
 from jaxrl.core.types import Array, Key, PyTree, Step
 from jaxrl.envs.base import Entry, integer
@@ -35,20 +35,21 @@ class LinearMixture:
 
     Observation: int32[] state; with `H` the dict `{"obs": ..., "h": int32[]}`. Action: Discrete(A).
     Reward: 0. Termination: with `H` after `H` steps, otherwise never.
-
-    S, A, d: sizes, equal to those of the parameters. H: horizon of parameters `[H, d]`, None for stationary
-    ones.
     """
 
-    S: int
-    A: int
-    d: int
-    H: int | None = None
+    S: Size
+    """Number of states, that of the parameters."""
+    A: Size
+    """Number of actions, that of the parameters."""
+    d: Size
+    """Number of features, that of the parameters."""
+    H: Size | None = None
+    """Horizon of parameters `[H, d]`, None for stationary ones."""
     name: str = "LinearMixture"
     reward_dim: None = None
 
     def __post_init__(self) -> None:
-        check_sizes(self, "S", "A", "d", "H")
+        check_fields(self)
 
     @classmethod
     def of(cls, mixture: LinearMixtureMDP) -> LinearMixture:
@@ -114,8 +115,8 @@ class LinearMixture:
     ) -> tuple[MixtureState, Step]:
         """The successor is the inverse distribution function at `u`, float[] in [0, 1)."""
         theta = params.theta if self.H is None else params.theta[state.h]
-        law = jnp.matmul(params.phi[state.s, action], theta, precision="highest")
-        after = MixtureState(inverse_cdf(law, u), state.h if self.H is None else state.h + 1)
+        p = jnp.matmul(params.phi[state.s, action], theta, precision="highest")
+        after = MixtureState(inverse_cdf(p, u), state.h if self.H is None else state.h + 1)
         end = jnp.asarray(False) if self.H is None else after.h >= self.H
         return after, Step(self._obs(after), self.reward(params, state, action, after), end, {})
 

@@ -24,7 +24,7 @@ class TabularMDP:
     P: `[S, A, S]` or `[H, S, A, S]`, rows sum to 1.
     R: `[S, A]` or `[S, A, S]`; with `reward_dim = m` one more trailing axis `[m]`; one more leading axis
         `[H]` exactly where `P` has it.
-    mu0: `[S]` law of the first state. gamma: `[]` discount, read by the oracles, not by `Tabular.step`.
+    mu0: `[S]` distribution of the first state. gamma: `[]` discount, read by oracles, not by `Tabular.step`.
     terminal: bool`[S]`; a terminal state is absorbing with zero reward in `P` and `R`, so that oracles need
         no special case, and ends the episode when it is entered.
     reward_dim: None for scalar rewards, m for vectors (static; it tells `[S, A, m]` from `[S, A, S]`).
@@ -125,8 +125,8 @@ def validate(mdp: TabularMDP) -> TabularMDP:
             raise UsageError(f"mdp.{name}: contains NaN or infinity; every entry must be finite")
     if not 0 <= tables.gamma <= 1:
         raise UsageError(f"mdp.gamma: must lie in [0, 1], got {float(tables.gamma)}")
-    for name, law in (("P", tables.P), ("mu0", tables.mu0)):
-        check_law(f"mdp.{name}", law)
+    for name, p in (("P", tables.P), ("mu0", tables.mu0)):
+        check_distribution(f"mdp.{name}", p)
     t = tables.terminal
     if np.any(tables.mu0[t] > 0):
         raise UsageError(
@@ -142,12 +142,12 @@ def validate(mdp: TabularMDP) -> TabularMDP:
     return mdp
 
 
-def check_law(name: str, law: np.ndarray) -> None:
-    """Raises `UsageError` unless `law` `[..., S]` holds probabilities (>= -1e-6, sums 1 within 1e-5)."""
-    if np.any(law < -1e-6):
-        where = tuple(int(i) for i in np.unravel_index(np.argmin(law), law.shape))
-        raise UsageError(f"{name}: entry {where} is {law[where]:.3g}; probabilities must be >= 0")
-    sums = np.asarray(law.sum(-1, dtype=np.float64))
+def check_distribution(name: str, p: np.ndarray) -> None:
+    """Raises `UsageError` unless `p` `[..., S]` holds probabilities (>= -1e-6, sums 1 within 1e-5)."""
+    if np.any(p < -1e-6):
+        where = tuple(int(i) for i in np.unravel_index(np.argmin(p), p.shape))
+        raise UsageError(f"{name}: entry {where} is {p[where]:.3g}; probabilities must be >= 0")
+    sums = np.asarray(p.sum(-1, dtype=np.float64))
     if np.any(np.abs(sums - 1) > 1e-5):
         where = tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(sums - 1)), sums.shape))
         raise UsageError(f"{name}: row {where} sums to {sums[where]:.6g}; probabilities must sum to 1")
@@ -172,10 +172,10 @@ def _check_shapes(mdp: TabularMDP) -> None:
         raise UsageError(f"mdp.terminal: must be bool[S] with S = {P[-1]}, not a list of indices")
 
 
-def inverse_cdf(law: Array, u: Array) -> Array:
-    """int32[], a draw from `law` `[S]` by one uniform `u` in [0, 1); never an entry of probability 0."""
+def inverse_cdf(p: Array, u: Array) -> Array:
+    """int32[], a draw from `p` `[S]` by one uniform `u` in [0, 1); never an entry of probability 0."""
     # masked, because float32 partial sums may rise by a rounding error at entries that are exactly 0
-    cdf = jnp.where(law > 0, jnp.cumsum(law), 0)
+    cdf = jnp.where(p > 0, jnp.cumsum(p), 0)
     return jnp.argmax(cdf > u * cdf.max()).astype(jnp.int32)
 
 
@@ -204,7 +204,7 @@ def from_outcomes(
 
 
 def simplex(key: Key, shape: tuple[int, ...], concentration: float | None = None) -> Array:
-    """Laws along the last axis of `shape`: uniform on the simplex, or Dirichlet(concentration)."""
+    """Distributions along the last axis of `shape`: uniform on the simplex, or Dirichlet(concentration)."""
     if concentration is None:  # Dirichlet(1), without the rejection loops of gamma variables
         x = jax.random.exponential(key, shape)
         return x / x.sum(-1, keepdims=True)

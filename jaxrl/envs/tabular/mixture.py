@@ -1,7 +1,8 @@
 """Linear mixture MDPs: P_h(s' | s, a) = <phi(s' | s, a), theta_h> with known features and unknown theta.
 
-Legend: `S` states, `A` actions, `d` features, `H` steps. The environment pays no reward;
-`with_reward` adds one.
+Here the record of their arrays and its checks; `linear_mixture.py` has the environment.
+
+Legend: `S` states, `A` actions, `d` features, `H` steps.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, struct
-from jaxrl.envs.tabular.mdp import TabularMDP, check_law
+from jaxrl.envs.tabular.mdp import TabularMDP, check_distribution
 
 
 @struct.dataclass
 class LinearMixtureMDP:
     """Build it with `make_mixture`, or check foreign arrays with `validate_mixture`.
 
-    phi: `[S, A, S, d]`. theta: `[d]`, or `[H, d]` where the law changes with the step. mu0: `[S]`.
+    phi: `[S, A, S, d]`. theta: `[d]`, or `[H, d]` where the transitions change with the step. mu0: `[S]`.
     """
 
     phi: Array
@@ -49,7 +50,7 @@ class LinearMixtureMDP:
         return self.theta.shape[0] if self.theta.ndim == 2 else None
 
     def to_tabular(self, R: Array | None = None, gamma: float = 1.0) -> TabularMDP:
-        """The law as tables; `R` as in `TabularMDP` for scalar rewards, default 0 `[S, A]` or `[H, S, A]`."""
+        """The transitions as tables; `R` as in `TabularMDP` for scalar rewards, by default 0."""
         P = jnp.einsum("satd,...d->...sat", self.phi, self.theta, precision="highest")
         return TabularMDP(
             P=P,
@@ -97,6 +98,6 @@ def validate_mixture(mixture: LinearMixtureMDP) -> LinearMixtureMDP:
     for name, x in (("phi", phi), ("theta", theta), ("mu0", mu0)):
         if not np.all(np.isfinite(x)):
             raise UsageError(f"mixture.{name}: contains NaN or infinity; every entry must be finite")
-    check_law("mixture.phi . theta", np.einsum("satd,...d->...sat", phi, theta))
-    check_law("mixture.mu0", mu0)
+    check_distribution("mixture.phi . theta", np.einsum("satd,...d->...sat", phi, theta))
+    check_distribution("mixture.mu0", mu0)
     return mixture

@@ -1,4 +1,4 @@
-"""Finite MDPs: one pytree that is simulator parameters, oracle input and linear-programme data at once.
+"""The environment of a finite MDP, whose parameters are its tables.
 
 Legend: `S` states, `A` actions, `H` steps of a finite horizon, `m` reward components. Tables are time-indexed
 (`[H, ...]`, both `P` and `R`) or stationary (neither).
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import check_sizes
+from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.spaces import Box, Discrete, Space
 from jaxrl.core.types import Array, Key, PyTree, Step
 from jaxrl.envs.base import Entry, integer
@@ -36,20 +36,22 @@ class Tabular:
     Observation: int32[] state, or with `one_hot` float[S]; with `H` the dict `{"obs": ..., "h": int32[]}`.
     Action: Discrete(A). Reward: `R[s, a]` or `R[s, a, s']`.
     Termination: a terminal state is entered; with `H` also after `H` steps.
-
-    S, A, reward_dim: sizes, equal to those of the parameters. H: horizon of time-indexed tables, None for
-    stationary ones.
     """
 
-    S: int
-    A: int
-    H: int | None = None
+    S: Size
+    """Number of states, that of the parameters."""
+    A: Size
+    """Number of actions, that of the parameters."""
+    H: Size | None = None
+    """Horizon of time-indexed tables, None for stationary ones."""
     one_hot: bool = False
-    reward_dim: int | None = None
+    """Whether states are observed as one-hot vectors in place of indices."""
+    reward_dim: Size | None = None
+    """Number of reward components, None for scalar rewards."""
     name: str = "Tabular"
 
     def __post_init__(self) -> None:
-        check_sizes(self, "S", "A", "H", "reward_dim")
+        check_fields(self)
 
     @classmethod
     def of(cls, mdp: TabularMDP, one_hot: bool = False) -> Tabular:

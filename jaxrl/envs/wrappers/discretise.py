@@ -34,7 +34,7 @@ class Discretise(Wrapper):
 
     @property
     def action_space(self) -> Discrete:
-        """See the class."""
+        """Every combination of the values of the coordinates, one index each."""
         return Discrete(self.bins ** int(np.prod(self.env.action_space.shape)))
 
     def map_action(self, action: Array) -> Array:

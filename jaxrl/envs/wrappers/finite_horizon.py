@@ -53,7 +53,7 @@ class FiniteHorizon(Wrapper):
 
     @property
     def observation_space(self) -> Space:
-        """See the class."""
+        """The inner observation, and the index of the step."""
         space = self.env.observation_space
         if self.one_hot:
             return append_to_box(space, [0.0] * (self.H + 1), [1.0] * (self.H + 1))

@@ -48,7 +48,7 @@ class History(Wrapper):
 
     @property
     def observation_space(self) -> Space:
-        """See the class."""
+        """The inner observation, and the items where they are shown."""
         space = self.env.observation_space
         if not self.observe:
             return space

@@ -51,7 +51,7 @@ class ObserveTime(Wrapper):
 
     @property
     def observation_space(self) -> Space:
-        """See the class."""
+        """The inner observation, and the elapsed time."""
         space = self.env.observation_space
         if is_flat_box(space):
             return append_to_box(space, [-np.inf], [np.inf])

@@ -139,7 +139,7 @@ def test_raw_done_never_is_a_time_limit(pendulum_run):
 def test_a_done_environment_restarts_from_the_pool(pendulum_run):
     t = np.flatnonzero(pendulum_run.truncated[:, 1])
     starts, before = pendulum_run.obs[t + 1, 1], pendulum_run.next_obs[t, 1]
-    assert np.abs(starts).max() <= 0.01  # brax's initial law
+    assert np.abs(starts).max() <= 0.01  # brax's initial distribution
     assert len(np.unique(starts, axis=0)) > 10
     inside = np.setdiff1d(np.arange(1004), t)
     np.testing.assert_array_equal(pendulum_run.next_obs[inside, 1], pendulum_run.obs[inside + 1, 1])

@@ -1,14 +1,13 @@
 """Grid worlds against a hand-made trace, published dynamic programmes and a Python simulator."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.envs.grids.gridworld import GridParams, GridState, GridWorld, Levels, RandomGridWorld
-from jaxrl.envs.grids.levels import LEVELS, MAZES, RANDOM_LEVELS
+from jaxrl.envs.grids.levels import LEVELS, RANDOM_LEVELS
 
 
 def levels(G, O, Q):
@@ -50,6 +49,30 @@ LEVEL_C = dict(
     walls=(5, 10), start=0, kind=(0, 1, 2), cells=(3, 15, 8), reward=(1, 0.3, -0.5),
     p_end=(0.25, 0, 0.5), p_respawn=(0.1, 0.05, 0.2),
 )  # fmt: skip
+
+
+def simulate(env, params, state, action, u):
+    """The text of the rules, in Python, for one step of either grid world."""
+    g, O = int(params.side), env.O
+    cell, exists, cells = int(state.cell), [bool(e) for e in state.exists], [int(c) for c in state.cells]
+    row, col = divmod(cell, g)
+    row, col = [(row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1), (row, col)][action]
+    if 0 <= row < g and 0 <= col < g and not params.walls[row * g + col]:
+        cell = row * g + col
+    collected = [exists[i] and cells[i] == cell for i in range(O)]
+    respawned = [u[i] < params.p_respawn[params.kind[i]] for i in range(O)]
+    new_cells = list(cells)
+    if isinstance(env, RandomGridWorld):
+        free = [c for c in range(g * g) if not params.walls[c] and c != cell and c not in cells]
+        free.sort(key=lambda c: u[O + 1 + c])
+        for i in range(O):
+            if respawned[i] and not exists[i]:
+                new_cells[i] = free.pop(0)
+    used = [i < int(params.n_objects) for i in range(O)]
+    new_exists = [(exists[i] or respawned[i]) and not collected[i] and used[i] for i in range(O)]
+    reward = sum(float(params.reward[params.kind[i]]) for i in range(O) if collected[i])
+    p_end = sum(float(params.p_end[params.kind[i]]) for i in range(O) if collected[i])
+    return cell, new_exists, new_cells, reward, u[O] < p_end
 
 
 def test_trace_a():
@@ -108,30 +131,6 @@ def test_tabular_reproduces_the_published_values_of_dense():
     assert mdp.mu0 @ value == pytest.approx(43.4666285580, abs=1e-8)
 
 
-def simulate(env, params, state, action, u):
-    """The text of the rules, in Python, for one step of either grid world."""
-    g, O = int(params.side), env.O
-    cell, exists, cells = int(state.cell), [bool(e) for e in state.exists], [int(c) for c in state.cells]
-    row, col = divmod(cell, g)
-    row, col = [(row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1), (row, col)][action]
-    if 0 <= row < g and 0 <= col < g and not params.walls[row * g + col]:
-        cell = row * g + col
-    collected = [exists[i] and cells[i] == cell for i in range(O)]
-    respawned = [u[i] < params.p_respawn[params.kind[i]] for i in range(O)]
-    new_cells = list(cells)
-    if isinstance(env, RandomGridWorld):
-        free = [c for c in range(g * g) if not params.walls[c] and c != cell and c not in cells]
-        free.sort(key=lambda c: u[O + 1 + c])
-        for i in range(O):
-            if respawned[i] and not exists[i]:
-                new_cells[i] = free.pop(0)
-    used = [i < int(params.n_objects) for i in range(O)]
-    new_exists = [(exists[i] or respawned[i]) and not collected[i] and used[i] for i in range(O)]
-    reward = sum(float(params.reward[params.kind[i]]) for i in range(O) if collected[i])
-    p_end = sum(float(params.p_end[params.kind[i]]) for i in range(O) if collected[i])
-    return cell, new_exists, new_cells, reward, u[O] < p_end
-
-
 @pytest.mark.parametrize("kind", [GridWorld, RandomGridWorld])
 def test_step_equals_the_rules(kind):
     env = kind(LEVELS["small"])
@@ -172,64 +171,6 @@ def test_planes_show_agent_and_objects():
     assert np.argwhere(planes).tolist() == [[0, 7], [1, 20], [2, 22], [3, 23]]
 
 
-def test_legacy_walls_keep_objects_off_two_cells_only():
-    env = RandomGridWorld(LEVELS["small"], legacy_wall_bug=True)
-    params = jax.jit(env.sample_params)(jax.random.key(0))
-    reset = jax.jit(jax.vmap(lambda k: env.reset(k, params)[0].cells))
-    seen = set(np.asarray(reset(jax.random.split(jax.random.key(1), 2000))).ravel().tolist())
-    side = int(params.side)
-    assert seen == set(range(side**2)) - {0, 1, int(params.start)}
-
-
-@functools.cache
-def sampled(name, n=4000):
-    table = LEVELS if name in LEVELS else RANDOM_LEVELS
-    env = GridWorld(table[name])
-    return env, jax.tree.map(
-        np.asarray, jax.jit(jax.vmap(env.sample_params))(jax.random.split(jax.random.key(0), n))
-    )
-
-
-@pytest.mark.parametrize("name", ["small", "mazes", "long_dense"])
-def test_sampled_levels_are_legal(name):
-    env, p = sampled(name)
-    spec = env.levels
-    assert set(p.side) == set(range(spec.side[0], spec.side[1] + 1))
-    assert set(p.n_objects) == set(range(spec.used[0], spec.used[1] + 1))
-    assert p.limit.min() >= spec.limit[0] and p.limit.max() <= spec.limit[1]
-    placed = np.concatenate([p.start[:, None], p.cells], 1)
-    assert (placed < p.side[:, None] ** 2).all()
-    assert not np.take_along_axis(p.walls, placed, 1).any()
-    assert all(len(set(row)) == len(row) for row in placed)
-    for field, ranges in (("reward", spec.reward), ("p_end", spec.p_end), ("p_respawn", spec.p_respawn)):
-        low, high = np.array(ranges, np.float32).T
-        values = getattr(p, field)
-        assert (values >= low - 1e-6).all() and (values <= high + 1e-6).all()
-    if spec.random_walls:
-        assert (p.walls.sum(1) == spec.random_walls).all()
-    else:
-        designs = {tuple(sorted(d)) for d in spec.designs}
-        assert {tuple(np.flatnonzero(w)) for w in p.walls} == designs
-
-
-def test_log_uniform_limit():
-    """Half-bins at the ends: P(n) = ln((n + .5) / (n - .5)) / ln(b / a) inside."""
-    _, p = sampled("small")
-    a, b = 20, 100
-    n = np.arange(a, b + 1)
-    edges = np.clip(np.stack([n - 0.5, n + 0.5]), a, b)
-    law = np.log(edges[1] / edges[0]) / np.log(b / a)
-    counts = np.bincount(p.limit, minlength=b + 1)[a:]
-    chi2 = (((counts - len(p.limit) * law) ** 2) / (len(p.limit) * law)).sum()
-    assert chi2 < 124.8  # 99.9 % quantile at 80 degrees of freedom
-
-
-def test_maze_masks():
-    assert [len(m) for m in MAZES.values()] == [46, 53, 72, 72, 72, 73, 72, 71, 71]
-    assert len(LEVELS["long_dense"].designs[0]) == 17
-    assert len(LEVELS["longer"].designs[0]) == 7
-
-
 def test_render_shows_cells():
     env = GridWorld(levels(5, 3, 3))
     params = level(5, 4, (5, 6), 0, (0, 1, 2), (2, 10, 12), (1, -1, 0.5), (0, 0, 1), (0, 1, 0), 50)
@@ -241,3 +182,27 @@ def test_render_shows_cells():
     assert tuple(cells[1, 1]) == tuple(cells[1, 2]) == (70, 75, 85)  # walls 5, 6 of side 4
     assert tuple(cells[4, 0]) == tuple(cells[0, 4]) == (20, 20, 25)  # outside
     assert tuple(cells[0, 2]) == (40, 160, 80) and tuple(cells[3, 0]) == (240, 170, 30)
+
+
+SMALL = LEVELS["small"].__dict__
+
+
+def with_levels(**fields):
+    return lambda: Levels(**{**SMALL, **fields})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (with_levels(side=(5, 4)), r"Levels\.side: must be \(low, high\)"),
+        (with_levels(used=(1, 9)), r"Levels\.used: 9 objects in play, but kinds has 3"),
+        (with_levels(kinds=(0, 1, 3)), r"Levels\.kinds: must be types 0 \.\. 2"),
+        (with_levels(p_end=((0.1, 1.0),)), r"Levels\.p_end, p_respawn: must have one"),
+        (with_levels(p_end=((0.0, 1.0),) * 3), r"Levels\.p_end: ranges must be \(p, p\) or 0 <"),
+        (with_levels(random_walls=36), r"Levels\.random_walls: 36 walls leave no room"),
+        (with_levels(designs=((36,),)), r"Levels\.designs: wall cells must lie in 0 \.\. 35"),
+    ],
+)
+def test_refusals_name_the_field(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

@@ -44,3 +44,14 @@ def test_parameters_may_be_truth_values_or_zeros_and_ones():
 def test_refuses(call, sentence):
     with pytest.raises(UsageError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Coverage(0), r"Coverage\.n_items: must be >= 1"),
+    ],
+)
+def test_refusals_name_the_field(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

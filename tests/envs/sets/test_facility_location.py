@@ -32,3 +32,18 @@ def test_gains_by_hand():
 def test_refuses(call, sentence):
     with pytest.raises(UsageError, match=sentence):
         call()
+
+
+EYE = np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: FacilityLocation(3, 0), r"FacilityLocation\.n_universe: must be >= 1"),
+        (lambda: similarities(-EYE), r"similarities\.matrix: has negative or NaN entries"),
+    ],
+)
+def test_refusals_name_the_field(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

@@ -12,7 +12,11 @@ from jaxrl.envs.sets.log_det import LogDet, LogDetParams, cast_params, kernel_pa
 from jaxrl.envs.sets.protocol import gains
 
 V = 6
+
+
 _A = np.random.default_rng(0).normal(size=(V, 3))
+
+
 KERNEL = _A @ _A.T
 
 
@@ -91,3 +95,35 @@ def test_a_noise_that_fits_into_64_bits_alone_is_taken_there():
     with jax.enable_x64(True):
         params = cast_params(KERNEL, 1e-50, "x")
         assert isinstance(params, LogDetParams) and float(params.noise) == 1e-50
+
+
+EYE = np.eye(3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: LogDet(3, 0), r"LogDet\.capacity: must be >= 1"),
+        (
+            lambda: kernel_params(np.triu(np.ones((3, 3))), 1.0),
+            r"kernel_params\.kernel: must be symmetric",
+        ),
+        (
+            lambda: kernel_params(-EYE, 1.0),
+            r"kernel_params\.kernel: has a negative eigen",
+        ),
+        (
+            lambda: kernel_params([[1, 1 + 5e-6], [1 + 5e-6, 1]], 1e-6),
+            r"kernel_params\.kernel: has a negative eigen",
+        ),
+        (
+            lambda: kernel_params(np.full((2, 2), np.nan), 1.0),
+            r"kernel_params\.kernel: has entries that are not finite",
+        ),
+        (lambda: kernel_params(EYE[:2], 1.0), r"kernel_params\.kernel: shape"),
+        (lambda: kernel_params(EYE, 0.0), r"kernel_params\.noise: must be > 0"),
+    ],
+)
+def test_refusals_name_the_field(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

@@ -27,3 +27,14 @@ def test_a_revisit_counts_again():
 def test_refuses(call, sentence):
     with pytest.raises(UsageError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Modular(0), r"Modular\.n_items: must be >= 1"),
+    ],
+)
+def test_refusals_name_the_field(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()

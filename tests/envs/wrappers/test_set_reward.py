@@ -8,6 +8,7 @@ import pytest
 from jaxrl.core import spaces
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Policy
+from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.envs.coverage.coverage_grid import coverage_grid
 from jaxrl.envs.coverage.place_grid import PlaceGrid
 from jaxrl.envs.sets.coverage import Coverage, CoverageParams
@@ -23,11 +24,23 @@ from jaxrl.envs.wrappers.set_reward import TimedItems, relabel, set_episode, set
 from jaxrl.rollout.unroll import start, unroll
 
 V, U, H = 6, 9, 7
+
+
 RNG = np.random.default_rng(0)
+
+
 COVERS, WEIGHT = RNG.random((V, U)) < 0.3, RNG.random(U)
+
+
 SIMILARITY = RNG.random((V, U))
+
+
 _A = RNG.normal(size=(V, 3))
+
+
 KERNEL, NOISE = _A @ _A.T, 0.1
+
+
 PLACES = RNG.random(V)
 
 
@@ -186,4 +199,22 @@ class _Growing(Coverage):
 )
 def test_refuses(call, sentence):
     with pytest.raises(UsageError, match=sentence):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: set_reward(CartPole(), Coverage(3)),
+            r"set_reward\.env: CartPole has no item",
+        ),
+        (
+            lambda: set_reward(Tabular(3, 2), max),
+            r"set_reward\.F: has no default",
+        ),
+    ],
+)
+def test_refusals_name_the_field(call, message):
+    with pytest.raises(UsageError, match=message):
         call()
