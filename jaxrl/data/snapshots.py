@@ -17,6 +17,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from jaxrl.core.errors import CorruptInput
 from jaxrl.core.types import Array, Key, Policy, PyTree, struct
@@ -78,19 +79,27 @@ def training_log(path: Path | str, limit: int = safe.LIMIT) -> dict[str, np.ndar
 
 def policy(snapshot: Snapshot, *, greedy: bool = False) -> Policy:
     """The policy of one snapshot for observations float[k]; actions int32[] or float32[p], not clipped."""
+    return Policy(Partial(_best if greedy else _drawn, snapshot))
 
-    def act(key: Key, obs: Array, memory: PyTree) -> tuple[Array, PyTree, PyTree]:
-        h = (obs.astype(jnp.float32) - snapshot.mean) / snapshot.scale
-        for w, b in zip(snapshot.weights[:-1], snapshot.biases[:-1], strict=True):
-            h = jnp.tanh(h @ w + b)
-        out = h @ snapshot.weights[-1] + snapshot.biases[-1]
-        if snapshot.log_std is None:
-            action = jnp.argmax(out) if greedy else jax.random.categorical(key, out)
-            return action.astype(jnp.int32), (), memory
-        noise = 0.0 if greedy else jnp.exp(snapshot.log_std) * jax.random.normal(key, out.shape)
-        return out + noise, (), memory
 
-    return Policy(act)
+def _best(snapshot: Snapshot, key: Key, obs: Array, memory: PyTree) -> tuple[Array, PyTree, PyTree]:
+    out = _output(snapshot, obs)
+    return out if snapshot.log_std is not None else jnp.argmax(out).astype(jnp.int32), (), memory
+
+
+def _drawn(snapshot: Snapshot, key: Key, obs: Array, memory: PyTree) -> tuple[Array, PyTree, PyTree]:
+    out = _output(snapshot, obs)
+    if snapshot.log_std is None:
+        return jax.random.categorical(key, out).astype(jnp.int32), (), memory
+    return out + jnp.exp(snapshot.log_std) * jax.random.normal(key, out.shape), (), memory
+
+
+def _output(snapshot: Snapshot, obs: Array) -> Array:
+    """Logits, or the mean of the action."""
+    h = (obs.astype(jnp.float32) - snapshot.mean) / snapshot.scale
+    for w, b in zip(snapshot.weights[:-1], snapshot.biases[:-1], strict=True):
+        h = jnp.tanh(h @ w + b)
+    return h @ snapshot.weights[-1] + snapshot.biases[-1]
 
 
 def _snapshot(path: Path | str, prefix: str, present: set[str], limit: int) -> Snapshot:

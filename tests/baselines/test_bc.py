@@ -226,3 +226,12 @@ def test_batches_over_four_devices_equal_one_device(batch_size):
             state, metrics = step(state, bc.Hyper(lr=0.1), data)
         ends.append((state.params, metrics))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), *ends)
+
+
+def test_cloning_a_constant_action_stays_finite():
+    """The likelihood has no maximum: the standard deviation shrinks for ever, down to the head's clip."""
+    data = dataset(np.zeros((8, 1), np.float32), np.zeros((8, 2), np.float32))
+    config, spaces = bc.Config(batch_size=None, widths=()), (Box(0.0, 1.0, (1,)), UNIT)
+    _, state, losses = train(config, spaces, data, bc.Hyper(lr=0.5), 300)
+    assert jnp.isfinite(losses).all() and float(state.params["log_std"].max()) < -19
+    np.testing.assert_array_equal(state.params["mean"]["Dense_0"]["bias"], [0.0, 0.0])

@@ -16,7 +16,10 @@ from jaxrl.core.fields import check_numbers
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Step
+from jaxrl.envs.control.acrobot import Acrobot
 from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.control.pendulum import Pendulum
+from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.unroll import Freeze, unroll
 
 SMALL = ppo.Config(n_envs=8, length=16, epochs=2, minibatches=2, widths=(8,))
@@ -438,3 +441,35 @@ class Spaces:
 def test_make_names_the_environment_and_the_space(space, options):
     with pytest.raises(UsageError, match=r"^Spaces: action_space: [^\n]+$"):
         ppo.make(ppo.Config(**options), Spaces(space))
+
+
+SCALED = ppo.Config(normalise_obs=True, scale_rewards=True)
+
+
+LONGER = ppo.Config(normalise_obs=True, scale_rewards=True, epochs=10, minibatches=8)
+
+
+ANNEALED = ppo.Hyper(anneal=1.0, updates_total=62.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("env", "config", "hyper", "updates", "score"),
+    [
+        (CartPole(), ppo.Config(scale_rewards=True), ANNEALED, 62, 499.0),
+        (Acrobot(), SCALED, ANNEALED, 62, -100.0),
+        (Pendulum(), LONGER, ppo.Hyper(gamma=0.95, entropy=0.0), 60, -200.0),
+    ],
+    ids=lambda x: getattr(x, "name", None),
+)
+def test_known_score(env, config, hyper, updates, score):
+    algorithm, data = ppo.make(config, env), env.default_params()
+
+    def member(key):
+        k_algo, k_eval = jax.random.split(key)
+        state = algorithm.init(k_algo, hyper, data)
+        state, _ = jax.lax.scan(lambda s, _: algorithm.step(s, hyper, data), state, length=updates)
+        return evaluate(env, algorithm.act(state, hyper, greedy=True), k_eval, data, episodes=64).returns
+
+    returns = jax.jit(lambda keys: jax.lax.map(member, keys))(jax.random.split(jax.random.key(0), 3))
+    assert np.all(np.asarray(returns).mean(axis=1) > score), np.asarray(returns).mean(axis=1)

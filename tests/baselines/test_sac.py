@@ -290,3 +290,11 @@ def test_environments_and_batches_over_four_devices_equal_one_device():
             state, metrics = step(state, hyper, env.default_params())
         ends.append((state.learner, state.buffer, state.vec, metrics))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), *ends)
+
+
+def test_a_coordinate_with_equal_bounds_is_seen_as_zero_by_the_critics():
+    box = Box((-2.0, 1.0), (6.0, 1.0), (2,))
+    nets = sac._nets(TINY, Bandit(action_space=box), axis=None)
+    action = nets.head.to_action(jnp.array([0.5, 3.0]))
+    np.testing.assert_allclose(action, [2.0 + 4.0 * np.tanh(0.5), 1.0], rtol=1e-6)
+    np.testing.assert_allclose(nets.scale(action), [np.tanh(0.5), 0.0], rtol=1e-6)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
 from jaxrl.core import spaces
 from jaxrl.core.tree import tree_stack, tree_take
@@ -98,7 +99,7 @@ def test_one_trace_serves_all_hyper_parameters(run):
     assert run.traces == 1
 
 
-def test_check_16_chunks_do_not_change_a_bit(run):
+def test_chunks_do_not_change_a_bit(run):
     def trained(chunk):
         members = jax.tree.map(lambda x: x[None], (jax.random.key(0), run.first))
         return train(
@@ -119,6 +120,16 @@ def test_members_of_a_population_are_the_single_runs(run):
     for i, expected in enumerate((run.after_one, run.other)):
         for a, b in zip(_numbers(tree_take(states, i)), _numbers(expected), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_policies_carry_their_parameters_as_leaves(run, greedy):
+    """What takes a policy is then compiled once, whatever the parameters are."""
+    before, after = (run.algorithm.act(state, run.first, greedy) for state in (run.start, run.state))
+    assert isinstance(before.act, Partial)
+    assert jax.tree.structure(before) == jax.tree.structure(after)
+    leaves = zip(_numbers(before), _numbers(after), strict=True)
+    assert any(not np.array_equal(a, b) for a, b in leaves)
 
 
 def test_metrics_are_flat_and_finite(run):

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from jaxrl.envs.control.cartpole import CartPole, CartPoleState
+from jaxrl.envs.control.cartpole import CartPole, CartPoleParams, CartPoleState
 from tests.envs.control.parity import (
     check_constants,
     check_limit_and_start,
@@ -41,3 +42,33 @@ def test_cartpole_trace_of_gymnax():
     np.testing.assert_allclose(seen[1], (0.0096, 0.1746792, 0.0308, -0.2430688), atol=1e-6)
     np.testing.assert_allclose(seen[5], (0.0313333, 0.1734950, 0.0006600, -0.2168128), atol=1e-6)
     np.testing.assert_allclose(seen[10], (0.0721157, 0.3698333, -0.0565572, -0.5370315), atol=1e-6)
+
+
+@pytest.mark.parametrize("leaf", CartPoleParams._fields[:8])
+def test_doubling_a_constant_changes_the_trajectory(leaf):
+    """gymnax's CartPole stores the total mass, so that doubling `masscart` changes nothing there."""
+    env = CartPole()
+    params = env.default_params()
+    if leaf != "theta_threshold":  # let the cart reach the edge of its track
+        params = params._replace(theta_threshold=jnp.float32(1e3))
+    changed = params._replace(**{leaf: 2 * getattr(params, leaf)})
+    state, _ = env.reset(jax.random.key(0), params)
+
+    @jax.jit
+    def play(params):
+        def body(state, action):
+            after, out = env.step(jax.random.key(0), state, action, params)
+            return after, (out.obs, out.terminated)
+
+        return jax.lax.scan(body, state, jnp.ones(60, jnp.int32))[1]
+
+    same = jax.tree.map(lambda x, y: bool((x == y).all()), play(params), play(changed))
+    assert not all(same)
+
+
+def test_derived_quantities_follow_their_leaves():
+    params = CartPole().default_params()
+    for leaf, factor in (("masscart", 3.0), ("masspole", 5.0), ("length", 2.0)):
+        changed = params._replace(**{leaf: factor * getattr(params, leaf)})
+        assert float(changed.total_mass) == pytest.approx(float(changed.masscart) + float(changed.masspole))
+        assert float(changed.polemass_length) == pytest.approx(float(changed.masspole * changed.length))

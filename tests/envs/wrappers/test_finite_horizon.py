@@ -5,12 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core import spaces
 from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Policy
 from jaxrl.envs.base import integer
 from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.envs.tabular.generators import random_mdp
+from jaxrl.envs.tabular.mdp import make_mdp
 from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.envs.wrappers.finite_horizon import finite_horizon
+from jaxrl.rollout.unroll import Pool, Resample, start, unroll
 from tests.envs.wrappers.counting import KEY, Count, play
 
 
@@ -73,3 +77,22 @@ def test_finite_horizon_of_tables_is_the_time_indexed_mdp():
 def test_refusals_name_the_field(call, message):
     with pytest.raises(UsageError, match=message):
         call()
+
+
+@pytest.mark.parametrize("reset", [Resample(), Pool(4)], ids=["Resample", "Pool"])
+def test_inner_parameters_survive_resets(reset):
+    """Three MDPs whose reward is their number, 10 episodes and more of each."""
+    env = finite_horizon(Tabular(2, 2), 4)
+    mdps = [make_mdp(np.full((2, 2, 2), 0.5), np.full((2, 2), reward)) for reward in (1.0, 2.0, 3.0)]
+    params = env.default_params()
+    many = jax.tree.map(lambda *x: jnp.stack(x), *(params._replace(env=mdp) for mdp in mdps))
+    policy = Policy(lambda key, obs, memory: (spaces.sample(env.action_space, key), (), memory))
+
+    @jax.jit
+    def run(key):
+        vec = start(env, policy, key, many, 3, params_axis=0)
+        return unroll(env, policy, vec, key, many, length=44, params_axis=0, reset=reset)
+
+    _, out, stats = run(jax.random.key(0))
+    assert float(stats.count) == 33
+    np.testing.assert_array_equal(out.reward, np.broadcast_to([1.0, 2.0, 3.0], (44, 3)))

@@ -1,4 +1,4 @@
-"""What is sampled is what `to_tabular` says."""
+"""The capability `Finite`: what is sampled is what `to_tabular` says."""
 
 import jax
 import jax.numpy as jnp
