@@ -176,7 +176,7 @@ def _draw(key: Key, batch: int, weight: Array) -> Array:
 
 
 def _descend(key: Key, batch: int, weight: Array) -> Array:
-    """int32[b], by going down a binary tree of sums of the weights, with 32 random bits at every node.
+    """Indices int32[b], drawn on the way down a binary tree of sums, with 32 random bits at every node.
 
     A running sum of float32 would swallow small weights behind large ones, and one number in [0, 1) of
     float32 has 2^23 values; here every row with a weight can be drawn, its probability being off by rounding
@@ -235,7 +235,7 @@ def as_column(x: np.ndarray) -> np.ndarray:
 
 
 def check_lengths(source: str, fields: Mapping[str, PyTree], n: int) -> None:
-    """`CorruptInput` unless every leaf has `n` rows, as `terminated` has."""
+    """Raises `CorruptInput` unless every leaf has `n` rows, as `terminated` has."""
     for name, tree in fields.items():
         for x in jax.tree.leaves(tree):
             if len(x) != n:
@@ -265,7 +265,7 @@ def _check_actions(source: str, actions: PyTree, space: Space) -> None:
 
 
 def first_bad(source: str, name: str, bad: np.ndarray, what: str) -> None:
-    """`CorruptInput` with the number of the first row `[n, ...]` in which `bad` is set."""
+    """Raises `CorruptInput` with the number of the first row `[n, ...]` in which `bad` is set, if any."""
     rows = np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1)) if bad.size else []
     if len(rows):
         raise CorruptInput(f"{source}: {name} in row {rows[0]} {what}")

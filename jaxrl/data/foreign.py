@@ -56,7 +56,7 @@ def clip_actions(action: np.ndarray, space: Box, margin: float = MARGIN) -> tupl
 
 
 def check_rows(source: Path | str, arrays: Mapping[str, np.ndarray], n: int | None = None) -> int:
-    """Rows of all arrays, `n` if given.
+    """The number of rows of all arrays, which has to be `n` if that is given.
 
     Raises `CorruptInput` with the name and row that the file has, where the numbers of rows differ or a
     float is not finite.

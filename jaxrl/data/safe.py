@@ -1,4 +1,4 @@
-"""The only readers of files that came from elsewhere: numbers, nothing that executes or points away.
+"""Readers of files from elsewhere: only arrays of numbers, nothing that executes or points away.
 
 Refusals are `CorruptInput` and name the file, the entry and the fix. Limits are checked against declared
 sizes, before anything is read or allocated.

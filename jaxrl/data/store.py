@@ -50,7 +50,9 @@ def save(data: Dataset, path: Path | str) -> str:
 
 
 def load(path: Path | str, digest: str | None = None, limit: int = safe.LIMIT) -> Dataset:
-    """What `save` wrote. digest: expected SHA-256 of the file. limit: bytes of all arrays together.
+    """The dataset that `save` wrote.
+
+    digest: expected SHA-256 of the file. limit: bytes of all arrays together.
 
     Raises `CorruptInput` for a file with another digest, damaged, or not written by `save`.
     """

@@ -19,7 +19,9 @@ HINTS = ("teleport", "spike")
 
 
 class Report(NamedTuple):
-    """rows, episodes: how many there are; findings: rows int[...] in which each check failed, by its name.
+    """What `validate` found in a dataset.
+
+    rows, episodes: how many there are; findings: rows int[...] in which each check failed, by its name.
 
     boundary: inside an episode, but the next row is not the successor. teleport: a step longer than
     `TELEPORT` medians of the steps that moved, which may be a fast motion or a boundary that nobody marked.
