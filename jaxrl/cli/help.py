@@ -111,7 +111,7 @@ def _record(info: StructTypeInfo) -> StructConstructorSpec | None:
     fields = []
     for f in dataclasses.fields(cls):
         value = getattr(default, f.name)
-        kind = _offered(hints[f.name], value)
+        kind: Any = _offered(hints[f.name], value)
         if f.init and kind is not None:
             text = _explained(docs.get(f.name, ""), hints[f.name])
             if value == ():

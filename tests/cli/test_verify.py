@@ -90,14 +90,18 @@ def test_a_changed_metric_is_found(run):
     record = json.loads(lines[-1])
     record["loss"][0] += 1.0
     path.write_text("\n".join([*lines[:-1], json.dumps(record)]) + "\n")
-    with pytest.raises(CorruptInput, match=r"metrics\.jsonl: update 6 differs from the replay"):
+    with pytest.raises(
+        CorruptInput, match=r"metrics\.jsonl: the lines of stage train up to update 6 are not those"
+    ):
         check(run)
 
 
 def test_an_invented_metric_line_is_found(run):
     path = run.path / "metrics.jsonl"
     path.write_text(path.read_text() + path.read_text().splitlines()[-1] + "\n")
-    with pytest.raises(CorruptInput, match=r"metrics\.jsonl: 7 lines, the replay has 6"):
+    with pytest.raises(
+        CorruptInput, match=r"metrics\.jsonl: the lines of stage train up to update 6 are not those"
+    ):
         check(run)
 
 
