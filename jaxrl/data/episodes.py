@@ -88,7 +88,7 @@ def drop_padding(data: Dataset) -> Dataset:
         raise UsageError("drop_padding: every row is padding; give a dataset with at least one row")
     kept = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[rows]), data.replace(mask=None))
     number = np.cumsum(np.append(0, np.diff(np.asarray(kept.episode)) != 0))
-    return kept.replace(episode=jnp.asarray(number, jnp.int32))
+    return kept.replace(episode=jnp.asarray(number.astype(np.int32)))  # no program per number of rows
 
 
 def concatenate(*parts: Dataset, meta: Meta = ()) -> Dataset:
