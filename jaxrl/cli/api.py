@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from jaxrl.cli import execution, machine, overrides
+from jaxrl.cli import execution, machine, overrides, plan
 from jaxrl.cli.notebook import Run
 from jaxrl.run import catalogue, lanes
 from jaxrl.run.folder import RunFolder
@@ -55,6 +55,7 @@ def begin(
     machine.set_up(base)
     module = catalogue.load(base, experiment)
     config = overrides.override(overrides.named_preset(module, experiment, preset), fields)
+    plan.refuse_beyond_memory(plan.estimate(module, config))
     folder = Run.create(experiment, config, execution.runs_folder(base, out), preset, lane)
     folder.root = base
     return module, config, folder

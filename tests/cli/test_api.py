@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxrl.cli import api
+from jaxrl.core.errors import UsageError
 from jaxrl.run.folder import RunFolder
 from tests.run import ring
 
@@ -72,3 +73,9 @@ def test_export_and_figure_need_no_command_line(root, finished, tmp_path):
     assert {p.parent for p in drawn} == {tmp_path / "figures"}
     for path in drawn:
         assert path.read_bytes() == (finished.figures / path.name).read_bytes()
+
+
+def test_more_members_than_memory_are_refused_before_a_folder_exists(root, tmp_path):
+    with pytest.raises(UsageError, match="memory: 100000000000 members need at least"):
+        api.run("toy/ring", "smoke", root=root, out=tmp_path, seeds=10**11)
+    assert not list(tmp_path.iterdir())
