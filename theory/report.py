@@ -21,7 +21,10 @@ FOLDER = Path(__file__).resolve().parent
 
 
 class Check(NamedTuple):
-    """name: "family/thm_..."; title: first line of the file; result: of `check()`; control: of `broken()`."""
+    """A theorem, its check and its control.
+
+    name: "family/thm_..."; title: first line of the file; result: of `check()`; control: of `broken()`.
+    """
 
     name: str
     title: str

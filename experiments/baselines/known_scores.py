@@ -88,7 +88,7 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Config:
-    """Which tasks, how many seeds."""
+    """Tasks and numbers of seeds."""
 
     tasks: tuple[str, ...] = tuple(TASKS)
     """Names of tasks, in the order of the figure."""

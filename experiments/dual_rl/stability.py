@@ -75,7 +75,7 @@ BETTER = "less"
 
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `[N, Z, S]` of the last half of all updates: `error`, mean |V - V without outliers|; `wobble`,
-    deviation of V; `step`, mean |gradient| of the other samples. And `trace [N, T]`, one run.
+    standard deviation of V; `step`, mean |gradient| of the other samples. And `trace [N, T]`, one run.
     """
     keys, sizes = member_keys(config.seed, config.seeds), jnp.asarray(config.sizes, jnp.float32)
     half = config.updates // 2

@@ -54,7 +54,7 @@ class Config:
     runs: Size = 128
     """Number of runs of descent-ascent per step."""
     seed: Seed = 0
-    """Root seed."""
+    """The root seed, in [0, 2^32)."""
 
     def __post_init__(self) -> None:
         check_fields(self)

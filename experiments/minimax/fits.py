@@ -36,7 +36,7 @@ def slope(x: np.ndarray, y: np.ndarray) -> Slope:
     """Least-squares exponent of the root mean square over draws of y `[draws, n]`, against sizes x `[n]`.
 
     The interval is that of the regression over sizes (Student's t, n - 2 degrees of freedom), which takes
-    the deviations of different sizes from the line to be independent; two sizes give none.
+    the residuals of different sizes to be independent; two sizes give none.
     """
     x, y = np.log(np.asarray(x, np.float64)), np.asarray(y, np.float64)
     note = f"regression over {len(x)} sizes, {len(y)} draws"

@@ -64,7 +64,7 @@ class Config:
     seeds: Size = 4
     """Number of draws of initial particles."""
     seed: Seed = 0
-    """Root seed."""
+    """The root seed, in [0, 2^32)."""
 
     def __post_init__(self) -> None:
         check_fields(self)

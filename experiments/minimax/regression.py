@@ -31,7 +31,7 @@ class ZooConfig:
     variants: tuple[Variant, ...] = ("A", "B")
     """Variants of the data: A of the released DeepGMM, B of MMR-IV."""
     functions: tuple[Literal["abs", "linear", "sin", "step"], ...] = FUNCTIONS
-    """Structural functions."""
+    """The structural functions to estimate."""
     n: Size = 2000
     """Observations per split; 2000 are the published arrays."""
 

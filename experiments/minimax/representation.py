@@ -51,7 +51,7 @@ class Config:
     matched: Size = 2
     """Number of draws whose distances are computed by assignment, at most `seeds`."""
     seed: Seed = 0
-    """Root seed."""
+    """The root seed, in [0, 2^32)."""
 
     def __post_init__(self) -> None:
         check_fields(self)

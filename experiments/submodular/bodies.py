@@ -35,7 +35,10 @@ Measure = Callable[[Array, Array], dict[str, Array]]
 
 
 class EitherParams(NamedTuple):
-    """env, F: as in `SetParams`; modular: float[], 0 pays marginal gains (SubPO) and 1 own values (ModPO)."""
+    """Parameters of a set reward and which of its two signals is paid.
+
+    env, F: as in `SetParams`; modular: float[], 0 pays marginal gains (SubPO) and 1 own values (ModPO).
+    """
 
     env: PyTree
     F: PyTree
@@ -75,7 +78,7 @@ class Config:
     seeds: Size = 3
     """Members per learner; member i depends on the root seed and on i alone."""
     seed: Seed = 0
-    """Root seed."""
+    """The root seed, in [0, 2^32)."""
     updates: Size = 100
     """Updates per member."""
     evaluations: Size = 10

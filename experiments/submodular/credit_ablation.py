@@ -1,4 +1,4 @@
-"""Which credit: gain to go, total, own gain, prefix, and generalised advantages, on the same seeds."""
+"""Ablation of credits: gain to go, total, own gain, prefix, and generalised advantages, on the same seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to measure a Gaussian process on a grid: information gained along a path of 40 states.
+"""Measurements of a Gaussian process on a grid: information gained along a path of 40 states.
 
 Each map is the process after five measurements elsewhere.
 """

@@ -56,7 +56,7 @@ class Config:
     seeds: Size = 5
     """Members per learner and map; member i depends on the root seed and on i alone."""
     seed: Seed = 0
-    """Root seed."""
+    """The root seed, in [0, 2^32)."""
     maps: Size = 1
     """Maps per problem, at most as many as it has; a problem of one map keeps that one."""
     n_envs: Size = 500

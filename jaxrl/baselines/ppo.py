@@ -87,7 +87,7 @@ class Config:
     bootstrap_truncated: bool = True
     """Whether an episode cut by a time limit is valued by its successor; False treats the limit as an end."""
     params_axis: Literal[0] | None = None
-    """0 where every environment has parameters of its own, with leaves `[n_envs, ...]`."""
+    """Axis of parameters that differ between environments, with leaves `[n_envs, ...]`; None shares them."""
     reset: Resample | Pool = field(default_factory=Resample)
     """How the next episode starts: a fresh reset at every step, or one of `size` resets per update."""
     keep: tuple[str, ...] = ()
@@ -162,7 +162,7 @@ class Samples(NamedTuple):
 
 
 def state_specs(axis: str) -> State:
-    """Which parts of the state are sharded over a mesh axis, for `core.spmd.data_parallel`."""
+    """Parts of the state that are sharded over a mesh axis, for `core.spmd.data_parallel`."""
     everywhere, sharded = spmd.P(), spmd.P(axis)
     return State(
         params=everywhere,

@@ -118,7 +118,7 @@ class State:
 
 
 def state_specs(axis: str) -> State:
-    """Which parts of the state are sharded over a mesh axis, for `core.spmd.data_parallel`."""
+    """Parts of the state that are sharded over a mesh axis, for `core.spmd.data_parallel`."""
     everywhere = spmd.P()
     return State(everywhere, everywhere, vec=spmd.P(axis), key=everywhere, updates=everywhere)
 

@@ -34,7 +34,10 @@ class Hyper:
 
 
 class State(NamedTuple):
-    """q: float[S, A]; updates: int32[], sweeps so far; key: unused, the sweep is deterministic."""
+    """State of value iteration.
+
+    q: float[S, A]; updates: int32[], sweeps so far; key: unused, the sweep is deterministic.
+    """
 
     q: Array
     key: Key

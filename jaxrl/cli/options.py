@@ -43,7 +43,7 @@ class ComputeOptions:
 
 @dataclass(frozen=True)
 class RunOptions(ComputeOptions):
-    """Where and how a run is made; no part of its configuration."""
+    """Place and form of a run; no part of its configuration."""
 
     grid: Annotated[
         tuple[str, ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FIELD=VALUE,VALUE,...")
@@ -68,7 +68,7 @@ class RunOptions(ComputeOptions):
 
 @dataclass(frozen=True)
 class SweepOptions(RunOptions):
-    """Where and how a sweep is made."""
+    """Place and form of a sweep."""
 
     print: bool = False
     """Print one command per grid point, for GNU parallel or a job array, then stop."""
@@ -91,7 +91,7 @@ class ReportOptions:
     """Pages and tables of finished and running runs."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Run folders."""
+    """The folders of the runs."""
     index: bool = False
     """Write the index, one page that shows every figure and links every run's page."""
     publish: bool = False
@@ -117,7 +117,7 @@ class ExportOptions:
     """A run in other programs' formats."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Run folder."""
+    """The folder of the run."""
     to: Literal["csv", "parquet", "policy"] = "csv"
     """Format: metrics as a table, or the trained policy as policy.npz and policy.json."""
     member: int = 0
@@ -133,7 +133,7 @@ class FigureOptions:
     """The figures of a run, drawn again."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Run folder."""
+    """The folder of the run."""
     dest: Path | None = None
     """Folder to write to; by default `figures` inside the run folder."""
 
@@ -143,7 +143,7 @@ class RunPath:
     """One run."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """Run folder."""
+    """The folder of the run."""
 
 
 def take_flag(args: list[str], name: str) -> bool:

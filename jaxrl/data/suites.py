@@ -23,7 +23,7 @@ _LIBRARIES = ("jax", "jaxlib", "numpy")
 
 
 def path_of(name: str, seed: int, recipe: Any, folder: Path | str) -> Path:
-    """Where the dataset `name` of this seed and recipe (a dataclass of numbers and names) is kept."""
+    """The file of the dataset `name` of this seed and recipe, a dataclass of numbers and names."""
     text = json.dumps([type(recipe).__name__, dataclasses.asdict(recipe)], sort_keys=True)
     return Path(folder) / f"{name}-{seed}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.hdf5"
 

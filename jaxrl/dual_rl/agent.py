@@ -5,7 +5,7 @@
     policy: minimise  - E weight log pi(a | s)                 `Parts.clone`
     discriminator: minimise a logistic loss, `logistic`        `Parts.discriminate`
 
-Legend: `n` rows of a batch, `k` observation features.
+Legend: `n` transitions of a batch, `k` observation features.
 """
 
 from __future__ import annotations

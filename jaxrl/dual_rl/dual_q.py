@@ -15,7 +15,7 @@ single transition stands for the expectation over successors, which biases a con
 
 Differences from the released codes: see the family's README, 7.
 
-Legend: `n` rows of a batch, `k` observation features.
+Legend: `n` transitions of a batch, `k` observation features.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Hyper:
     """Hyper-parameters; `forms.hyper` makes one with the method's own `parameter`."""
 
     parameter: Positive
-    """alpha, the weight of the divergence, in units of scaled rewards; for ReCOIL-Q beta in (0, 1), the share
+    """The weight alpha of the divergence, in units of scaled rewards; for ReCOIL-Q beta in (0, 1), the share
     of the policy in the mixtures."""
     gamma: Discount = 0.99
     """Discount factor, in [0, 1). Paper: 0.99."""

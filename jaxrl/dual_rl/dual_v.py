@@ -15,7 +15,7 @@ transition stands for the expectation over successors, which biases the convex f
 
 Differences from the released codes: see the family's README, 6.
 
-Legend: `n` rows of a batch, `k` observation features.
+Legend: `n` transitions of a batch, `k` observation features.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Hyper:
     """Hyper-parameters; `forms.hyper` makes one with the table's `parameter`."""
 
     parameter: Positive = 1.0
-    """alpha, the weight of the divergence, in units of scaled rewards (of the log ratio for SMODICE). Paper:
+    """The weight alpha of the divergence, in units of scaled rewards (of the log ratio for SMODICE). Paper:
     1 for SMODICE."""
     gamma: Discount = 0.99
     """Discount factor, in [0, 1). Paper: 0.99."""

@@ -11,7 +11,7 @@ the mean and the maximum of Q over the actions of the data (`theory/dual_rl/maxi
 point). Methods differ in their loss and its parameter alone: `Config.methods` names them, and `Hyper.which`
 chooses among them, so that a population spans methods as well as hyper-parameters.
 
-Legend: `n` rows of a batch, `k` observation features.
+Legend: `n` transitions of a batch, `k` observation features.
 """
 
 from __future__ import annotations

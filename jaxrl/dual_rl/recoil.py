@@ -14,7 +14,7 @@ the fixed point of `theory/dual_rl/imitation.py`; the exact dual over Q is the r
 Differences from the released code: the maximum in the Gumbel loss is taken over the unlabelled batch alone,
 and G follows gamma, which agrees with the released 200 at gamma 0.99.
 
-Legend: `n` rows of a batch, `k` observation features.
+Legend: `n` transitions of a batch, `k` observation features.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Hyper:
     clip: Positive = 7.0
     """Largest z = y / temperature in the value loss; rows beyond it have no gradient. Paper: 7."""
     gap: Positive = 2.0
-    """g, what every step away from the expert costs; expert pairs have the target G = g / (1 - gamma). Paper:
+    """The cost g of every step away from the expert; expert pairs have the target G = g / (1 - gamma). Paper:
     2."""
 
 

@@ -27,7 +27,10 @@ CHUNK = 16
 
 
 class EvalResult(NamedTuple):
-    """returns, discounted: float[n] or [n, m]; lengths: int32[n]; terminated: bool[n], else truncated."""
+    """Outcomes of whole episodes.
+
+    returns, discounted: float[n] or [n, m]; lengths: int32[n]; terminated: bool[n], else truncated.
+    """
 
     returns: Array
     discounted: Array

@@ -132,7 +132,10 @@ def reward_to_go(reward: Array, cut: Array) -> Array:
 
 
 class VTrace(NamedTuple):
-    """target: regression target of the value; advantage: weight of the policy's score; both like `reward`."""
+    """Targets of V-trace.
+
+    target: regression target of the value; advantage: weight of the policy's score; both like `reward`.
+    """
 
     target: Array
     advantage: Array

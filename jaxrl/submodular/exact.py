@@ -103,7 +103,10 @@ class Layer(NamedTuple):
 
 
 class Unfolded(NamedTuple):
-    """start: float[N], chances of first nodes; first: float[N], their values; layers: steps 0 to H - 1."""
+    """A problem unfolded into layers of nodes, each a place and a memory.
+
+    start: float[N], chances of first nodes; first: float[N], their values; layers: steps 0 to H - 1.
+    """
 
     start: np.ndarray
     first: np.ndarray

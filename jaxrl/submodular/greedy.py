@@ -27,7 +27,9 @@ _TIED = 16
 
 
 class Selection(NamedTuple):
-    """index: int32[k], positions in the ground set in the order of choice; gain: float[k]; stat: of the set;
+    """What a greedy maximiser chose.
+
+    index: int32[k], positions in the ground set in the order of choice; gain: float[k]; stat: of the set;
     evaluations: int32[], how many marginal gains were computed.
     """
 

@@ -18,7 +18,10 @@ from jaxrl.envs.sets.protocol import SetFunction, Visit, check_capacity, check_g
 
 
 class Iterates(NamedTuple):
-    """place: int32[states], the last trajectory; value: float[K + 1], F before and after each iteration."""
+    """Result of the iterations.
+
+    place: int32[states], the last trajectory; value: float[K + 1], F before and after each iteration.
+    """
 
     place: Array
     value: Array

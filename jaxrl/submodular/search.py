@@ -20,7 +20,10 @@ from jaxrl.envs.sets.protocol import SetFunction, check_capacity, check_ground, 
 
 
 class Path(NamedTuple):
-    """place: int32[states]; value: float[], F of the places."""
+    """A trajectory of places and its value.
+
+    place: int32[states]; value: float[], F of the places.
+    """
 
     place: Array
     value: Array

@@ -32,7 +32,10 @@ _SETTLED = 1e-10  # of the flow residual
 
 
 class Programme(NamedTuple):
-    """c: `[n]`; A: `[k, n]`; b: `[k]`; weight: `[k]` >= 0; floor: `[k]` >= 0, or None for no bound."""
+    """A convex programme over y with linear terms.
+
+    c: `[n]`; A: `[k, n]`; b: `[k]`; weight: `[k]` >= 0; floor: `[k]` >= 0, or None for no bound.
+    """
 
     c: np.ndarray
     A: np.ndarray
@@ -42,7 +45,9 @@ class Programme(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """value: float, the minimum; x: float64`[n]`; y: float64`[k]`; measure: float64`[k]`, weight times ratio,
+    """Solution of a programme.
+
+    value: float, the minimum; x: float64`[n]`; y: float64`[k]`; measure: float64`[k]`, weight times ratio,
     or the multiplier of y <= f'(inf) where there is no weight; residual: float, largest |c + A' measure|.
     """
 

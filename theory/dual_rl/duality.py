@@ -31,7 +31,9 @@ Clamp = Literal["exact", "nonneg"]
 
 
 class Dual(NamedTuple):
-    """value: float, minimum of the dual. variable: float64`[S]` (V) or `[S, A]` (Q); y: float64`[S, A]`.
+    """Solution of a dual, and the primal solution recovered from it.
+
+    value: float, minimum of the dual. variable: float64`[S]` (V) or `[S, A]` (Q); y: float64`[S, A]`.
 
     d: float64`[S, A]`, the recovered occupancy; primal: float, its primal value; flow: float, by how much it
     violates the flow equations (in the Q form: those of the policy).

@@ -35,7 +35,9 @@ Gradient = Literal["full", "semi", "orthogonal"]
 
 
 class Rest(NamedTuple):
-    """v: float64`[S]`; d: float64`[S, A]`, dO w; policy: float64`[S, A]`, that of `d`; update: float, largest
+    """A point at which the expected update is zero.
+
+    v: float64`[S]`; d: float64`[S, A]`, dO w; policy: float64`[S, A]`, that of `d`; update: float, largest
     entry of the expected update, which is 0 at rest.
     """
 

@@ -20,7 +20,10 @@ from theory.exact.tables import tables
 
 
 class Released(NamedTuple):
-    """v: float64`[S]`; q: float64`[S, A]`, 0 off the data; policy: float64`[S, A]`, cloned by weight."""
+    """Fixed point of ReCOIL as released.
+
+    v: float64`[S]`; q: float64`[S, A]`, 0 off the data; policy: float64`[S, A]`, cloned by weight.
+    """
 
     v: np.ndarray
     q: np.ndarray

@@ -23,7 +23,9 @@ ROUNDING = 1e-9  # of residuals at a fixed point
 
 
 class Solved(NamedTuple):
-    """variable: float64`[S]` or `[S, A]`, the method's V or Q; policy: float64`[S, A]`; d: its occupancy;
+    """Exact solution of a method on a finite MDP.
+
+    variable: float64`[S]` or `[S, A]`, the method's V or Q; policy: float64`[S, A]`; d: its occupancy;
     j: float, (1 - gamma) times its return.
     """
 

@@ -15,7 +15,10 @@ from theory.exact.tables import policy_table, tables
 
 
 class Trajectories(NamedTuple):
-    """states: int`[K, L + 1]`; actions: int`[K, L]`; probability: float64`[K]`, of sum 1."""
+    """All trajectories of a fixed length with their probabilities.
+
+    states: int`[K, L + 1]`; actions: int`[K, L]`; probability: float64`[K]`, of sum 1.
+    """
 
     states: np.ndarray
     actions: np.ndarray

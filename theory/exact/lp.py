@@ -26,7 +26,10 @@ _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1
 
 
 class Primal(NamedTuple):
-    """value: float, J*; visits: float64`[S, A]`; policy: float64`[S, A]`, `policy_of(visits)`."""
+    """Solution of the primal linear programme.
+
+    value: float, J*; visits: float64`[S, A]`; policy: float64`[S, A]`, `policy_of(visits)`.
+    """
 
     value: float
     visits: np.ndarray
@@ -34,7 +37,10 @@ class Primal(NamedTuple):
 
 
 class Dual(NamedTuple):
-    """value: float, J*; v: float64`[S]`, the optimal values of the states reachable from `mu0`."""
+    """Solution of the dual linear programme.
+
+    value: float, J*; v: float64`[S]`, the optimal values of the states reachable from `mu0`.
+    """
 
     value: float
     v: np.ndarray

@@ -11,7 +11,10 @@ ROUNDING = 1e-12  # by how much rounding may violate an inequality
 
 
 class Result(NamedTuple):
-    """measured: the largest error, or the largest `left - right` of `left <= right`; bound: its limit."""
+    """Outcome of a check.
+
+    measured: the largest error, or the largest `left - right` of `left <= right`; bound: its limit.
+    """
 
     measured: float
     bound: float

@@ -21,7 +21,10 @@ from jaxrl.core.types import Array
 
 
 class Bandit(NamedTuple):
-    """table: float`[V + 1, ...]` with H axes, F of one outcome per step, index V for nothing; eps: float."""
+    """A submodular bandit whose values are tabulated.
+
+    table: float`[V + 1, ...]` with H axes, F of one outcome per step, index V for nothing; eps: float.
+    """
 
     table: np.ndarray
     eps: float
@@ -38,7 +41,10 @@ class Bandit(NamedTuple):
 
 
 def coverage_bandit(covers: np.ndarray, weight: np.ndarray, steps: int, eps: float) -> Bandit:
-    """covers: bool[V, U], the same in all steps; or [H, V, U]."""
+    """A bandit of weighted coverage.
+
+    covers: bool[V, U], the same in all steps; or [H, V, U].
+    """
     covers = np.broadcast_to(covers, (steps, *covers.shape[-2:]))
     rows = np.concatenate([covers, np.zeros((steps, 1, covers.shape[-1]), bool)], axis=1)
     table = np.zeros((rows.shape[1],) * steps)

@@ -17,7 +17,9 @@ from theory.submodular.instances import Problem
 
 
 class Samples(NamedTuple):
-    """probability: float[K]; score: float[K, H, H, V, A], gradient of log pi(a_h) for each h.
+    """All trajectories with what estimators of the gradient are made of.
+
+    probability: float[K]; score: float[K, H, H, V, A], gradient of log pi(a_h) for each h.
 
     float[K, H]: gain, marginal gains; prefix, F(tau_{0:h+1}); alone, F({s_{h+1}}).
     """

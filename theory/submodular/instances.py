@@ -23,7 +23,10 @@ W25 = (5 * np.arange(25) ** 2 + 3 * np.arange(25) + 1.0) % 13
 
 
 class Problem(NamedTuple):
-    """states: visited states, the first included; bonus: float[states, V] or None, see `unfold`."""
+    """An instance with its memory and its oracle.
+
+    states: visited states, the first included; bonus: float[states, V] or None, see `unfold`.
+    """
 
     mdp: TabularMDP
     memory: Memory

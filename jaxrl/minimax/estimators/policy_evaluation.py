@@ -183,7 +183,7 @@ class Config:
     inputs: Size = 1
     """Dimension of what the network reads of a state."""
     family: Family = TANH
-    """Neurons."""
+    """The family of neurons."""
     init: Init = "sym"
     """Initial particles: mirror pairs (`sym`), with which f = 0 at the start, or independent (`iid`)."""
     scale: NonNegative | tuple[NonNegative, ...] = 1.0
