@@ -2,18 +2,19 @@
 
 Rules, checked by `jaxrl.envs.check.check_env`:
 
-E1   `step` never resets and never counts time; both happen in the rollout.
-E2   Sizes and Python control flow are fields of the environment, every number is a leaf of `Params`.
-E3   No leaf of `Params` is derived from others.
-E4   `step` returns a state identical to its input in structure, shapes, dtypes and weak types.
-E5   One environment, no batch axis.
-E6   Keys are typed, one fresh key per call, never stored in the state.
-E7   Float outputs have the dtype of the float leaves of `Params`; integers are int32, pixels uint8.
-E8   Stochastic observations are drawn inside `reset` and `step`.
-E9   `terminated` is part of the MDP; a limit for convenience is a truncation.
-E10  `info` has fixed keys and never carries bookkeeping.
-E11  Gradients are not stopped.
-E12  No host randomness, no side effects, no mutation of `self`.
+no_reset: `step` never resets and never counts time; both happen in the rollout.
+static_fields: Sizes and Python control flow are fields of the environment, every number is a leaf of
+    `Params`.
+no_derived_params: No leaf of `Params` is derived from others.
+stable_state: `step` returns a state identical to its input in structure, shapes, dtypes and weak types.
+single_env: One environment, no batch axis.
+typed_keys: Keys are typed, one fresh key per call, never stored in the state.
+dtypes: Float outputs have the dtype of the float leaves of `Params`; integers are int32, pixels uint8.
+drawn_observations: Stochastic observations are drawn inside `reset` and `step`.
+termination: `terminated` is part of the MDP; a limit for convenience is a truncation.
+info: `info` has fixed keys and never carries bookkeeping.
+gradients: Gradients are not stopped.
+purity: No host randomness, no side effects, no mutation of `self`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Env(Protocol):
 
     @property
     def name(self) -> str:
-        """For people; not an identifier."""
+        """A name for people, which is no identifier."""
         ...
 
     @property
@@ -113,7 +114,7 @@ class Renders(Protocol):
     """A picture, as a pure function."""
 
     def render(self, state: PyTree, params: PyTree) -> Array:
-        """uint8[H, W, 3]."""
+        """A picture of a state, uint8[H, W, 3]."""
         ...
 
 
@@ -131,7 +132,7 @@ class Scripted(Protocol):
     """`step` with its randomness as explicit uniforms `u`: traces without a generator."""
 
     def step_u(self, state: PyTree, action: PyTree, u: Array, params: PyTree) -> tuple[PyTree, Step]:
-        """As `step`, with `u` in [0, 1) in place of the key; its shape is the environment's own."""
+        """The step of `step`, with `u` in [0, 1) in place of the key; its shape is the environment's own."""
         ...
 
 

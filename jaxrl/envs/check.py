@@ -1,7 +1,7 @@
 """The contract of environments as one function: the rest of the library relies on what it checks.
 
-The rules E1 to E12 stand in `jaxrl.envs.base`. E5, E8, E9 and E11 are about meaning: E5 is checked as far as
-shapes show it, the others are not.
+The rules stand in `jaxrl.envs.base`. Four are about meaning: `single_env`, which is checked as far as shapes
+show it, and `drawn_observations`, `termination` and `gradients`, which are not checked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_env(
 
     params: default the environment's own. inert: leaves of `Params` that 1,000 random steps need not show,
     by a part of their path (the discount of a `TabularMDP`, a goal out of reach). skip: rules not to check,
-    such as "E7" for foreign physics in one precision.
+    such as "dtypes" for foreign physics in one precision.
 
     Raises `UsageError`, one sentence that begins with the environment and the rule it breaks.
     """
@@ -72,23 +72,27 @@ class _Shapes(NamedTuple):
 
 def _check_object(env: Env, rule: _Rules) -> None:
     frozen = dataclasses.is_dataclass(env) and env.__dataclass_params__.frozen  # pyright: ignore
-    rule("E2", frozen, "is not a frozen dataclass")
+    rule("static_fields", frozen, "is not a frozen dataclass")
     for field in dataclasses.fields(env):  # pyright: ignore[reportArgumentType]
         value = getattr(env, field.name)
         arrays = [x for x in jax.tree.leaves(value) if isinstance(x, jax.Array | np.ndarray)]
-        rule("E2", not arrays, f"field {field.name} holds an array; numbers are leaves of Params")
+        rule("static_fields", not arrays, f"field {field.name} holds an array; numbers are leaves of Params")
     try:
         hash(env)
     except TypeError as error:
-        rule("E2", False, f"is not hashable ({error}); use numbers and tuples as fields")
-    rule("E2", dataclasses.replace(env) == env, "does not compare by value")  # pyright: ignore
+        rule("static_fields", False, f"is not hashable ({error}); use numbers and tuples as fields")
+    rule("static_fields", dataclasses.replace(env) == env, "does not compare by value")  # pyright: ignore
 
 
 def _check_params(params: PyTree, rule: _Rules) -> None:
     for path, leaf in jax.tree.leaves_with_path(params):
         name = jax.tree_util.keystr(path)
-        rule("E2", isinstance(leaf, jax.Array), f"Params{name} is {type(leaf).__name__}, not an array")
-        rule("E4", not leaf.weak_type, f"Params{name} is weakly typed; give its dtype explicitly")
+        rule(
+            "static_fields",
+            isinstance(leaf, jax.Array),
+            f"Params{name} is {type(leaf).__name__}, not an array",
+        )
+        rule("stable_state", not leaf.weak_type, f"Params{name} is weakly typed; give its dtype explicitly")
 
 
 def _check_programs(env: Env, params: PyTree, key: Key, rule: _Rules) -> _Shapes:
@@ -99,28 +103,32 @@ def _check_programs(env: Env, params: PyTree, key: Key, rule: _Rules) -> _Shapes
         return _traced(lambda: jax.eval_shape(env.step, key, state, action, params), "step", rule)
 
     after, out = trace(state)
-    rule("E4", isinstance(out, Step), f"step returns {type(out).__name__}, not (state, Step)")
+    rule("stable_state", isinstance(out, Step), f"step returns {type(out).__name__}, not (state, Step)")
     _same(state, after, "the state", rule)
     _same(obs, out.obs, "the observation", rule)
     for path, leaf in jax.tree.leaves_with_path(state):
         is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        rule("E6", not is_key, f"the state{jax.tree_util.keystr(path)} is a key; keys are arguments")
+        rule("typed_keys", not is_key, f"the state{jax.tree_util.keystr(path)} is a key; keys are arguments")
 
     terminated = out.terminated
     ok = terminated.shape == () and terminated.dtype == bool
-    rule("E4", ok, f"terminated is {terminated.dtype}{list(terminated.shape)}, not bool[]")
+    rule("stable_state", ok, f"terminated is {terminated.dtype}{list(terminated.shape)}, not bool[]")
     shape = () if env.reward_dim is None else (env.reward_dim,)
     ok = out.reward.shape == shape
-    rule("E5", ok, f"reward has shape {out.reward.shape}, not {shape} as reward_dim {env.reward_dim} says")
+    rule(
+        "single_env",
+        ok,
+        f"reward has shape {out.reward.shape}, not {shape} as reward_dim {env.reward_dim} says",
+    )
     ok = jnp.issubdtype(out.reward.dtype, jnp.floating) and not out.reward.weak_type
-    rule("E4", ok, f"reward is {_describe(out.reward)}, not a strongly typed float")
+    rule("stable_state", ok, f"reward is {_describe(out.reward)}, not a strongly typed float")
 
-    rule("E10", isinstance(out.info, dict), f"info is {type(out.info).__name__}, not a dict")
+    rule("info", isinstance(out.info, dict), f"info is {type(out.info).__name__}, not a dict")
     for name in out.info:
         ok = not any(word in str(name).lower() for word in _BOOKKEEPING)
-        rule("E10", ok, f"info[{name!r}] is bookkeeping; episodes and keys belong to the rollout")
+        rule("info", ok, f"info[{name!r}] is bookkeeping; episodes and keys belong to the rollout")
     _, again = trace(after)
-    rule("E10", set(again.info) == set(out.info), "the keys of info change from step to step")
+    rule("info", set(again.info) == set(out.info), "the keys of info change from step to step")
     return _Shapes(state, obs, out)
 
 
@@ -129,7 +137,7 @@ def _traced(trace: Callable[[], Any], what: str, rule: _Rules) -> Any:
         return trace()
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
         first = str(error).splitlines()[0]
-        rule("E2", False, f"{what} needs a concrete number, so it cannot be compiled ({first})")
+        rule("static_fields", False, f"{what} needs a concrete number, so it cannot be compiled ({first})")
         raise
 
 
@@ -137,23 +145,23 @@ def _check_spaces(env: Env, shapes: _Shapes, rule: _Rules) -> None:
     for name, space in (("observation", env.observation_space), ("action", env.action_space)):
         for leaf in jax.tree.leaves(space, is_leaf=is_space):
             ok = isinstance(leaf, Discrete | Box)
-            rule("E5", ok, f"{name}_space holds {type(leaf).__name__}, not Discrete or Box")
+            rule("single_env", ok, f"{name}_space holds {type(leaf).__name__}, not Discrete or Box")
     spaces, tree = jax.tree.flatten(env.observation_space, is_leaf=is_space)
     same = jax.tree.structure(shapes.obs) == tree
-    rule("E5", same, "observations are not nested as observation_space is")
+    rule("single_env", same, "observations are not nested as observation_space is")
     for space, obs in zip(spaces, jax.tree.leaves(shapes.obs), strict=True):
         kind = np.floating if np.issubdtype(space.dtype, np.floating) else space.dtype
         ok = obs.shape == space.shape and jnp.issubdtype(obs.dtype, kind)
-        rule("E5", ok, f"an observation is {_describe(obs)}, which is not in {space}")
+        rule("single_env", ok, f"an observation is {_describe(obs)}, which is not in {space}")
 
 
 def _check_purity(env: Env, params: PyTree, key: Key, rule: _Rules) -> None:
     before = dict(vars(env))
     programs = [_program(env, params, key) for _ in range(2)]
-    rule("E12", vars(env) == before, "reset or step changes the environment object")
+    rule("purity", vars(env) == before, "reset or step changes the environment object")
     (one, consts), (two, again) = programs
     same = one == two and all(np.array_equal(a, b) for a, b in zip(consts, again, strict=True))
-    rule("E12", same, "two traces differ: host randomness or a side effect")
+    rule("purity", same, "two traces differ: host randomness or a side effect")
 
 
 def _program(env: Env, params: PyTree, key: Key) -> tuple[str, list[np.ndarray]]:
@@ -169,7 +177,7 @@ def _program(env: Env, params: PyTree, key: Key) -> tuple[str, list[np.ndarray]]
 
 def _check_precision(env: Env, params: PyTree, shapes: _Shapes, rule: _Rules) -> None:
     _check_dtypes(shapes, float_dtype(params), "", rule)
-    if "E7" in rule.skip:
+    if "dtypes" in rule.skip:
         return
     with jax.enable_x64(True):
         for dtype in (jnp.float32, jnp.float64):
@@ -186,7 +194,7 @@ def _check_dtypes(shapes: _Shapes, expected: Any, where: str, rule: _Rules) -> N
     for path, leaf in jax.tree.leaves_with_path(shapes._asdict()):
         name = jax.tree_util.keystr(path)
         ok = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) or jnp.dtype(leaf.dtype) in allowed
-        rule("E7", ok, f"{name} is {leaf.dtype}{where}; floats are {jnp.dtype(expected)}, integers int32")
+        rule("dtypes", ok, f"{name} is {leaf.dtype}{where}; floats are {jnp.dtype(expected)}, integers int32")
 
 
 class _Trace(NamedTuple):
@@ -228,7 +236,7 @@ def _lane(env: Env, key: Key, params: PyTree) -> _Trace:
 
 
 def _check_behaviour(env: Env, params: PyTree, key: Key, inert: tuple[str, ...], rule: _Rules) -> None:
-    names, variants = _variants(params, "E3" not in rule.skip)
+    names, variants = _variants(params, "no_derived_params" not in rule.skip)
     keys = jax.random.split(key, _LANES)
 
     def run(params: PyTree, variant: Array) -> tuple[_Trace, Array]:
@@ -243,18 +251,26 @@ def _check_behaviour(env: Env, params: PyTree, key: Key, inert: tuple[str, ...],
     )
     (trace, limits), (again, _) = jax.tree.map(np.asarray, (compiled(*batch), compiled(*batch)))
     emitted, terminated = trace.emitted, trace.terminated
-    rule("E12", np.array_equal(emitted, again.emitted, equal_nan=True), "is not deterministic")
-    rule("E5", np.all(trace.contained[0]), "an observation left observation_space within 1,000 steps")
-    rule("E5", np.all(trace.finite[0]), "a reward was not finite within 1,000 steps")
+    rule("purity", np.array_equal(emitted, again.emitted, equal_nan=True), "is not deterministic")
+    rule("single_env", np.all(trace.contained[0]), "an observation left observation_space within 1,000 steps")
+    rule("single_env", np.all(trace.finite[0]), "a reward was not finite within 1,000 steps")
 
     for name in dict.fromkeys(names[1:]):
         own = [i for i, x in enumerate(names) if x == name]
         lives = any(not np.array_equal(emitted[0], emitted[i], equal_nan=True) for i in own)
         ends = any(not np.array_equal(terminated[0], terminated[i]) for i in own)
         limited = any(limits[i] != limits[0] for i in own)
-        rule("E9", not (ends and limited), f"Params{name} sets the time limit and also terminates episodes")
+        rule(
+            "termination",
+            not (ends and limited),
+            f"Params{name} sets the time limit and also terminates episodes",
+        )
         used = lives or ends or limited or any(part in name for part in inert)
-        rule("E3", used, f"Params{name} changes nothing: it is unused, or what derives from it is a leaf too")
+        rule(
+            "no_derived_params",
+            used,
+            f"Params{name} changes nothing: it is unused, or what derives from it is a leaf too",
+        )
 
     for lane in np.flatnonzero(terminated[0].any(1))[:1]:
         data, state, action = jax.tree.map(lambda x, i=lane: x[0, i], trace.ending)
@@ -270,7 +286,9 @@ def _check_ending(env: Env, key: Key, state: PyTree, action: PyTree, params: PyT
     after = jax.tree.leaves(jax.jit(env.step)(key, state, action, params)[0])
     random = any(not np.array_equal(x, y) for one in starts for x, y in zip(one, starts[0], strict=True))
     equal = [all(map(np.array_equal, one, after)) for one in starts]
-    rule("E1", not (random and any(equal)), "step resets at a termination; that is for the rollout to do")
+    rule(
+        "no_reset", not (random and any(equal)), "step resets at a termination; that is for the rollout to do"
+    )
 
 
 def _variants(params: PyTree, perturb: bool) -> tuple[list[str], PyTree]:
@@ -301,12 +319,12 @@ def _signature(tree: PyTree) -> Array:
 
 def _same(before: PyTree, after: PyTree, what: str, rule: _Rules) -> None:
     one, two = jax.tree.structure(before), jax.tree.structure(after)
-    rule("E4", one == two, f"{what} changes structure in a step, from {one} to {two}")
+    rule("stable_state", one == two, f"{what} changes structure in a step, from {one} to {two}")
     pairs = zip(jax.tree.leaves_with_path(before), jax.tree.leaves(after), strict=True)
     for (path, x), y in pairs:
         same = (x.shape, x.dtype, x.weak_type) == (y.shape, y.dtype, y.weak_type)
         name = jax.tree_util.keystr(path)
-        rule("E4", same, f"{what}{name} goes from {_describe(x)} to {_describe(y)} in a step")
+        rule("stable_state", same, f"{what}{name} goes from {_describe(x)} to {_describe(y)} in a step")
 
 
 def _describe(x: Any) -> str:

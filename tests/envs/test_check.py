@@ -244,35 +244,35 @@ class MutatesItself(Good):
 
 
 BROKEN = [
-    (NotFrozen(), "E2: is not a frozen dataclass"),
-    (HoldsArray(), "E2: field table holds an array"),
-    (Unhashable(), "E2: is not hashable"),
-    (ByIdentity(), "E2: does not compare by value"),
-    (PythonNumber(), r"E2: Params\.drift is float, not an array"),
-    (Branches(), "E2: step needs a concrete number"),
-    (UnusedLeaf(), r"E3: Params\.half changes nothing"),
-    (WeakParams(), r"E4: Params\.drift is weakly typed"),
-    (WeakState(), r"E4: the state goes from weakly typed float32\[\] to float32\[\]"),
-    (GrowingState(), r"E4: the state goes from float32\[1\] to float32\[2\]"),
-    (OtherObservation(), "E4: the observation changes structure"),
-    (FloatEnd(), r"E4: terminated is float32\[\], not bool\[\]"),
-    (NoStep(), "E4: step returns tuple"),
-    (BatchedReward(), r"E5: reward has shape \(1,\), not \(\)"),
-    (Good(reward_dim=2), r"E5: reward has shape \(\), not \(2,\)"),
-    (LeavesSpace(), "E5: an observation left observation_space"),
-    (OtherShape(), r"E5: an observation is float32\[1\], which is not in Box"),
-    (InfiniteReward(), "E5: a reward was not finite"),
-    (KeyInState(), r"E6: the state\[1\] is a key"),
-    (HardCodedFloat(), "E7: .*reward is float32 under enable_x64 with float64"),
-    (LeaksDouble(), "E7: .*square'\\] is float64 under enable_x64 with float32"),
-    (LongIntegers(), "E7: .*square'\\] is int64"),
-    (CountsTime(), r"E9: Params\.limit sets the time limit and also terminates"),
-    (ResetsItself(), "E1: step resets at a termination"),
-    (Bookkeeping(), "E10: info\\['episode_return'\\] is bookkeeping"),
-    (ListInfo(), "E10: info is list"),
-    (ChangingInfo(), "E10: the keys of info change"),
-    (HostRandomness(), "E12: two traces differ"),
-    (MutatesItself(), "E12: reset or step changes the environment object"),
+    (NotFrozen(), "static_fields: is not a frozen dataclass"),
+    (HoldsArray(), "static_fields: field table holds an array"),
+    (Unhashable(), "static_fields: is not hashable"),
+    (ByIdentity(), "static_fields: does not compare by value"),
+    (PythonNumber(), r"static_fields: Params\.drift is float, not an array"),
+    (Branches(), "static_fields: step needs a concrete number"),
+    (UnusedLeaf(), r"no_derived_params: Params\.half changes nothing"),
+    (WeakParams(), r"stable_state: Params\.drift is weakly typed"),
+    (WeakState(), r"stable_state: the state goes from weakly typed float32\[\] to float32\[\]"),
+    (GrowingState(), r"stable_state: the state goes from float32\[1\] to float32\[2\]"),
+    (OtherObservation(), "stable_state: the observation changes structure"),
+    (FloatEnd(), r"stable_state: terminated is float32\[\], not bool\[\]"),
+    (NoStep(), "stable_state: step returns tuple"),
+    (BatchedReward(), r"single_env: reward has shape \(1,\), not \(\)"),
+    (Good(reward_dim=2), r"single_env: reward has shape \(\), not \(2,\)"),
+    (LeavesSpace(), "single_env: an observation left observation_space"),
+    (OtherShape(), r"single_env: an observation is float32\[1\], which is not in Box"),
+    (InfiniteReward(), "single_env: a reward was not finite"),
+    (KeyInState(), r"typed_keys: the state\[1\] is a key"),
+    (HardCodedFloat(), "dtypes: .*reward is float32 under enable_x64 with float64"),
+    (LeaksDouble(), "dtypes: .*square'\\] is float64 under enable_x64 with float32"),
+    (LongIntegers(), "dtypes: .*square'\\] is int64"),
+    (CountsTime(), r"termination: Params\.limit sets the time limit and also terminates"),
+    (ResetsItself(), "no_reset: step resets at a termination"),
+    (Bookkeeping(), "info: info\\['episode_return'\\] is bookkeeping"),
+    (ListInfo(), "info: info is list"),
+    (ChangingInfo(), "info: the keys of info change"),
+    (HostRandomness(), "purity: two traces differ"),
+    (MutatesItself(), "purity: reset or step changes the environment object"),
 ]
 
 
@@ -310,10 +310,10 @@ def test_derived_leaf():
         def reset(self, key, params):
             return super().reset(key, CartPole().default_params())
 
-    with pytest.raises(UsageError, match=r"E3: Params\.masscart changes nothing"):
-        check_env(DerivedMass(), skip=("E7",))
+    with pytest.raises(UsageError, match=r"no_derived_params: Params\.masscart changes nothing"):
+        check_env(DerivedMass(), skip=("dtypes",))
 
 
 def test_inert_and_skip():
     check_env(UnusedLeaf(), inert=("half",))
-    check_env(HardCodedFloat(), skip=("E7",))
+    check_env(HardCodedFloat(), skip=("dtypes",))

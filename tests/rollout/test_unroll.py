@@ -220,7 +220,7 @@ def test_everything_is_float64_for_float64_parameters():
 
 @pytest.mark.parametrize("reset", [Resample(), Pool(3), Freeze()], ids=str)
 def test_no_key_is_used_twice(reset):
-    """K5: updates around steps around environments, with the checker of jax on."""
+    """Updates around steps around environments, with the checker of jax on."""
     mdp = ending_mdp()
     env, policy = Tabular.of(mdp), random_policy()
 

@@ -120,7 +120,7 @@ class Brax:
         )
 
     def time_limit(self, params: BraxParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.time_limit
 
     def reset(self, key: Key, params: BraxParams) -> tuple[PyTree, Array]:

@@ -72,7 +72,7 @@ class Acrobot:
         return AcrobotParams(*map(real, values), max_steps=integer(500))
 
     def time_limit(self, params: AcrobotParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.max_steps
 
     def reset(self, key: Key, params: AcrobotParams) -> tuple[AcrobotState, Array]:

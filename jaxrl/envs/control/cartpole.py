@@ -76,7 +76,7 @@ class CartPole:
         return CartPoleParams(*map(real, values), max_steps=integer(500))
 
     def time_limit(self, params: CartPoleParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.max_steps
 
     def reset(self, key: Key, params: CartPoleParams) -> tuple[CartPoleState, Array]:

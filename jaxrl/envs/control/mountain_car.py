@@ -60,7 +60,7 @@ class MountainCar:
         return MountainCarParams(*map(real, values), max_steps=integer(200))
 
     def time_limit(self, params: MountainCarParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.max_steps
 
     def reset(self, key: Key, params: MountainCarParams) -> tuple[MountainCarState, Array]:
@@ -111,17 +111,17 @@ class MountainCarContinuous:
         return MountainCarParams(*map(real, values), max_steps=integer(999))
 
     def time_limit(self, params: MountainCarParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.max_steps
 
     def reset(self, key: Key, params: MountainCarParams) -> tuple[MountainCarState, Array]:
-        """As `MountainCar`."""
+        """The start of `MountainCar`."""
         return MountainCar().reset(key, params)
 
     def step(
         self, key: Key, state: MountainCarState, action: Array, params: MountainCarParams
     ) -> tuple[MountainCarState, Step]:
-        """As `MountainCar`, with a graded force."""
+        """The dynamics of `MountainCar` with a graded force."""
         after = _drive(state, jnp.clip(action[0], -1.0, 1.0) * params.force, params)
         reward = self.reward(params, state, action, after)
         return after, Step(jnp.stack(after), reward, _at_goal(after, params), {})

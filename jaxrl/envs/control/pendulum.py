@@ -27,7 +27,10 @@ class PendulumParams(NamedTuple):
 
 
 class PendulumState(NamedTuple):
-    """theta: float[], rad from upright; theta_dot: float[], rad/s."""
+    """State of the pendulum.
+
+    theta: float[], rad from upright; theta_dot: float[], rad/s.
+    """
 
     theta: Array
     theta_dot: Array
@@ -60,7 +63,7 @@ class Pendulum:
         return PendulumParams(*map(real, (10.0, 1.0, 1.0, 0.05, 8.0, 2.0)), max_steps=integer(200))
 
     def time_limit(self, params: PendulumParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.max_steps
 
     def reset(self, key: Key, params: PendulumParams) -> tuple[PendulumState, Array]:

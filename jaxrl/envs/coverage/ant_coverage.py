@@ -24,7 +24,10 @@ from jaxrl.envs.wrappers.wrapper import Wrapper
 
 
 class PatchParams(NamedTuple):
-    """low: float[2], lower corner of the square; cell: float[], side of a cell; worth: float[], of one."""
+    """Parameters of square patches to be covered.
+
+    low: float[2], lower corner of the square; cell: float[], side of a cell; worth: float[], of one.
+    """
 
     low: Array
     cell: Array
@@ -84,7 +87,10 @@ class PatchCoverage:
 
 
 class ArenaParams(NamedTuple):
-    """half: float[], half the side of the square outside of which an episode ends."""
+    """Parameters of the arena.
+
+    half: float[], half the side of the square outside of which an episode ends.
+    """
 
     env: BraxParams
     half: Array

@@ -27,7 +27,10 @@ _FLOOR, _WALL, _AGENT = (235, 235, 230), (70, 75, 85), (30, 100, 220)
 
 
 class PlaceParams(NamedTuple):
-    """free: bool[V]; start: int32[]; slip: float[], chance that an action is replaced by a uniform one."""
+    """Parameters of `PlaceGrid`.
+
+    free: bool[V]; start: int32[]; slip: float[], chance that an action is replaced by a uniform one.
+    """
 
     free: Array
     start: Array
@@ -35,7 +38,10 @@ class PlaceParams(NamedTuple):
 
 
 class PlaceState(NamedTuple):
-    """cell: int32[], where the agent stands."""
+    """State of `PlaceGrid`.
+
+    cell: int32[], where the agent stands.
+    """
 
     cell: Array
 

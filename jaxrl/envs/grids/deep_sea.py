@@ -42,14 +42,20 @@ def _sea() -> tuple[np.ndarray, np.ndarray]:
 
 
 class TreasureParams(NamedTuple):
-    """treasure: float[10], by column; limit: int32[]."""
+    """Parameters of `DeepSeaTreasure`.
+
+    treasure: float[10], by column; limit: int32[].
+    """
 
     treasure: Array
     limit: Array
 
 
 class TreasureState(NamedTuple):
-    """row, col: int32[]."""
+    """Position of the submarine.
+
+    row, col: int32[].
+    """
 
     row: Array
     col: Array
@@ -90,7 +96,7 @@ class DeepSeaTreasure:
         return TreasureParams(jnp.asarray(np.array(_VALUES[self.values])), integer(100))
 
     def time_limit(self, params: TreasureParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.limit
 
     def front(self, gamma: float) -> np.ndarray:
@@ -100,7 +106,7 @@ class DeepSeaTreasure:
         return np.stack([np.array(_VALUES[self.values]) * gamma ** (n - 1), -time], axis=1)
 
     def reset(self, key: Key, params: TreasureParams) -> tuple[TreasureState, Array]:
-        """In the upper left corner."""
+        """The submarine in the upper left corner."""
         state = TreasureState(integer(0), integer(0))
         return state, self._obs(state, params)
 
@@ -115,7 +121,7 @@ class DeepSeaTreasure:
     def reward(
         self, params: TreasureParams, state: TreasureState, action: Array, next_state: TreasureState
     ) -> Array:
-        """float[2]."""
+        """float[2], the value of a treasure and the cost of a step."""
         index = self._treasure(next_state)
         treasure = jnp.where(index >= 0, params.treasure[index], 0)
         return jnp.stack([treasure, jnp.full_like(treasure, -1)])
@@ -144,7 +150,7 @@ class DeepSeaTreasure:
         return self.state_index(params, state)
 
     def render(self, state: TreasureState, params: TreasureParams) -> Array:
-        """uint8[176, 176, 3]."""
+        """A picture of the map, uint8[176, 176, 3]."""
         rock, index = _sea()
         background = np.select([rock[..., None], index[..., None] >= 0], [_ROCK, TREASURE], WATER)
         return draw_agent(background, state.row, state.col)

@@ -21,7 +21,10 @@ _COLOURS = ((235, 235, 230), (40, 160, 80), (30, 100, 220))  # floor, goal, poin
 
 
 class GoalGridParams(NamedTuple):
-    """goal: float[2]; reach: distance along each axis within which it pays; max_steps: int32[]."""
+    """Parameters of `GoalGrid`.
+
+    goal: float[2]; reach: distance along each axis within which it pays; max_steps: int32[].
+    """
 
     goal: Array
     reach: Array
@@ -55,7 +58,7 @@ class GoalGrid:
         return GoalGridParams(jnp.full(2, 1.2, jnp.result_type(float)), real(0.125), integer(20))
 
     def time_limit(self, params: GoalGridParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.max_steps
 
     def reset(self, key: Key, params: GoalGridParams) -> tuple[Array, Array]:

@@ -92,7 +92,10 @@ class GridParams(NamedTuple):
 
 
 class GridState(NamedTuple):
-    """cell: int32[] of the agent; exists: bool[O]; cells: int32[O] of the objects."""
+    """Positions of the agent and of the objects.
+
+    cell: int32[] of the agent; exists: bool[O]; cells: int32[O] of the objects.
+    """
 
     cell: Array
     exists: Array
@@ -135,7 +138,7 @@ class _Grid:
         return jax.jit(self.sample_params)(jax.random.key(0))
 
     def time_limit(self, params: GridParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.limit
 
     def item(self, params: GridParams, state: GridState) -> Array:
@@ -262,7 +265,7 @@ class GridWorld(_Grid):
         return Discrete(n) if self.index else Box(0.0, 1.0, (n,))
 
     def reset(self, key: Key, params: GridParams) -> tuple[GridState, Array]:
-        """At the start, all used objects in place."""
+        """The agent at the start, all used objects in place."""
         state = GridState(params.start, jnp.arange(self.O) < params.n_objects, params.cells)
         return state, self._obs(state, params)
 
@@ -332,7 +335,7 @@ class RandomGridWorld(_Grid):
         return super().sample_params(key)._replace(cells=())
 
     def reset(self, key: Key, params: GridParams) -> tuple[GridState, Array]:
-        """At the start, all used objects on random cells."""
+        """The agent at the start, all used objects on random cells."""
         u = jax.random.uniform(key, (self.G**2,), params.reward.dtype)
         cells = _first(u, self._free(params.start, params), self.O)
         state = GridState(params.start, jnp.arange(self.O) < params.n_objects, cells)

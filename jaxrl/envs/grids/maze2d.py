@@ -1,4 +1,4 @@
-"""maze2d: a ball with a force on each axis in a maze of square cells (D4RL, Fu et al. 2020, 2004.07219).
+"""A ball with a force on each axis in a maze of square cells, the maze2d of D4RL (2004.07219).
 
 The free motion is that of the MuJoCo model to 1e-5, by replay of recorded transitions. Contacts are not:
 the ball is pushed out of a wall along the contact normal and loses its inward velocity, where contacts of
@@ -77,7 +77,10 @@ class MazeParams(NamedTuple):
 
 
 class MazeState(NamedTuple):
-    """position, velocity: float[2]."""
+    """State of the ball.
+
+    position, velocity: float[2].
+    """
 
     position: Array
     velocity: Array
@@ -114,7 +117,7 @@ class Maze2D:
 
     @property
     def walls(self) -> np.ndarray:
-        """bool[W, H]."""
+        """bool[W, H], the cells that are walls."""
         return _grid(self.maze) == "#"
 
     @property
@@ -145,7 +148,7 @@ class Maze2D:
         )
 
     def time_limit(self, params: MazeParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.max_steps
 
     def reset(self, key: Key, params: MazeParams) -> tuple[MazeState, Array]:

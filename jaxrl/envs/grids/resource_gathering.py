@@ -22,7 +22,10 @@ _H, _GOLD, _GEM, _ENEMIES = (4, 2), (0, 2), (1, 4), ((1, 2), (0, 3))
 
 
 class GatheringParams(NamedTuple):
-    """p_death: float[], of an enemy's cell per step; limit: int32[]."""
+    """Parameters of `ResourceGathering`.
+
+    p_death: float[], of an enemy's cell per step; limit: int32[].
+    """
 
     p_death: Array
     limit: Array
@@ -64,11 +67,11 @@ class ResourceGathering:
         return GatheringParams(jnp.full((), 0.1, jnp.result_type(float)), integer(100))
 
     def time_limit(self, params: GatheringParams) -> Array:
-        """int32[]."""
+        """int32[], the largest number of steps of an episode."""
         return params.limit
 
     def reset(self, key: Key, params: GatheringParams) -> tuple[GatheringState, Array]:
-        """At home, with nothing."""
+        """The agent at home, with nothing."""
         state = GatheringState(integer(_H[0]), integer(_H[1]), integer(0), integer(0))
         return state, jnp.stack(state)
 

@@ -21,7 +21,10 @@ from jaxrl.envs.sets.protocol import SetFunction, Visit, check_shape
 
 
 class SumParams(NamedTuple):
-    """weight: float[p] >= 0; parts: parameters of each part."""
+    """Parameters of `Sum`.
+
+    weight: float[p] >= 0; parts: parameters of each part.
+    """
 
     weight: Array
     parts: tuple[PyTree, ...]
@@ -101,7 +104,10 @@ class _Around:
 
 
 class CapParams(NamedTuple):
-    """cap: float[] >= 0; F: parameters of the inner function."""
+    """Parameters of `Truncated`.
+
+    cap: float[] >= 0; F: parameters of the inner function.
+    """
 
     cap: Array
     F: PyTree
@@ -150,7 +156,10 @@ class Truncated(_Around):
 
 
 class WindowParams(NamedTuple):
-    """low, high: int32[], visits at low <= h < high count; F: parameters of the inner function."""
+    """Parameters of `TimeWindow`.
+
+    low, high: int32[], visits at low <= h < high count; F: parameters of the inner function.
+    """
 
     low: Array
     high: Array

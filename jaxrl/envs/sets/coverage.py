@@ -18,7 +18,10 @@ from jaxrl.envs.sets.protocol import check_shape, indices_below, nonnegative
 
 
 class CoverageParams(NamedTuple):
-    """covers: bool[V, U], what each item covers; weight: float[U]."""
+    """Parameters of `Coverage`.
+
+    covers: bool[V, U], what each item covers; weight: float[U].
+    """
 
     covers: Array
     weight: Array

@@ -18,7 +18,10 @@ from jaxrl.envs.sets.protocol import check_shape, indices_below, nonnegative
 
 
 class FeatureParams(NamedTuple):
-    """feature: float[n, d] >= 0, of each item; weight: float[d] >= 0; cap: float[], () where phi has none."""
+    """Parameters of `FeatureBased`.
+
+    feature: float[n, d] >= 0, of each item; weight: float[d] >= 0; cap: float[], () where phi has none.
+    """
 
     feature: Array
     weight: Array

@@ -33,7 +33,10 @@ WEIGHTS: tuple[str, ...] = get_args(Weights)
 
 
 class FootprintParams(NamedTuple):
-    """elements: int32[V, k], what each item covers, each element once, padded by U; weight: float[U]."""
+    """Parameters of `GridCoverage`.
+
+    elements: int32[V, k], what each item covers, each element once, padded by U; weight: float[U].
+    """
 
     elements: Array
     weight: Array

@@ -18,14 +18,20 @@ from jaxrl.envs.sets.protocol import indices_below, nonnegative
 
 
 class ItemParams(NamedTuple):
-    """kind: int32[V], of the item in each cell, -1 for none; demand: float[K], how many are wanted."""
+    """Parameters of `ItemCollection`.
+
+    kind: int32[V], of the item in each cell, -1 for none; demand: float[K], how many are wanted.
+    """
 
     kind: Array
     demand: Array
 
 
 class ItemStat(NamedTuple):
-    """visited: bool[V]; count: int32[K], cells visited that hold each kind."""
+    """Statistic of `ItemCollection`.
+
+    visited: bool[V]; count: int32[K], cells visited that hold each kind.
+    """
 
     visited: Array
     count: Array
@@ -85,6 +91,6 @@ class ItemCollection:
         return jnp.sum(jnp.minimum(stat.count.astype(params.demand.dtype), params.demand))
 
     def features(self, params: ItemParams, stat: ItemStat) -> dict[str, Array]:
-        """remaining: float[K], demands still open; visited: float[V]."""
+        """What a policy may see: remaining, float[K], demands still open; visited: float[V]."""
         remaining = jnp.maximum(params.demand - stat.count.astype(params.demand.dtype), 0)
         return {"remaining": remaining, "visited": stat.visited.astype(params.demand.dtype)}

@@ -19,14 +19,19 @@ from jaxrl.envs.sets.protocol import check_shape, indices_below
 
 
 class LogDetParams(NamedTuple):
-    """kernel: float[V, V], positive semidefinite; noise: float[], the variance sigma^2 > 0."""
+    """Parameters of `LogDet`.
+
+    kernel: float[V, V], positive semidefinite; noise: float[], the variance sigma^2 > 0.
+    """
 
     kernel: Array
     noise: Array
 
 
 class LogDetStat(NamedTuple):
-    """columns: float[c, c], row j is column j of the Cholesky factor of K + sigma^2 I over `items` int32[c],
+    """Statistic of `LogDet`: a Cholesky factor.
+
+    columns: float[c, c], row j is column j of the Cholesky factor of K + sigma^2 I over `items` int32[c],
     that of the identity in unused rows.
 
     count: int32[]; value: float[].
@@ -39,7 +44,9 @@ class LogDetStat(NamedTuple):
 
 
 class LogDetTable(NamedTuple):
-    """rows: float[c, n], row j is what measurement j explains of each item of a ground set, 0 in unused rows;
+    """A whole ground set beside the statistic of `LogDet`.
+
+    rows: float[c, n], row j is what measurement j explains of each item of a ground set, 0 in unused rows;
     left: float[n], posterior variance + sigma^2 of each item.
     """
 

@@ -23,7 +23,10 @@ from jaxrl.envs.tabular.mixture_generators import hashed_mixture, random_mixture
 
 
 class MixtureState(NamedTuple):
-    """s: int32[] state; h: int32[] step, always 0 for stationary parameters."""
+    """State of `LinearMixture`.
+
+    s: int32[] state; h: int32[] step, always 0 for stationary parameters.
+    """
 
     s: Array
     h: Array

@@ -23,7 +23,10 @@ from jaxrl.envs.tabular.mdp import TabularMDP, inverse_cdf, make_mdp
 
 
 class TabularState(NamedTuple):
-    """s: int32[] state; h: int32[] index into time-indexed tables, always 0 for stationary ones."""
+    """State of `Tabular`.
+
+    s: int32[] state; h: int32[] index into time-indexed tables, always 0 for stationary ones.
+    """
 
     s: Array
     h: Array

@@ -48,7 +48,7 @@ class ActionRepeat(Wrapper):
         return jax.lax.scan(again, first, keys[1:])[0]
 
     def time_limit(self, params: PyTree) -> Array:
-        """In outer steps."""
+        """int32[], the time limit in outer steps."""
         return -(-self.env.time_limit(params) // self.k)
 
 

@@ -20,14 +20,20 @@ from jaxrl.envs.wrappers.wrapper import Wrapper, append_to_box, check_flat_box
 
 
 class HorizonParams(NamedTuple):
-    """horizon: int32[], at most the H of the wrapper."""
+    """Parameters of `FiniteHorizon`.
+
+    horizon: int32[], at most the H of the wrapper.
+    """
 
     env: PyTree
     horizon: Array
 
 
 class HorizonState(NamedTuple):
-    """h: int32[], steps taken."""
+    """State of `FiniteHorizon`.
+
+    h: int32[], steps taken.
+    """
 
     env: PyTree
     h: Array
@@ -35,7 +41,7 @@ class HorizonState(NamedTuple):
 
 @dataclass(frozen=True)
 class FiniteHorizon(Wrapper):
-    """An H-step problem: also terminates when the step index h reaches H, and shows h (rule E9).
+    """An H-step problem: also terminates when the step index h reaches H, and shows h (rule `termination`).
 
     obs becomes `{"obs": o, "h": int32[]}`; with `one_hot`, float[n] becomes float[n + H + 1] by an appended
     one-hot of h. `H` is the largest horizon; `Params.horizon` (default H) may be smaller, and vmapped.
@@ -60,7 +66,7 @@ class FiniteHorizon(Wrapper):
         return {"obs": space, "h": Discrete(self.H + 1)}
 
     def extend(self, inner: PyTree) -> HorizonParams:
-        """With the horizon."""
+        """The inner parameters with the horizon."""
         return HorizonParams(inner, integer(self.H))
 
     def inner_params(self, params: HorizonParams) -> PyTree:
@@ -72,7 +78,7 @@ class FiniteHorizon(Wrapper):
         return state.env
 
     def begin(self, inner: PyTree, obs: PyTree, params: HorizonParams) -> tuple[HorizonState, PyTree]:
-        """At step 0."""
+        """The state at step 0."""
         state = HorizonState(inner, integer(0))
         return state, self._show(obs, state.h)
 
@@ -91,7 +97,7 @@ class FiniteHorizon(Wrapper):
         return mdp.replace(R=jnp.where(alive, mdp.R, 0))
 
     def state_at(self, params: HorizonParams, index: Array, h: Array | int = 0) -> HorizonState:
-        """With step index `h`."""
+        """The inner state with the step index `h`."""
         return HorizonState(self.env.state_at(params.env, index), integer(h))
 
     def _show(self, obs: PyTree, h: Array) -> PyTree:

@@ -20,7 +20,10 @@ from jaxrl.envs.wrappers.wrapper import Wrapper
 
 
 class HistoryState(NamedTuple):
-    """items: int32[n], oldest first, -1 where the episode has not been yet."""
+    """State of `History`.
+
+    items: int32[n], oldest first, -1 where the episode has not been yet.
+    """
 
     env: PyTree
     items: Array

@@ -21,14 +21,20 @@ from jaxrl.envs.wrappers.wrapper import Wrapper, append_to_box, is_flat_box
 
 
 class TimeState(NamedTuple):
-    """elapsed: int32[], steps taken."""
+    """State of `ObserveTime`.
+
+    elapsed: int32[], steps taken.
+    """
 
     env: PyTree
     elapsed: Array
 
 
 class TimeParams(NamedTuple):
-    """scale: float[], what one step adds to the shown time."""
+    """Parameters of `ObserveTime`.
+
+    scale: float[], what one step adds to the shown time.
+    """
 
     env: PyTree
     scale: Array
@@ -58,7 +64,7 @@ class ObserveTime(Wrapper):
         return {"obs": space, "time": Box(-np.inf, np.inf, ())}
 
     def extend(self, inner: PyTree) -> PyTree:
-        """With the scale, where there is one."""
+        """The inner parameters with the scale, where there is one."""
         return inner if self.scale is None else TimeParams(inner, real(self.scale))
 
     def inner_params(self, params: PyTree) -> PyTree:
@@ -80,7 +86,7 @@ class ObserveTime(Wrapper):
         return after, out._replace(obs=self._show(out.obs, after.elapsed, params))
 
     def state_at(self, params: PyTree, index: Array, h: Array | int = 0) -> TimeState:
-        """At time `h`."""
+        """The inner state at time `h`."""
         return TimeState(self.env.state_at(self.inner_params(params), index, h), integer(h))
 
     def _show(self, obs: PyTree, elapsed: Array, params: PyTree) -> PyTree:

@@ -18,13 +18,19 @@ from jaxrl.envs.wrappers.wrapper import Wrapper
 
 
 class ResampleParams(NamedTuple):
-    """limit: int32[], one time limit for all tasks."""
+    """Parameters of `ResampleTask`.
+
+    limit: int32[], one time limit for all tasks.
+    """
 
     limit: Array
 
 
 class TaskState(NamedTuple):
-    """task: the inner parameters of this episode."""
+    """State of `ResampleTask`.
+
+    task: the inner parameters of this episode.
+    """
 
     env: PyTree
     task: PyTree

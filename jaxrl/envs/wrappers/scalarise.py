@@ -16,7 +16,10 @@ from jaxrl.envs.wrappers.wrapper import Wrapper
 
 
 class ScalariseParams(NamedTuple):
-    """w: float[m]."""
+    """Parameters of `Scalarise`.
+
+    w: float[m].
+    """
 
     env: PyTree
     w: Array
@@ -47,7 +50,7 @@ class Scalarise(Wrapper):
         return None
 
     def extend(self, inner: PyTree) -> ScalariseParams:
-        """With the weights."""
+        """The inner parameters with the weights."""
         return ScalariseParams(inner, jnp.asarray(np.array(self.w)))
 
     def inner_params(self, params: ScalariseParams) -> PyTree:

@@ -26,14 +26,20 @@ from jaxrl.envs.wrappers.wrapper import Wrapper
 
 
 class SetParams(NamedTuple):
-    """env: parameters of the inner environment; F: parameters of the set function."""
+    """Parameters of `SetReward`.
+
+    env: parameters of the inner environment; F: parameters of the set function.
+    """
 
     env: PyTree
     F: PyTree
 
 
 class SetState(NamedTuple):
-    """env: inner state; stat: statistic of the items since the reset, the first state's included."""
+    """State of `SetReward`.
+
+    env: inner state; stat: statistic of the items since the reset, the first state's included.
+    """
 
     env: PyTree
     stat: PyTree

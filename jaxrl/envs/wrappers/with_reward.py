@@ -20,7 +20,10 @@ from jaxrl.envs.wrappers.wrapper import Wrapper
 
 
 class RewardParams(NamedTuple):
-    """reward: whatever the reward function reads."""
+    """Parameters of `WithReward`.
+
+    reward: whatever the reward function reads.
+    """
 
     env: PyTree
     reward: PyTree
@@ -53,7 +56,7 @@ class WithReward(Wrapper):
         return self.dim
 
     def extend(self, inner: PyTree) -> PyTree:
-        """With the reward parameters, where there are some."""
+        """The inner parameters with those of the reward, where there are some."""
         return inner if self.init is None else RewardParams(inner, self.init())
 
     def inner_params(self, params: PyTree) -> PyTree:

@@ -235,8 +235,8 @@ def test_mujoco_speaks_to_the_logger_only(tmp_path, monkeypatch, caplog):
 
 @pytest.mark.slow
 def test_contract():
-    """All rules but E7: brax computes in the precision that jax is set to."""
-    check_env(PENDULUM, inert=("friction",), skip=("E7",))
+    """All rules but `dtypes`: brax computes in the precision that jax is set to."""
+    check_env(PENDULUM, inert=("friction",), skip=("dtypes",))
 
 
 @pytest.mark.slow
