@@ -92,7 +92,10 @@ def pages() -> list[Path]:
 
 @pytest.mark.parametrize("path", pages(), ids=str)
 def test_pages_use_the_words_of_the_field(path):
-    assert misused((ROOT / path).read_text()) == []
+    text = (ROOT / path).read_text()
+    if path.name == "CHANGELOG.md":  # it quotes names that are gone
+        text = re.sub(r"`[^`]*`", "", text)
+    assert misused(text) == []
 
 
 @pytest.mark.parametrize("path", python_files("jaxrl", "theory", "experiments", "benchmarks"), ids=str)
