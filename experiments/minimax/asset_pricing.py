@@ -122,8 +122,8 @@ def _flows(made: Problem, keys: Array, width: int, dt: float, steps: int, every:
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are numbers of single flows."""
-    return {"members": 3 * config.seeds}
+    """A member of the table is one quantity of one draw."""
+    return {"members": len(REFERENCE) * config.seeds}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
