@@ -167,13 +167,22 @@ def refuse_beyond_memory(known: Mapping[str, Any]) -> None:
         )
 
 
+def require_grid(config: Any) -> None:
+    """Raises `UsageError` where an experiment cannot be swept, because its `Config` has no field `grid`."""
+    if not hasattr(config, "grid"):
+        raise UsageError(
+            f"grid: {type(config).__qualname__} has no field 'grid', so that it cannot be swept;"
+            " add one, and train what `jaxrl.run.grid.expand` makes of it"
+        )
+
+
 def parse_grid(config: Any, texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """Reads `FIELD=VALUE,VALUE,...` texts as a grid, each value as the annotation of its field allows it.
 
     Texts of one field are joined. Raises `UsageError` that names the field.
     """
-    if texts and not hasattr(config, "grid"):
-        raise UsageError(f"grid: {type(config).__qualname__} has no field 'grid', it cannot be swept")
+    if texts:
+        require_grid(config)
     grid: dict[str, tuple[Any, ...]] = {}
     for text in texts:
         path, equals, values = text.partition("=")

@@ -56,6 +56,8 @@ def compare(args: list[str], root: Path | None) -> dict[str, Any]:
     for row in found["improvement"]:
         shown = "-" if row["probability"] is None else f"{row['probability']:.3f}"
         print(f"P({row['run']} better than {row['than']}) {shown}  {row['label']}")
+    if not found["improvement"]:
+        print(comparison.nothing_compared(runs))
     return {**found, **say_files([target, target.with_suffix(".json")])}
 
 

@@ -27,8 +27,7 @@ def sweep(args: list[str], root: Path | None) -> dict[str, Any]:
     if _names_missing(args):
         _explain(args, "sweep", "EXPERIMENT PRESET | FILE.json", options.SweepOptions, sweep)
     wanted = plan.read("sweep", args, root, options.SweepOptions)
-    if not hasattr(wanted.config, "grid"):
-        raise UsageError(f"{wanted.experiment}: its Config has no field 'grid', it cannot be swept")
+    plan.require_grid(wanted.config)
     if not wanted.config.grid:
         raise UsageError("sweep: nothing to vary; add --grid FIELD=VALUE,VALUE,...")
     if wanted.chosen.slurm:

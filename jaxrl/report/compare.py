@@ -79,6 +79,15 @@ def document(runs: Sequence[Compared]) -> dict[str, Any]:
     }
 
 
+def nothing_compared(runs: Sequence[Compared]) -> str:
+    """The reason why no two of the runs are compared in their scores, as a sentence."""
+    without = [run.letter for run in runs if not run.scores]
+    if without:
+        return f"no scores are compared: {', '.join(without)} has none; an experiment gives them by `scores`"
+    rows = "; ".join(f"{run.letter} has {', '.join(run.scores)}" for run in runs)
+    return f"no scores are compared, because no two runs share a row: {rows}"
+
+
 def probability_of_better(x: Score, y: Score) -> tuple[float, tuple[float, float] | None]:
     """The probability that a member of `x` is better than one of `y`, ties 1/2, and its 95 % interval.
 

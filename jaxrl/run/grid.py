@@ -18,6 +18,8 @@ Grid = Mapping[str, Sequence[Any]]  # dotted path of a field -> its values
 def expand(config: Any, grid: Grid) -> list[Any]:
     """Every combination of the grid's values put into `config`, the last path varying fastest.
 
+    A `__post_init__` checks a grid with `check_grid` instead, because every point is made by it.
+
     Raises UsageError for a path that does not exist, with the nearest one, and for values that are given
     twice.
     """

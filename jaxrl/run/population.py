@@ -281,6 +281,8 @@ def check_axis(name: str, tree: PyTree, size: int) -> None:
     for path, x in jax.tree_util.tree_leaves_with_path(tree):
         if x.ndim == 0 or x.shape[0] != size:
             leaf = name + jax.tree_util.keystr(path)
+            fix = " (`jaxrl.run.sweep.stack_hypers` repeats them)" if name == "hypers" else ""
             raise UsageError(
-                f"{leaf}: shape {x.shape} has no population axis of {size} members; give one value per member"
+                f"{leaf}: shape {x.shape} has no population axis of {size} members;"
+                f" give one value per member{fix}"
             )

@@ -123,6 +123,16 @@ def test_grid_values_have_the_type_of_their_field():
     assert [type(v) for v in grid["x"]] == [float, float]
 
 
+def test_an_experiment_without_a_grid_field_is_told_how_to_get_one():
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+        n: int = 1
+
+    with pytest.raises(UsageError, match=r"no field 'grid'.*jaxrl\.run\.grid\.expand"):
+        plan.parse_grid(Config(), ["n=2,3"])
+    plan.require_grid(dataclasses.make_dataclass("Swept", [("grid", dict)])({}))
+
+
 def test_config_round_trip_of_every_preset(root):
     module = catalogue.load(root, "toy/ring")
     for config in module.PRESETS.values():

@@ -1,5 +1,6 @@
 """What README, the pages and the notebooks show is executed and exists; the site opens from disk."""
 
+import json
 import os
 import re
 import runpy
@@ -17,6 +18,7 @@ import jaxrl
 from jaxrl.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
+TASKS = ROOT / "docs" / "tasks.md"  # a session in a folder of its own, executed as a whole
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FAMILY_PAGES = sorted(path for folder in ("jaxrl", "experiments") for path in (ROOT / folder).glob("*/*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -33,7 +35,7 @@ def program(page: Path) -> str:
     return "\n".join(text for kind, text in BLOCK.findall(COPY.sub("", page.read_text())) if kind == "python")
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if program(p)], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [p for p in PAGES if program(p) and p != TASKS], ids=lambda p: p.name)
 def test_python_of_the_pages_runs(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     file = tmp_path / "page.py"
@@ -42,6 +44,37 @@ def test_python_of_the_pages_runs(page, tmp_path, monkeypatch, capsys):
     if page.name == "README.md":
         scores = re.findall(r"^lr \S+, seed \d: return (\d+)$", capsys.readouterr().out, re.MULTILINE)
         assert len(scores) == 6 and max(map(int, scores)) > 200  # a random policy reaches about 20
+
+
+TASK = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHELL = "subprocess.run(['bash', '-euo', 'pipefail', '-c', {!r}], check=True)\n"
+
+
+@pytest.mark.slow  # seven processes
+def test_tasks_work_in_a_folder_outside_the_repository(tmp_path):
+    """Files are written first; one process has the Python of the page and starts its commands in between."""
+    folder, tools = tmp_path / "own", tmp_path / "bin"
+    tools.mkdir()
+    (tools / "jaxrl").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m jaxrl.cli.main "$@"\n')
+    (tools / "jaxrl").chmod(0o755)
+    session = "import subprocess\n"
+    for file, language, text in TASK.findall(TASKS.read_text()):
+        if file:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text(text)
+        else:
+            session += SHELL.format(text) if language == "bash" else text
+    (folder / "session.py").write_text(session)
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "session.py"]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    action = float(re.search(r"^\[(-\S+)\]$", done.stdout, re.MULTILINE)[1])
+    assert action == pytest.approx(-0.25, abs=0.03)
+    assert (folder / "film.gif").read_bytes().startswith(b"GIF8")
+    document = json.loads((folder / "compare.json").read_text())
+    assert [row["than"] for row in document["improvement"]] == ["A"]
 
 
 def test_code_copied_into_pages_is_that_of_the_files():
@@ -56,8 +89,9 @@ def test_code_copied_into_pages_is_that_of_the_files():
 
 def commands() -> list[tuple[str, ...]]:
     """Every command line in a shell block or between backticks."""
-    lines = [line for page in PAGES for text in blocks(page, "bash") for line in text.splitlines()]
-    for page in PAGES:
+    pages = [page for page in PAGES if page != TASKS]
+    lines = [line for page in pages for text in blocks(page, "bash") for line in text.splitlines()]
+    for page in pages:
         lines += re.findall(r"`((?:python3|jaxrl|make) [^`]+)`", page.read_text())
     return sorted({tuple(line.split("#")[0].split()) for line in lines if line})
 

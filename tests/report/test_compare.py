@@ -71,6 +71,18 @@ def test_a_page_and_json_say_what_differs(finished, other, root, tmp_path, docum
     assert "B over A" in text
 
 
+def test_runs_without_a_comparison_say_why(finished, other):
+    def runs(*scores):
+        return [compare.Compared(n, finished, s) for n, s in zip("AB", scores, strict=True)]
+
+    score = Score(np.array([1.0, 2.0]))
+    assert "B has none; an experiment gives them by `scores`" in compare.nothing_compared(
+        runs({"x": score}, {})
+    )
+    apart = runs({"lr 1": score, "lr 2": score}, {"default": score})
+    assert compare.nothing_compared(apart).endswith("A has lr 1, lr 2; B has default")
+
+
 def test_less_than_two_runs_are_refused(finished):
     with pytest.raises(UsageError, match="takes 2 to 26 runs, got 1"):
         compare.read([(finished, None)])

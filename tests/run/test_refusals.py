@@ -40,7 +40,10 @@ CASES = [
     (lambda: run(eval_every=5), "eval_every: there is nothing to evaluate"),
     (lambda: run(keys=jnp.zeros((4, 2), jnp.uint32)), "keys: must be typed"),
     (lambda: run(keys=jax.random.key(0)), r"keys: shape \(\) is not \[B\]"),
-    (lambda: run(hypers=toy.Hyper()), r"hypers\.lr: shape \(\) has no population axis of 4 members"),
+    (
+        lambda: run(hypers=toy.Hyper()),
+        r"hypers\.lr: shape \(\) has no population axis of 4 members.*stack_hypers",
+    ),
     (lambda: run(hypers=toy.hypers(3)), r"hypers\.lr: shape \(3,\) has no population axis of 4 members"),
     (lambda: run(shared_data=False), r"data\['member'\]: shape \(\) has no population axis"),
     (lambda: run(algorithm=toy.make(toy.Config())._replace(init=init_without_key)), "no field key"),
