@@ -13,7 +13,7 @@ import numpy as np
 from jaxrl.baselines import ppo
 from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.envs.base import Env
-from jaxrl.report import plots
+from jaxrl.report import plots, statistics
 from jaxrl.rollout.evaluate import greedy_return
 from jaxrl.run.grid import check_grid, expand, labels
 from jaxrl.run.sweep import Member, sweep
@@ -106,7 +106,8 @@ def figure(folder: RunFolder, title: str, best: float) -> list[Path]:
         for label, x, y in zip(result["point"], result["env_steps"], result["eval_return"], strict=True):
             plots.learning_curve(curves, x, y, label=str(label), better="more", worst=0.0)
         curves.axhline(best, color=plots.GREY, linewidth=0.8, linestyle=":")
-        curves.set(title=title, xlabel="environment steps per member", ylabel="return (IQM, 95 % band)")
+        around = "95 % band" if result["eval_return"].shape[1] >= statistics.MIN_RUNS else "every seed"
+        curves.set(title=title, xlabel="environment steps per member", ylabel=f"return (IQM, {around})")
         curves.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
         last = np.stack(list(scores(result).values()))
         columns = [str(i) for i in range(last.shape[1])]
