@@ -26,7 +26,7 @@ def misfit(tree: PyTree, space: Space) -> str | None:
         if not hasattr(x, "shape"):
             return f"holds a {type(x).__name__} where the space has an array; nest the arrays likewise"
         if x.shape[1:] != part.shape:
-            return f"has shape {x.shape[1:]} per row, the space {part.shape}"
+            return f"has shape {x.shape[1:]} per row, the space {part.shape}; reshape the array"
         if isinstance(part, Discrete) and x.dtype.kind not in "iu":
             return f"has type {x.dtype}; the space is discrete, give integers"
         if isinstance(part, Box) and (x.dtype.kind == "f") != np.issubdtype(part.dtype, np.floating):

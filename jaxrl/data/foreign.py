@@ -92,8 +92,12 @@ def with_successors(
     that did not terminate is dropped, and the row before it is truncated. After a termination nobody reads
     the successor, and it is the row's own observation.
 
-    Raises `CorruptInput` for arrays of unequal length and flags other than 0 and 1.
+    Raises `CorruptInput` for missing arrays, arrays of unequal length, flags other than 0 and 1, and floats
+    that are not finite, with the row of `fields`. Rows that `from_arrays` names are those of the result.
     """
+    missing = [name for name in ("obs", "terminated") if name not in fields]
+    if missing:
+        raise CorruptInput(f"{source}: {missing[0]} is missing; add the array")
     fields = jax.tree.map(np.asarray, dict(fields), is_leaf=lambda x: isinstance(x, list))
     terminated = as_flags(source, "terminated", fields["terminated"])
     last = as_flags(source, "last", np.asarray(last)) | terminated
@@ -101,6 +105,12 @@ def with_successors(
     rows = np.arange(len(last))
     last[-1:] = True
     keep = ~last | terminated
+    for path, x in jax.tree_util.tree_leaves_with_path(fields):
+        if x.dtype.kind == "f":
+            bad = ~np.isfinite(x).reshape(len(x), -1).all(1)
+            bad &= keep | (path[0].key == "obs")  # nobody reads the rest of a dropped row
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            first_bad(source, name, bad, "is not finite; remove the episode")
     after = np.where(last, rows, np.minimum(rows + 1, len(last) - 1))
     out = fields | {
         "terminated": terminated,

@@ -32,5 +32,5 @@ def test_bounds_that_the_type_of_the_rows_cannot_hold():
 def test_misfits_end_a_sentence():
     assert misfit(rows([[0, 0]], [0]), SPACE) is None
     assert misfit(rows([[0, 0]], [0.0]), SPACE) == "has type float64; the space is discrete, give integers"
-    assert misfit(rows([0.0], [0]), SPACE) == "has shape () per row, the space (2,)"
+    assert misfit(rows([0.0], [0]), SPACE) == "has shape () per row, the space (2,); reshape the array"
     assert "structure" in misfit(np.zeros((1, 2)), SPACE)

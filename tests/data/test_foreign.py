@@ -53,3 +53,18 @@ def test_tables_of_unequal_length_are_refused():
     fields = {"obs": np.arange(4.0), "action": np.zeros(3), "reward": np.zeros(3), "terminated": np.zeros(3)}
     with pytest.raises(CorruptInput, match=r"^with_successors: obs has 4 rows, terminated has 3; make them"):
         with_successors(fields, last=np.zeros(3))
+
+
+def test_what_a_table_lacks_is_named_with_its_own_row():
+    """Rows before it that are dropped count, and what nobody reads of a dropped row may be missing."""
+    x = np.arange(6.0)
+    fields = {"obs": {"x": (x.copy(), x)}, "action": x, "reward": x, "terminated": np.zeros(6)}
+    last = np.array([0, 0, 1, 0, 0, 1])
+    with pytest.raises(CorruptInput, match=r"^a\.csv: terminated is missing; add the array"):
+        with_successors({"obs": x}, last, "a.csv")
+    assert len(with_successors(fields | {"reward": np.where(last, np.nan, 0)}, last)["reward"]) == 4
+    with pytest.raises(CorruptInput, match=r"^a\.csv: action in row 4 is not finite"):
+        with_successors(fields | {"action": np.where(x == 4, np.nan, x)}, last, "a.csv")
+    fields["obs"]["x"][0][5] = np.inf
+    with pytest.raises(CorruptInput, match=r"^a\.csv: obs\.x\.0 in row 5 is not finite"):
+        with_successors(fields, last, "a.csv")

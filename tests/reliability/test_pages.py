@@ -72,7 +72,7 @@ def test_tasks_work_in_a_folder_outside_the_repository(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     action = float(re.search(r"^\[(-\S+)\]$", done.stdout, re.MULTILINE)[1])
     assert action == pytest.approx(-0.25, abs=0.03)
-    assert (folder / "film.gif").read_bytes().startswith(b"GIF8")
+    assert all((folder / name).read_bytes().startswith(b"GIF8") for name in ("film.gif", "line.gif"))
     document = json.loads((folder / "compare.json").read_text())
     assert [row["than"] for row in document["improvement"]] == ["A"]
 
