@@ -134,11 +134,15 @@ def _check_programs(env: Env, params: PyTree, key: Key, rule: _Rules) -> _Shapes
 
 def _traced(trace: Callable[[], Any], what: str, rule: _Rules) -> Any:
     try:
-        return trace()
+        pair = trace()
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
         first = str(error).splitlines()[0]
         rule("static_fields", False, f"{what} needs a concrete number, so it cannot be compiled ({first})")
         raise
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        wanted = {"reset": "(state, observation)", "step": "(state, Step)"}[what]
+        rule("stable_state", False, f"{what} returns {type(pair).__name__}, not {wanted}")
+    return pair
 
 
 def _check_spaces(env: Env, shapes: _Shapes, rule: _Rules) -> None:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, Array, Mean, PyTree
 
 UNWATCHED = ("vec", "buffer", "key")  # simulators may hold sentinels, and buffers are too large to read
@@ -40,16 +41,41 @@ class Step:
         self.names: tuple[str, ...] = ()
 
         def step(state: PyTree, hyper: PyTree, data: PyTree) -> tuple[PyTree, dict[str, Mean]]:
-            state, metrics = algorithm.step(state, hyper, data)
+            state, metrics = checked_pair(algorithm.step(state, hyper, data))
             self.names = tuple(metrics)
             return state, {name: _as_mean(value) for name, value in metrics.items()}
 
         self.call = jax.jit(step)
 
 
+def checked_pair(pair: Any) -> tuple[PyTree, dict[str, Any]]:
+    """What `Algorithm.step` returned; UsageError unless it is `(state, flat dict of metrics)`."""
+    if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], dict):
+        raise UsageError(f"Algorithm.step: returns {type(pair).__name__}, not (state, dict of metrics)")
+    for name, value in pair[1].items():
+        if not isinstance(value, Mean) and not jax.tree_util.all_leaves([value]):
+            raise UsageError(f"Algorithm.step: metric {name!r} is a {type(value).__name__}; give an array")
+    return pair
+
+
+def check_state(before: PyTree, after: PyTree) -> None:
+    """Raise UsageError where an update changes structure, shapes or dtypes of the state."""
+    old, new = (jax.tree_util.tree_flatten_with_path(tree)[0] for tree in (before, after))
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise UsageError("Algorithm.step: the state has another structure than that of `init`; keep it")
+    for (path, x), (_, y) in zip(old, new, strict=True):
+        if (x.shape, x.dtype) != (y.shape, y.dtype):
+            name = jax.tree_util.keystr(path)
+            raise UsageError(
+                f"Algorithm.step: state{name} is {y.dtype}{list(y.shape)}, after"
+                f" {x.dtype}{list(x.shape)} in `init`; keep shape and dtype"
+            )
+
+
 def empty_window(step: Step, state: PyTree, hyper: PyTree, data: PyTree) -> Window:
     """Zero sums and no broken quantity, for the metrics that one update of this member would have."""
     after, metrics = jax.eval_shape(step.call, state, hyper, data)
+    check_state(state, after)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), metrics)
     return Window(zeros, {name: jnp.full((), -1, jnp.int32) for name in [*metrics, *watched(after)]})
 

@@ -243,7 +243,19 @@ class MutatesItself(Good):
         return super().step(key, state, action, params)
 
 
+class OnlyState(Good):
+    def reset(self, key, params):
+        return super().reset(key, params)[0]
+
+
+class OnlyStep(Good):
+    def step(self, key, state, action, params):
+        return super().step(key, state, action, params)[1]
+
+
 BROKEN = [
+    (OnlyState(), r"stable_state: reset returns \w+, not \(state, observation\)"),
+    (OnlyStep(), r"stable_state: step returns Step, not \(state, Step\)"),
     (NotFrozen(), "static_fields: is not a frozen dataclass"),
     (HoldsArray(), "static_fields: field table holds an array"),
     (Unhashable(), "static_fields: is not hashable"),

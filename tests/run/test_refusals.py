@@ -27,7 +27,29 @@ def init_without_key(key, hyper, data):
     return {"updates": jnp.zeros((), jnp.int32)}
 
 
+def stepping(change):
+    """The toy algorithm, with `change` applied to what its `step` returns."""
+    algorithm = toy.make(toy.Config())
+    return algorithm._replace(step=lambda state, hyper, data: change(*algorithm.step(state, hyper, data)))
+
+
 CASES = [
+    (
+        lambda: run(algorithm=stepping(lambda state, metrics: state)),
+        r"Algorithm\.step: returns \w+, not \(state,",
+    ),
+    (
+        lambda: run(algorithm=stepping(lambda state, metrics: (state, {"loss": {"a": 1.0}}))),
+        "Algorithm.step: metric 'loss' is a dict; give an array",
+    ),
+    (
+        lambda: run(algorithm=stepping(lambda s, m: (s.replace(updates=s.updates.astype(float)), m))),
+        r"Algorithm\.step: state\.updates is float32\[\], after int32\[\] in `init`; keep shape and dtype",
+    ),
+    (
+        lambda: run(algorithm=stepping(lambda s, m: (s.replace(position=()), m))),
+        "Algorithm.step: the state has another structure than that of `init`",
+    ),
     (lambda: run(updates=0), "updates: must be an integer >= 1, got 0"),
     (lambda: run(updates=2.5), "updates: must be an integer >= 1, got 2.5"),
     (lambda: run(log_every=-1), "log_every: must be an integer >= 1"),
