@@ -68,7 +68,7 @@ def remove(folder: Path, family: str) -> None:
     """Deletes a family, its theory, tests, experiments, and what carries its name in the shared folders."""
     for place in FOLDERS:
         shutil.rmtree(folder / place / family, ignore_errors=True)
-    named = ("notebooks/{}*", "jaxrl/envs/**/{}_*.py")
+    named = ("notebooks/{}*", "jaxrl/envs/**/{}_*.py", "tests/envs/**/test_{}_*.py")
     for file in (path for pattern in named for path in folder.glob(pattern.format(family))):
         file.unlink()
     git(folder, "add", "-A")
@@ -78,7 +78,7 @@ def test_a_seventh_family_changes_no_old_file(copy):
     add_toy(copy)
     changes = git(copy, "status", "--porcelain").splitlines()
     assert sorted(changes) == sorted(f"A  {name.as_posix()}" for name in NEW)
-    output = suite(copy, "tests/architecture", f"tests/{FAMILY}")
+    output = suite(copy, "tests/architecture", f"tests/{FAMILY}", f"tests/envs/test_{FAMILY}_arms.py")
     assert FAMILY not in output  # no test of the family was skipped
     assert "1 passed" in suite(copy, "tests/contract", "-k", "test_catalogue and BernoulliArms")
     assert "3 passed" in suite(copy, "tests/theory/test_report.py", "-k", FAMILY)

@@ -28,7 +28,7 @@ class Config:
     seeds: Size = 2
     """Number of members; member i depends on the root seed and on i alone."""
     seed: Seed = 0
-    """Root seed."""
+    """The root seed, in [0, 2^32)."""
     updates: Size = 50
     """Updates per member, one pull of an arm each."""
 

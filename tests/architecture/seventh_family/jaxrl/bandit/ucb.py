@@ -31,7 +31,10 @@ class Hyper:
 
 
 class State(NamedTuple):
-    """n: float[K] pulls; total: float[K] rewards; key; updates: int32[] pulls of all arms."""
+    """State of UCB1.
+
+    n: float[K], pulls of each arm; total: float[K], rewards; key: constant; updates: int32[], pulls so far.
+    """
 
     n: Array
     total: Array

@@ -14,7 +14,10 @@ from jaxrl.envs.base import Entry, integer
 
 
 class ArmsParams(NamedTuple):
-    """p: float[K], chance of reward 1; limit: int32[], pulls per episode."""
+    """Parameters of `Arms`.
+
+    p: float[K], chance of reward 1; limit: int32[], pulls per episode.
+    """
 
     p: Array
     limit: Array
@@ -35,7 +38,7 @@ class Arms:
 
     @property
     def action_space(self) -> Discrete:
-        """Which arm."""
+        """The arms."""
         return Discrete(self.arms)
 
     def default_params(self) -> ArmsParams:
@@ -43,7 +46,7 @@ class Arms:
         return ArmsParams(jnp.linspace(0.2, 0.8, self.arms), integer(20))
 
     def time_limit(self, params: ArmsParams) -> Array:
-        """int32[]."""
+        """int32[], pulls per episode."""
         return params.limit
 
     def reset(self, key: Key, params: ArmsParams) -> tuple[Array, Array]:
