@@ -23,7 +23,7 @@ FAMILIES = sorted({e.name.split("/")[0] for e in EXPERIMENTS})
 
 def with_marks(experiments):
     """Simulators of bodies compile for half a minute."""
-    bodies = ("envs.adapters", "envs.ant_coverage")
+    bodies = ("envs.adapters", "coverage.ant_coverage")
     slow = {e.name for e in experiments if any(b in e.path.read_text() for b in bodies)}
     return [pytest.param(e.name, marks=pytest.mark.slow if e.name in slow else ()) for e in experiments]
 
@@ -72,6 +72,7 @@ def test_smoke_run_repeats_bit_for_bit(smoke):
     assert facts["replayed"] >= 1 or facts["checkpoints"] == 0  # nothing is trained, all was computed again
 
 
+@pytest.mark.slow  # trains every experiment once more; tests of policies have small ones
 def test_exported_policy_acts_like_the_trained_one(smoke, tmp_path):
     """Of every experiment that trains an algorithm with an origin, the last population's member 0."""
     import jax
