@@ -2,8 +2,8 @@
 
     grad J = E sum_t grad log pi(a_t | .) (w_t - b_t),   J = E F(tau)
 
-on environments whose reward is the marginal gain of the new state (`envs.wrappers.set_reward`), by REINFORCE. The
-weight w is a choice, see `credit.py`: `to_go` gives the gradient of J, what the released code does is
+on environments whose reward is the marginal gain of the new state (`envs.wrappers.set_reward`), by REINFORCE.
+The weight w is a choice, see `credit.py`: `to_go` gives the gradient of J, what the released code does is
 `prefix`. The policy is Markov or remembers, as the observation says (`features.py`) and `Config.memory`.
 On a modular reward (`SetReward.modular`) the same learner is ModPO.
 
