@@ -31,6 +31,13 @@ class State:
     time: int
 
 
+class Spaces:
+    """Stand-ins of gymnax's spaces, of whose classes the adapter reads the names."""
+
+    Box = type("Box", (SimpleNamespace,), {})
+    Discrete = type("Discrete", (SimpleNamespace,), {})
+
+
 class Line:
     """Moves right by `speed`; terminates beyond 6."""
 
@@ -44,10 +51,10 @@ class Line:
     reset = reset_env
 
     def observation_space(self, params):
-        return SimpleNamespace(low=0.0, high=9.0, shape=(1,), dtype=jnp.float32)
+        return Spaces.Box(low=0.0, high=9.0, shape=(1,), dtype=jnp.float32)
 
     def action_space(self, params):
-        return SimpleNamespace(n=2, shape=(), sample=lambda key: jax.random.randint(key, (), 0, 2))
+        return Spaces.Discrete(n=2, shape=(), sample=lambda key: jax.random.randint(key, (), 0, 2))
 
 
 class Line10(Line):
