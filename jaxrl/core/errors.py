@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 class JaxrlError(Exception):
@@ -49,14 +49,6 @@ class Preempted(JaxrlError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def check_sizes(record: Any, *fields: str) -> None:
-    """Raises `UsageError` for the first of the `fields` of `record` that is below 1; None passes."""
-    for field in fields:
-        size = getattr(record, field)
-        if size is not None and size < 1:
-            raise UsageError(f"{type(record).__name__}.{field}: must be >= 1, got {size}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

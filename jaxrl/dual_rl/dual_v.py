@@ -90,8 +90,7 @@ def make(
 
     Raises:
         UsageError: actions that are neither `Discrete` nor a bounded `Box`; from `init` and `check`, data of
-        other spaces,
-            or a dataset that the method lacks.
+        other spaces, or a dataset that the method lacks.
     """
     parts = shared.parts(config, observation_space, action_space, optimiser, axis)
     row = method(config.method)

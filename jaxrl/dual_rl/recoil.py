@@ -98,8 +98,7 @@ def make(
 
     Raises:
         UsageError: actions that are neither `Discrete` nor a bounded `Box`; from `init` and `check`, data of
-        other spaces,
-            or without an expert.
+        other spaces, or without an expert.
     """
     parts = shared.parts(config, observation_space, action_space, optimiser, axis)
 
