@@ -1,0 +1,1 @@
+"""Multi-objective RL: C-MORL, a Pareto front by constrained extension."""
