@@ -17,12 +17,12 @@ def after_move(row: Array, col: Array, action: Array) -> tuple[Array, Array]:
     return row + step[0], col + step[1]
 
 
-def is_inside(row: Array, col: Array, side: int) -> Array:
-    """bool[], whether `(row, col)`, int32[] each, lies on a map `[side, side]`."""
-    return (row >= 0) & (row < side) & (col >= 0) & (col < side)
+def is_inside(row: Array, col: Array, shape: tuple[int, ...]) -> Array:
+    """bool[], whether `(row, col)`, int32[] each, lies on a map of `shape` (rows, columns)."""
+    return (row >= 0) & (row < shape[0]) & (col >= 0) & (col < shape[1])
 
 
 def draw_agent(background: np.ndarray, row: Array, col: Array) -> Array:
-    """uint8[16 n, 16 n, 3], the agent on a map `[n, n, 3]`."""
+    """uint8[16 h, 16 w, 3], the agent on a map `[h, w, 3]`."""
     picture = jnp.asarray(background, jnp.uint8).at[row, col].set(jnp.asarray(_AGENT, jnp.uint8))
     return picture.repeat(16, 0).repeat(16, 1)

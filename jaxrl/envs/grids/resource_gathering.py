@@ -131,7 +131,7 @@ class ResourceGathering:
 
     def _move(self, state: GatheringState, action: Array) -> GatheringState:
         row, col = after_move(state.row, state.col, action)
-        free = is_inside(row, col, 5)
+        free = is_inside(row, col, (5, 5))
         after = state._replace(row=jnp.where(free, row, state.row), col=jnp.where(free, col, state.col))
         gold, gem = (state.gold == 1) | _at(after, _GOLD), (state.gem == 1) | _at(after, _GEM)
         return after._replace(gold=gold.astype(jnp.int32), gem=gem.astype(jnp.int32))

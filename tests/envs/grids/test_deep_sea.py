@@ -35,16 +35,21 @@ def _steps(time, gamma):
 
 
 @pytest.mark.parametrize(
-    ("values", "gym_id"), [("convex", "deep-sea-treasure-v0"), ("concave", "deep-sea-treasure-concave-v0")]
+    ("values", "gym_id", "water"),
+    [
+        ("convex", "deep-sea-treasure-v0", 62),
+        ("concave", "deep-sea-treasure-concave-v0", 62),
+        ("mirrored", "deep-sea-treasure-mirrored-v0", 112),
+    ],
 )
-def test_treasure_equals_mo_gymnasium(mo_gymnasium, values, gym_id):
+def test_treasure_equals_mo_gymnasium(mo_gymnasium, values, gym_id, water):
     env, spec = DeepSeaTreasure(values), mo_gymnasium.make(gym_id)
     host = spec.unwrapped
-    host.reset()
     params = env.default_params()
+    assert host.reset()[0].tolist() == env.reset(jax.random.key(0), params)[1].tolist()
     assert int(env.time_limit(params)) == spec.spec.max_episode_steps
-    cells = [(r, c) for r in range(11) for c in range(11) if host._get_map_value((r, c)) == 0]
-    assert len(cells) == 62
+    cells = list(zip(*np.nonzero(host.sea_map == 0), strict=True))
+    assert len(cells) == water
     rows = [(cell, action) for cell in cells for action in range(4)]
     states = TreasureState(*np.array([cell for cell, _ in rows], np.int32).T)
     actions = np.array([action for _, action in rows], np.int32)
@@ -71,12 +76,12 @@ def test_float_state_is_a_tenth():
 
 
 @pytest.mark.parametrize("gamma", [1.0, 0.99])
-@pytest.mark.parametrize("values", ["convex", "concave"])
+@pytest.mark.parametrize("values", ["convex", "concave", "mirrored"])
 def test_front_is_what_the_tables_can_reach(values, gamma):
     env = DeepSeaTreasure(values)
     with jax.enable_x64(True):
         mdp = jax.jit(env.to_tabular)(env.default_params())
-    points = reachable_points(mdp, gamma, 0)
+    points = reachable_points(mdp, gamma, int(np.asarray(mdp.mu0).argmax()))
     best = {}
     for treasure, time in points:
         # the same treasure by its shortest path
@@ -99,7 +104,7 @@ def test_picture_of_the_sea():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: DeepSeaTreasure("flat"), r"DeepSeaTreasure\.values: must be .* got 'flat'"),
+        (lambda: DeepSeaTreasure("flat"), r"DeepSeaTreasure\.values: must be one of .* got 'flat'"),
     ],
 )
 def test_refusals_name_the_field(call, message):

@@ -12,10 +12,10 @@ def test_actions_are_up_down_left_right():
 
 
 def test_the_inside_of_a_map_has_its_edges():
-    rows, cols = jnp.meshgrid(jnp.arange(-1, 4), jnp.arange(-1, 4), indexing="ij")
-    inside = np.zeros((5, 5), bool)
-    inside[1:4, 1:4] = True
-    np.testing.assert_array_equal(is_inside(rows, cols, 3), inside)
+    rows, cols = jnp.meshgrid(jnp.arange(-1, 4), jnp.arange(-1, 5), indexing="ij")
+    inside = np.zeros((5, 6), bool)
+    inside[1:4, 1:5] = True
+    np.testing.assert_array_equal(is_inside(rows, cols, (3, 4)), inside)
 
 
 def test_the_agent_is_one_cell_of_the_picture():
