@@ -50,6 +50,7 @@ from jaxrl.rollout.unroll import Pool, Resample, VecState, start, unroll
 
 Surrogate = Callable[[Array, Array, Array, dict[str, Any]], Array]
 Advantages = Callable[[Array, Array, Array, Array, Array, Any], Array]
+Learn = Callable[["Parts", "State", "Samples", Any, Key], tuple[PyTree, PyTree, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,8 @@ def state_specs(axis: str) -> State:
     )
 
 
-class _Parts(NamedTuple):
-    """What `make` was given, and the networks made of it."""
+class Parts(NamedTuple):
+    """What `make` was given, and the networks made of it, for the functions of one update."""
 
     config: Config
     nets: ActorCritic
@@ -186,6 +187,7 @@ class _Parts(NamedTuple):
     axis: str | None
 
     def normaliser(self, state: State) -> Partial:
+        """Standardisation of features `[..., k]` by the moments of `state`, or the identity."""
         return Partial(RunningMoments.normalise, state.moments) if self.config.normalise_obs else SAME
 
 
@@ -205,15 +207,18 @@ def make(
     *,
     advantages: Advantages = gae,
     optimiser: optax.GradientTransformation | None = None,
+    learn: Learn | None = None,
     axis: str | None = None,
 ) -> Algorithm:
     """PPO on `env`; `data` of the algorithm is the environment's parameters.
 
     surrogate: `(ratio [B], advantage [B], progress, extra) -> gain [B]`, maximised on average. `progress` is
         `updates / updates_total`, constant over an update; `extra` has "log_ratio" [B], "advantages" [B] or
-        [B, m] as estimated, and "hyper".
+        [B, m] as estimated, "samples", the whole minibatch (`Samples`), and "hyper".
     advantages: estimator with the arguments of `gae`; the critic is fitted to its result plus the value.
     optimiser: optax transformation of the clipped gradient, before the learning rate; default Adam.
+    learn: what one update does with the samples of its window, `(parts, state, samples [T, N, ...], hyper,
+        key) -> (params, opt_state, metrics)`; default `proximal_epochs`.
     axis: mesh axis over which the environments are sharded, see `data_parallel`.
 
     Raises:
@@ -233,7 +238,8 @@ def make(
     except ValueError as error:
         raise UsageError(f"{env.name}: {error}") from error
     optimiser = optax.scale_by_adam(eps=1e-5) if optimiser is None else optimiser
-    parts = _Parts(config, nets, surrogate, advantages, optimiser, axis)
+    learn = proximal_epochs if learn is None else learn
+    parts = Parts(config, nets, surrogate, advantages, optimiser, axis)
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         return nets.policy(state.params, greedy=greedy, normalise=parts.normaliser(state))
@@ -275,7 +281,7 @@ def make(
         )
         scale, moments = _statistics(parts, state, batch, hyper)
         samples = _samples(parts, state, batch, scale, hyper)
-        params, opt_state, metrics = _learn(parts, state, samples, hyper, k_learn)
+        params, opt_state, metrics = learn(parts, state, samples, hyper, k_learn)
         state = State(params, opt_state, vec, moments, scale, state.key, state.updates + 1)
         return state, metrics | spmd.total(stats, axis).metrics() | spmd.total(_at_the_ends(batch), axis)
 
@@ -289,7 +295,7 @@ def _at_the_ends(batch: Transition) -> dict[str, Mean]:
     return {f"train/{k}": Mean(jnp.where(batch.done, x, 0).sum(), count) for k, x in batch.info.items()}
 
 
-def _statistics(parts: _Parts, state: State, batch: Transition, hyper: Hyper) -> tuple[PyTree, PyTree]:
+def _statistics(parts: Parts, state: State, batch: Transition, hyper: Hyper) -> tuple[PyTree, PyTree]:
     """Return scale and feature moments that include this window, all devices' share of it."""
     scale, moments = state.scale, state.moments
     if parts.config.scale_rewards:
@@ -300,7 +306,7 @@ def _statistics(parts: _Parts, state: State, batch: Transition, hyper: Hyper) ->
     return scale, moments
 
 
-def _samples(parts: _Parts, state: State, batch: Transition, scale: PyTree, hyper: Hyper) -> Samples:
+def _samples(parts: Parts, state: State, batch: Transition, scale: PyTree, hyper: Hyper) -> Samples:
     """Values, advantages and targets of one window, by the parameters and moments that collected it.
 
     With scaled rewards the critic lives on their scale; advantages are brought back to the rewards' own.
@@ -335,10 +341,13 @@ def _samples(parts: _Parts, state: State, batch: Transition, scale: PyTree, hype
     )
 
 
-def _learn(
-    parts: _Parts, state: State, samples: Samples, hyper: Hyper, key: Key
+def proximal_epochs(
+    parts: Parts, state: State, samples: Samples, hyper: Hyper, key: Key
 ) -> tuple[PyTree, PyTree, dict[str, Array]]:
-    """Epochs of minibatches: parameters, optimiser state, and metrics averaged over all minibatches."""
+    """Epochs of minibatches: `(params, opt_state, metrics)`, metrics averaged over all minibatches.
+
+    samples: leaves `[T, N, ...]`; state: of it, `params`, `opt_state` and `updates`.
+    """
     config, axis = parts.config, parts.axis
     progress = jnp.minimum(jnp.asarray(state.updates, jnp.float32) / hyper.updates_total, 1.0)
     lr = hyper.lr * (1.0 - hyper.anneal * progress)
@@ -382,7 +391,7 @@ def _swap(samples: Samples) -> Samples:
 
 
 def _loss(
-    parts: _Parts, params: PyTree, samples: Samples, progress: Array, hyper: Hyper
+    parts: Parts, params: PyTree, samples: Samples, progress: Array, hyper: Hyper
 ) -> tuple[Array, dict[str, Array]]:
     """Loss of one minibatch, to be minimised."""
     config, nets = parts.config, parts.nets
@@ -398,7 +407,12 @@ def _loss(
     advantage = samples.advantage
     if config.normalise_advantage == "minibatch":
         advantage = _standardise(advantage, parts.axis)
-    extra = {"log_ratio": log_ratio, "advantages": samples.advantages, "hyper": hyper}
+    extra = {
+        "log_ratio": log_ratio,
+        "advantages": samples.advantages,
+        "samples": samples,
+        "hyper": hyper,
+    }
     policy_loss = -parts.surrogate(ratio, advantage, progress, extra).mean()
     error = jnp.square(value - samples.target)
     if config.clip_value:

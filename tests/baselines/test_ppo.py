@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -208,7 +209,7 @@ def test_moments_are_those_of_all_raw_features():
 
 def test_surrogate_sees_progress_and_its_own_numbers():
     def surrogate(ratio, advantage, progress, extra):
-        assert set(extra) == {"log_ratio", "advantages", "hyper"}
+        assert set(extra) == {"log_ratio", "advantages", "samples", "hyper"}
         wrong = jnp.abs(jnp.exp(extra["log_ratio"]) - ratio).max()
         return jnp.full_like(ratio, progress * extra["hyper"].surrogate["phi"] + 1e3 * wrong)
 
@@ -216,6 +217,43 @@ def test_surrogate_sees_progress_and_its_own_numbers():
     algorithm, _, state, hyper, data = _start(SMALL, CartPole(), surrogate, hyper)
     _, metrics = _many(algorithm, 4)(state, hyper, data)
     np.testing.assert_allclose(metrics["policy_loss"], [0.0, -0.6, -1.2, -1.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [({}, (16,)), ({"shuffle": "envs"}, (16,)), ({"shuffle": "envs", "memory": 3}, (8, 2))],
+)
+def test_surrogate_sees_its_minibatch(options, shape):
+    def surrogate(ratio, advantage, progress, extra):
+        samples = extra["samples"]
+        assert ratio.shape == samples.target.shape == samples.advantage.shape == shape
+        # before the first step the ratio is 1 and the target the value plus the advantage
+        return jnp.abs(samples.target - samples.value - samples.advantage) + jnp.abs(
+            samples.advantages - extra["advantages"]
+        )
+
+    config = ppo.Config(n_envs=4, length=8, minibatches=2, widths=(4,), **options)
+    _, step, state, hyper, data = _start(config, CartPole(), surrogate)
+    _, metrics = step(state, hyper, data)
+    assert abs(float(metrics["policy_loss"])) < 1e-6
+
+
+def test_another_learning_step_replaces_the_epochs():
+    def learn(parts, state, samples, hyper, key):
+        assert samples.target.shape == (16, 8) and parts.config == SMALL
+        params, opt_state, metrics = ppo.proximal_epochs(parts, state, samples, hyper, key)
+        changed = params | {"actor": jax.tree.map(lambda x: x + 1, state.params["actor"])}
+        return changed, opt_state, metrics | {"mine": samples.target.mean()}
+
+    _, step, state, hyper, data = _start(SMALL, CartPole())
+    _, other, _, _, _ = _start(SMALL, CartPole(), learn=learn)
+    ours, metrics = step(state, hyper, data)
+    theirs, named = other(state, hyper, data)
+    chex.assert_trees_all_equal(theirs.params["critic"], ours.params["critic"])
+    chex.assert_trees_all_equal(theirs.opt_state, ours.opt_state)
+    chex.assert_trees_all_equal(theirs.params["actor"], jax.tree.map(lambda x: x + 1, state.params["actor"]))
+    assert set(named) == {*metrics, "mine"}
+    assert float(metrics["loss"]) == float(named["loss"])
 
 
 def test_clipped_surrogate_values():
