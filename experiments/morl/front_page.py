@@ -54,7 +54,7 @@ class Front:
     reference: Any
     """Reference point float[m], below which nothing counts."""
     record: dict[str, Any] = field(default_factory=dict)
-    """Numbers that have to be known to read the returns: discount, horizon, evaluation."""
+    """Task record: discount, horizon and evaluation, without which the returns mean nothing."""
     exact: Any = None
     """Vertices of the exact front, float[k, m], where it is known."""
     starts: Any = None
