@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
+import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.baselines import reinforce
+from jaxrl.baselines import natural, reinforce
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Bound, Count, Finite, NonNegative, Positive, Share, Size
 from jaxrl.core.types import Algorithm, Array, PyTree, struct
 from jaxrl.envs.base import Env
 from jaxrl.nets.actor_critic import ActorCritic
 from jaxrl.nets.net import Initial
-from jaxrl.submodular import natural
 from jaxrl.submodular.credit import advantages, check_length, mixture, signal
 
 Credit = Literal["to_go", "total", "marginal", "prefix", "gae", "mixture"]
@@ -127,6 +127,24 @@ def _signal(credit: Credit, window: reinforce.Window, value: Array, hyper: Hyper
 def _natural(
     iterations: int, nets: ActorCritic, params: PyTree, grads: PyTree, window: reinforce.Window, hyper: Hyper
 ) -> PyTree:
-    return natural.direction(
-        nets, params, grads, window, iterations=iterations, damping=hyper.damping, trust=hyper.trust
+    """The natural gradient of all parameters but the critic's, whose gradient stays as it is."""
+    critic, policy = {"critic": params["critic"]}, _without_critic(params)
+    now = jax.lax.stop_gradient(reinforce.distribution(nets, params, window.x)[0])
+
+    def divergence(policy: PyTree) -> Array:
+        there, _ = reinforce.distribution(nets, policy | critic, window.x)
+        return jnp.where(window.running, nets.head.kl(now, there), 0).sum() / window.running.sum()
+
+    step = natural.direction(
+        divergence,
+        policy,
+        _without_critic(grads),
+        iterations=iterations,
+        damping=hyper.damping,
+        trust=hyper.trust,
     )
+    return step | {"critic": grads["critic"]}
+
+
+def _without_critic(tree: PyTree) -> PyTree:
+    return {name: x for name, x in tree.items() if name != "critic"}

@@ -194,6 +194,23 @@ def _learn(config, hyper, updates, env, seed=0):
     return np.asarray(run(state))
 
 
+def test_the_natural_step_moves_the_actor_alone():
+    """The critic takes the step of its own gradient, bit for bit that of the plain learner."""
+    env, hyper = problem(), subpo.Hyper(lr=0.1)
+    data = env.default_params()
+    plain = subpo.Config(n_envs=8, baseline="critic", **SMALL)
+
+    def after(config):
+        algorithm = subpo.make(config, env, optimiser=optax.identity())
+        state = jax.jit(algorithm.init)(jax.random.key(0), hyper, data)
+        return jax.jit(algorithm.step)(state, hyper, data)[0].params
+
+    ours, theirs = after(dataclasses.replace(plain, fisher=5)), after(plain)
+    jax.tree.map(np.testing.assert_array_equal, ours["critic"], theirs["critic"])
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), ours["actor"], theirs["actor"])
+    assert max(jax.tree.leaves(moved)) > 1e-3
+
+
 def test_natural_and_recurrent_policies_learn_four_cells():
     """OPT is 10 (cells 0, 1, 3, 2 or the other way round); uniform policies get 3.744."""
     env = problem()
