@@ -18,22 +18,25 @@ from scipy.optimize import linprog
 from jaxrl.core.errors import NumericalFailure, UsageError
 from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.occupancy import policy_of
-from theory.exact.tables import Tables, scalarised, tables
+from theory.exact.tables import Tables, reachable, scalarised, tables
 
 # from so many transitions on, the simplex method on the dual is the faster one
 _LARGE = 20_000
+_FLOW = 1e-9  # visits below it are the rounding of zero
 _TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 class Primal(NamedTuple):
     """Solution of the primal linear programme.
 
-    value: float, J*; visits: float64`[S, A]`; policy: float64`[S, A]`, `policy_of(visits)`.
+    value: float, J*; visits: float64`[S, A]`; policy: float64`[S, A]`, `policy_of(visits)`; returns:
+    float64`[m]`, the components of the return under vector rewards, None for scalar ones.
     """
 
     value: float
     visits: np.ndarray
     policy: np.ndarray
+    returns: np.ndarray | None
 
 
 class Dual(NamedTuple):
@@ -59,7 +62,7 @@ def primal(mdp: TabularMDP, weights: Any = None, at_least: Any = None) -> Primal
     if at_least is None and np.count_nonzero(t.P) > _LARGE:
         visits = np.zeros(t.R.shape)
         visits[live] = np.maximum(-_solve_dual(t).ineqlin.marginals, 0).reshape(live.sum(), -1)
-        return Primal(float((visits * t.R).sum()), visits, policy_of(visits))
+        return _primal(vector, float((visits * t.R).sum()), visits)
     c, bounds_matrix, bounds = -t.R[live].ravel(), None, None
     if at_least is not None:
         at_least = np.asarray(at_least, np.float64)
@@ -75,7 +78,7 @@ def primal(mdp: TabularMDP, weights: Any = None, at_least: Any = None) -> Primal
     _check(out)
     visits = np.zeros(t.R.shape)
     visits[live] = out.x.reshape(live.sum(), -1)
-    return Primal(-float(out.fun), visits, policy_of(visits))
+    return _primal(vector, -float(out.fun), visits)
 
 
 def dual(mdp: TabularMDP, weights: Any = None) -> Dual:
@@ -85,6 +88,17 @@ def dual(mdp: TabularMDP, weights: Any = None) -> Dual:
     v = np.zeros(len(t.mu0))
     v[~t.terminal] = out.x
     return Dual(float(out.fun), v)
+
+
+def _primal(t: Tables, value: float, visits: np.ndarray) -> Primal:
+    """The solution without what is none of the policy's: at `gamma` 1, cycles that `mu0` never enters and
+    that cost nothing can stand beside its visits.
+    """
+    if t.gamma == 1:
+        step = np.einsum("sa,sat->st", visits > _FLOW, t.P) > 0
+        visits = np.where(reachable(t.mu0 > 0, step)[:, None], visits, 0.0)
+    returns = None if t.reward_dim is None else np.einsum("sa,sam->m", visits, t.R)
+    return Primal(value, visits, policy_of(visits), returns)
 
 
 def _solve_dual(t: Tables) -> Any:

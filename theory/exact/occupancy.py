@@ -40,8 +40,7 @@ def discounted_visits(mdp: TabularMDP, policy: Any) -> np.ndarray:
         raise UsageError("mdp.P: is time-indexed; use finite_occupancy")
     pi = policy_table(policy, t)
     P, _ = policy_model(t, pi)
-    check_ends(t, P)
-    live = ~t.terminal
+    live = check_ends(t, P) & ~t.terminal
     states = np.zeros(len(P))
     states[live] = np.linalg.solve(np.eye(live.sum()) - t.gamma * P[np.ix_(live, live)].T, t.mu0[live])
     return states[:, None] * pi

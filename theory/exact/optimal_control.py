@@ -12,12 +12,15 @@ import numpy as np
 from jaxrl.core.errors import NumericalFailure
 from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.policy_evaluation import evaluate_policy, policy_model
-from theory.exact.tables import Tables, scalarised, tables
+from theory.exact.tables import Tables, reachable, scalarised, tables
 
 
 class Optimum(NamedTuple):
     """float64. v: `[S]` or `[H + 1, S]`; q: `[S, A]` or `[H, S, A]`; policy: int`[S]` or `[H, S]`, the lowest
     optimal action; j: float, the value of `mu0`.
+
+    At `gamma` 1 the policy is one that ends, where ending ties with never ending: an optimal action that can
+    lead to an end in the fewest steps. v and q are NaN in states to which no policy comes from `mu0`.
     """
 
     v: np.ndarray
@@ -52,13 +55,17 @@ def value_iteration(
     Raises `NumericalFailure` when `sweeps` do not suffice, as with unbounded values at `gamma` 1.
     """
     t = scalarised(tables(mdp), weights)
-    v, discounted = np.zeros(len(t.mu0)), t.gamma * t.P
+    seen = reachable((t.mu0 > 0) | (t.gamma < 1), (t.P > 0).any(1))
+    R, discounted = t.R[seen], t.gamma * t.P[seen][:, :, seen]
+    v = np.zeros(len(R))
     for _ in range(sweeps):
-        q = t.R + discounted @ v
+        q = R + discounted @ v
         change = np.abs(q.max(-1) - v).max()
         v = q.max(-1)
         if change <= tolerance:
-            return _optimum(t, v)
+            best = _optimum(t, np.bincount(np.flatnonzero(seen), v, len(seen)))
+            best.v[~seen], best.q[~seen] = np.nan, np.nan
+            return best
     raise NumericalFailure(f"tolerance: values still move by {change:.1e} after {sweeps} sweeps")
 
 
@@ -88,9 +95,31 @@ def _backward_induction(t: Tables) -> Optimum:
 
 def _optimum(t: Tables, v: np.ndarray) -> Optimum:
     q = t.R + t.gamma * t.P @ v
-    return Optimum(v, q, _lowest_best(q), float(t.mu0 @ v))
+    policy = _lowest_best(q) if t.gamma < 1 else _ending_best(t, q)
+    return Optimum(v, q, policy, float(t.mu0 @ v))
+
+
+def _ending_best(t: Tables, q: np.ndarray) -> np.ndarray:
+    """int`[S]`, best actions that lead to an end with positive probability, wherever one does.
+
+    Following them from anywhere, each step comes nearer to an end with positive probability: the policy ends.
+    """
+    best, policy = _is_best(q), _lowest_best(q)
+    ends = t.terminal
+    while True:
+        leads = best & (t.P @ ends > 0)
+        new = leads.any(-1) & ~ends
+        if not new.any():
+            return policy
+        policy = np.where(new, leads.argmax(-1), policy)
+        ends = ends | new
 
 
 def _lowest_best(q: np.ndarray) -> np.ndarray:
-    """int`[...]`, the lowest of the best actions; rounding does not decide between equal ones."""
-    return (q >= q.max(-1, keepdims=True) - 1e-10 * max(1.0, np.abs(q).max())).argmax(-1)
+    """int`[...]`, the lowest of the best actions."""
+    return _is_best(q).argmax(-1)
+
+
+def _is_best(q: np.ndarray) -> np.ndarray:
+    """bool`[..., A]`, the best actions; rounding does not decide between equal ones."""
+    return q >= q.max(-1, keepdims=True) - 1e-10 * max(1.0, np.abs(q).max())

@@ -9,13 +9,13 @@ Legend: `S` states, `A` actions, `m` objectives, `K` points.
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import linprog
 from scipy.spatial import HalfspaceIntersection
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.errors import NumericalFailure, UsageError
 from jaxrl.envs.tabular.mdp import TabularMDP
 from theory.exact.optimal_control import solve
 from theory.exact.policy_evaluation import check_ends, evaluate_policy
@@ -68,34 +68,72 @@ def supported(points: Any, tolerance: float = 1e-9) -> np.ndarray:
     return np.array([_best_margin(p, points, tolerance) > tolerance for p in points])
 
 
+class Support(NamedTuple):
+    """What optimal linear support found.
+
+    points: float64`[K, m]`, returns that are optimal for some weights, in lexicographic order; gap: float,
+    how much more than the best of them another policy could bring for any weights at most, 0 if none can;
+    solves: int, how many scalarised problems were solved.
+    """
+
+    points: np.ndarray
+    gap: float
+    solves: int
+
+
 def convex_coverage_set(mdp: TabularMDP, tolerance: float = 1e-9) -> np.ndarray:
-    """float64`[K, m]`, the returns that are optimal for some weights, in lexicographic order.
+    """float64`[K, m]`, the returns that are optimal for some weights, in lexicographic order."""
+    return linear_support(mdp, tolerance=tolerance).points
+
+
+def linear_support(mdp: TabularMDP, solves: int | None = None, tolerance: float = 1e-9) -> Support:
+    """Optimal linear support: the convex coverage set, or with a limit on `solves` a part of it and its gap.
 
     The best value over a set of returns is convex and piecewise linear in the weights, and the largest
-    possible improvement on it lies at one of its corners: solve there until no corner improves.
+    possible improvement on it lies at one of its corners: solve there until no corner improves. Under a
+    limit the corners with the largest possible improvement come first. Raises `UsageError` for scalar rewards
+    and for less than one solve per objective.
     """
     m = tables(mdp).reward_dim
     if m is None or m < 2:
         raise UsageError(f"mdp.reward_dim: is {m}; a coverage set needs at least 2 objectives")
-    points, solved = np.zeros((0, m)), np.zeros((0, m))
-    corners = np.eye(m)
+    if solves is not None and solves < m:
+        raise UsageError(f"solves: is {solves}; linear support starts with one for each of {m} objectives")
+    points, solved, best = np.zeros((0, m)), np.zeros((0, m)), np.zeros(0)
+    corners, gap = np.eye(m), 0.0
     while len(corners):
+        if solves is not None and len(solved) >= m:
+            gains = np.array([_possible_gain(w, points, solved, best) for w in corners])
+            corners, gap = corners[np.argsort(-gains, kind="stable")], max(float(gains.max()), 0.0)
+            corners = corners[: max(1, len(corners) // 4)][: solves - len(solved)]
+            if not len(corners):
+                break
         for w in corners:
             point = evaluate_policy(mdp, solve(mdp, weights=w).policy).j
             if not len(points) or w @ point > (points @ w).max() + tolerance:
                 points = np.vstack([points, point])
+            best = np.append(best, w @ point)
         solved = np.vstack([solved, corners])
         corners = _corners(points)
         corners = corners[[np.abs(solved - w).max(-1).min() > 1e-9 for w in corners]]
+        gap = 0.0
     points = np.unique(points, axis=0)
-    return points[supported(points, tolerance)]
+    return Support(points[supported(points, tolerance)], gap, len(solved))
+
+
+def _possible_gain(w: np.ndarray, points: np.ndarray, solved: np.ndarray, best: np.ndarray) -> float:
+    """Most that any return with `solved @ return <= best` brings for weights `w` beyond all `points`."""
+    out = linprog(-w, A_ub=solved, b_ub=best, bounds=(None, None))
+    _check(out)
+    return -out.fun - (points @ w).max()
 
 
 def _returns(t: Tables, policies: np.ndarray) -> np.ndarray:
     """float64`[K, m]`, the values of `mu0` under actions int`[K, S]`, by one batched solve."""
     states, live = np.arange(len(t.mu0)), ~t.terminal
     P, r = t.P[states, policies], t.R[states, policies]
-    check_ends(t, P)
+    # what never ends is never reached, and gets the value 0
+    P, r = (np.where(check_ends(t, P)[..., None], x, 0.0) for x in (P, r))
     v = np.zeros(r.shape)
     v[:, live] = np.linalg.solve(np.eye(live.sum()) - t.gamma * P[:, live][:, :, live], r[:, live])
     return t.mu0 @ v
@@ -115,6 +153,7 @@ def _best_margin(point: np.ndarray, points: np.ndarray, tolerance: float) -> flo
         b_eq=[1.0],
         bounds=[(0, None)] * m + [(None, None)],
     )
+    _check(out)
     return -out.fun
 
 
@@ -134,3 +173,8 @@ def _corners(points: np.ndarray) -> np.ndarray:
     vertices = HalfspaceIntersection(np.vstack(rows), inside).intersections
     w = vertices[vertices[:, -1] < top - 1e-9, :-1]
     return np.clip(np.c_[w, 1 - w.sum(-1)], 0.0, 1.0)
+
+
+def _check(out: Any) -> None:
+    if out.status != 0:
+        raise NumericalFailure(f"linear programme: HiGHS ended with '{out.message}'")

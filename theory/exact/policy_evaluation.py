@@ -14,11 +14,14 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.mdp import TabularMDP
-from theory.exact.tables import Tables, policy_table, tables
+from theory.exact.tables import Tables, policy_table, reachable, tables
 
 
 class Values(NamedTuple):
-    """float64. v: `[S]`, or `[H + 1, S]` with v[H] = 0; q: `[S, A]` or `[H, S, A]`; j: the value of `mu0`."""
+    """float64. v: `[S]`, or `[H + 1, S]` with v[H] = 0; q: `[S, A]` or `[H, S, A]`; j: the value of `mu0`.
+
+    Without discount v and q are NaN in states from which the policy never ends; `mu0` does not lead there.
+    """
 
     v: np.ndarray
     q: np.ndarray
@@ -29,18 +32,21 @@ def evaluate_policy(mdp: TabularMDP, policy: Any, horizon: int | None = None) ->
     """Exact values of `policy` (see `policy_table`), discounted by `mdp.gamma`.
 
     With a horizon (time-indexed tables, or `horizon`) of H steps, else of unending episodes. Raises
-    `UsageError` if `gamma` is 1 and some state never reaches a terminal one.
+    `UsageError` if `gamma` is 1 and the policy can come to a state from which it never ends.
     """
     t = tables(mdp, horizon)
     pi = policy_table(policy, t)
     if t.horizon is not None:
         return _finite(t, pi)
     v = np.zeros((len(t.mu0), *t.R.shape[2:]))
-    live = ~t.terminal
     P, r = policy_model(t, pi)
-    check_ends(t, P)
+    ends = check_ends(t, P)
+    live = ends & ~t.terminal
     v[live] = np.linalg.solve(np.eye(live.sum()) - t.gamma * P[np.ix_(live, live)], r[live])
-    return Values(v, t.R + t.gamma * np.tensordot(t.P, v, 1), _scalar(t.mu0 @ v))
+    q = t.R + t.gamma * np.tensordot(t.P, v, 1)
+    j = _scalar(t.mu0 @ v)
+    v[~ends], q[t.P @ ~ends > 0] = np.nan, np.nan
+    return Values(v, q, j)
 
 
 def td_fixed_point(mdp: TabularMDP, policy: Any, features: Any, weights: Any) -> np.ndarray:
@@ -80,19 +86,23 @@ def policy_model(t: Tables, pi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.einsum("sa,sat->st", pi, t.P), np.einsum("sa,sa...->s...", pi, t.R)
 
 
-def check_ends(t: Tables, P: np.ndarray) -> None:
-    """Raises `UsageError` if `gamma` is 1 and some state cannot end under `P` `[..., S, S]`."""
+def check_ends(t: Tables, P: np.ndarray) -> np.ndarray:
+    """bool`[..., S]`, the states from which an episode ends under P `[..., S, S]`; all if `gamma` < 1.
+
+    Raises `UsageError` if `gamma` is 1 and `mu0` leads to another state.
+    """
     if t.gamma < 1:
-        return
-    ends, step = np.broadcast_to(t.terminal, P.shape[:-1]), P > 0
-    for _ in range(len(t.terminal)):
-        ends = ends | (step & ends[..., None, :]).any(-1)
-    if not ends.all():
-        state = int(np.argwhere(~ends)[0, -1])
+        return np.ones(P.shape[:-1], bool)
+    step = P > 0
+    ends = reachable(t.terminal, np.swapaxes(step, -1, -2))
+    reached = reachable(t.mu0 > 0, step)
+    if (reached & ~ends).any():
+        state = int(np.argwhere(reached & ~ends)[0, -1])
         raise UsageError(
             f"mdp.gamma: is 1 and state {state} never reaches a terminal state under this policy; use gamma "
             "< 1 or a horizon"
         )
+    return ends
 
 
 def _finite(t: Tables, pi: np.ndarray) -> Values:

@@ -91,6 +91,16 @@ def policy_table(policy: Any, t: Tables) -> np.ndarray:
     return np.broadcast_to(policy / policy.sum(-1, keepdims=True), shapes[-1])
 
 
+def reachable(start: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """bool`[..., S]`, the states of `start` bool`[..., S]` and all that steps bool`[..., S, S]` lead to."""
+    found = np.broadcast_to(start, step.shape[:-1])
+    while True:
+        more = found | (step & found[..., :, None]).any(-2)
+        if np.array_equal(more, found):
+            return found
+        found = more
+
+
 def random_mdps(
     seed: int,
     n: int,

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import NumericalFailure, UsageError
+from jaxrl.envs.grids.deep_sea import DeepSeaTreasure
 from jaxrl.envs.tabular.mdp import make_mdp, time_indexed
 from tests.theory.exact.problems import problem
 from theory.exact import lp, occupancy, optimal_control, policy_evaluation
@@ -22,6 +23,41 @@ def test_constrained_programme_mixes_two_policies():
     np.testing.assert_allclose(j, [7.5, 2.5], atol=1e-8)
     with pytest.raises(UsageError, match="at_least: no policy"):
         lp.primal(mdp, weights=[1.0, 0.0], at_least=[6.0, 6.0])
+
+
+@pytest.mark.parametrize(
+    ("gamma", "most", "treasures"),
+    [(1.0, (8, 14, 17), (293 / 6, 89.833333333, 331 / 3)), (0.99, (8, 14), (43.06949933, 76.84684815))],
+)
+def test_policies_of_constrained_episodes_have_the_returns_of_the_programme(gamma, most, treasures):
+    """Concave Deep Sea Treasure: the largest treasure in so many steps on average, by one random choice."""
+    env = DeepSeaTreasure("concave")
+    with jax.enable_x64(True):
+        mdp = env.to_tabular(env.default_params()).replace(gamma=np.float64(gamma))
+    for steps, treasure in zip(most, treasures, strict=True):
+        cost = steps if gamma == 1 else (1 - gamma**steps) / (1 - gamma)
+        out = lp.primal(mdp, [1.0, 0.0], at_least=[-np.inf, -cost])
+        np.testing.assert_allclose(out.returns, [treasure, -cost], rtol=1e-7)
+        np.testing.assert_allclose(
+            policy_evaluation.evaluate_policy(mdp, out.policy).j, out.returns, rtol=1e-8
+        )
+        visited = out.visits.sum(-1) > 1e-9
+        assert ((out.policy > 1e-9).sum(-1)[visited] > 1).sum() == 1
+    free = lp.primal(mdp, [0.0, 1.0])
+    np.testing.assert_allclose(free.returns, [1.0, -1.0], rtol=1e-9)
+    assert lp.primal(problem(0)[0]).returns is None
+
+
+def test_cycles_that_nobody_enters_are_no_visits():
+    """State 2 is left by nobody and entered by nobody, and staying there costs nothing for these weights."""
+    P = np.zeros((3, 1, 3))
+    P[0, 0, 1] = P[1, 0, 1] = P[2, 0, 2] = 1.0
+    mdp = make_mdp(
+        P, [[[1.0, -1.0]], [[0.0, 0.0]], [[0.0, 5.0]]], [1.0, 0, 0], 1.0, terminal=(1,), reward_dim=2
+    )
+    out = lp.primal(mdp, [1.0, 0.0], at_least=[-np.inf, -1.0])
+    np.testing.assert_allclose(out.visits[:, 0], [1.0, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(out.returns, [1.0, -1.0])
 
 
 @pytest.mark.parametrize("S", [6, 80])

@@ -60,6 +60,22 @@ def test_shortest_path_without_discount():
     assert lp.primal(maze).value == pytest.approx(1.0, abs=1e-9)
 
 
+def test_optimal_policies_end_where_waiting_costs_nothing():
+    """The lowest optimal action of a cell may be to wait; the policy of the optimum goes to the goal."""
+    maze = gridworld(["S..", "..G"], gamma=1.0)
+    best = optimal_control.solve(maze)
+    assert policy_evaluation.evaluate_policy(maze, best.policy).j == 1.0
+    assert policy_evaluation.evaluate_policy(maze, lp.primal(maze).policy).j == pytest.approx(1.0)
+    # without rewards all is a tie, and the policy ends all the same
+    none = optimal_control.solve(maze.replace(R=np.zeros_like(maze.R)))
+    assert policy_evaluation.evaluate_policy(maze, none.policy).j == 1.0
+    # what nobody reaches has no value, even where it is unbounded
+    P = np.zeros((3, 1, 3))
+    P[0, 0, 1] = P[1, 0, 1] = P[2, 0, 2] = 1.0
+    apart = make_mdp(P, [[3.0], [0.0], [-1.0]], [1.0, 0, 0], 1.0, terminal=(1,))
+    np.testing.assert_array_equal(optimal_control.solve(apart).v, [3.0, 0.0, np.nan])
+
+
 def test_value_iteration_refuses_an_unbounded_value():
     mdp = make_mdp([[[1.0]]], [[1.0]], gamma=1.0)
     with pytest.raises(NumericalFailure, match="after 50 sweeps"):

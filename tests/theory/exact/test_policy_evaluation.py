@@ -7,7 +7,7 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.generators import random_walk
-from jaxrl.envs.tabular.mdp import time_indexed
+from jaxrl.envs.tabular.mdp import make_mdp, time_indexed
 from tests.theory.exact.problems import GAMMA, A, M, S, never_ends, power_series, problem
 from theory.exact import enumeration, occupancy, policy_evaluation
 from theory.exact.tables import tables
@@ -93,6 +93,20 @@ def test_differentiable_return_and_its_gradient(H):
             assert float(grad[s, a]) == pytest.approx(numeric, abs=1e-7)
     with pytest.raises(UsageError, match="policy: is float32"):
         policy_evaluation.differentiable_return(jnp.asarray(pi, jnp.float32), t)
+
+
+def test_states_that_nobody_reaches_need_not_end():
+    """State 0 goes to the end for reward 3, state 2 stays for ever and pays 1 a step."""
+    P = np.zeros((3, 2, 3))
+    P[0, 0, 1] = P[0, 1, 2] = P[1, :, 1] = P[2, :, 2] = 1.0
+    mdp = make_mdp(P, [[3.0, 0.0], [0.0, 0.0], [1.0, 1.0]], [1.0, 0, 0], 1.0, terminal=(1,))
+    values = policy_evaluation.evaluate_policy(mdp, [0, 0, 0])
+    assert values.j == 3.0
+    np.testing.assert_array_equal(values.v, [3.0, 0.0, np.nan])
+    np.testing.assert_array_equal(values.q, [[3.0, np.nan], [0.0, 0.0], [np.nan, np.nan]])
+    np.testing.assert_array_equal(occupancy.discounted_visits(mdp, [0, 0, 0])[:, 0], [1.0, 0.0, 0.0])
+    with pytest.raises(UsageError, match="state 0 never reaches"):
+        policy_evaluation.evaluate_policy(mdp, [1, 0, 0])
 
 
 @pytest.mark.parametrize(
