@@ -68,10 +68,14 @@ class Dataset:
         Raises `UsageError` for weights that are negative, not finite or all zero, where they have values: a
         program that is traced draws from rows that nobody has checked (`jaxrl.data.check`).
         """
+        return self.take(self.draw(key, batch))
+
+    def draw(self, key: Key, batch: int) -> Array:
+        """int32[b], the indices of the rows that `sample` gives for the same key."""
         if self.mask is None:
-            return self.take(jax.random.randint(key, (batch,), 0, self.size))
+            return jax.random.randint(key, (batch,), 0, self.size)
         check_weights(self.mask, "Dataset.mask")
-        return self.take(_draw(key, batch, self.mask))
+        return _draw(key, batch, self.mask)
 
 
 def from_arrays(

@@ -2,7 +2,7 @@
 
 Under data parallelism every device holds all rows of the datasets and reads its own part of each batch.
 
-Legend: `n` rows of a dataset or a batch, `k` observation features, `d` action coordinates.
+Legend: `n` rows of a dataset or a batch, `k` observation features, `d` action coordinates, `H` steps ahead.
 """
 
 from __future__ import annotations
@@ -65,6 +65,19 @@ class Batch(NamedTuple):
     weights: Array
 
 
+class Ahead(NamedTuple):
+    """What follows each transition of a batch in its episode: `H` rows, the first the row itself.
+
+    reward, not_done: float32`[n, H]`. next_x: float32`[n, H, k]`, features of the states that they lead to.
+    inside: float32`[n, H]`, 0 for rows of a later episode, else 1.
+    """
+
+    reward: Array
+    next_x: Array
+    not_done: Array
+    inside: Array
+
+
 class Reader(NamedTuple):
     """Conversion of rows into inputs of networks.
 
@@ -101,6 +114,18 @@ class Reader(NamedTuple):
             next_x=jax.vmap(self.features)(rows.next_obs),
             not_done=1.0 - rows.terminated,
             weights=weights / spmd.mean(total, self.axis),
+        )
+
+    def ahead(self, key: Key, data: Dataset, size: int | None, steps: int) -> Ahead:
+        """The rows that `read` gives for the same key and the `steps` - 1 that follow each in its episode."""
+        first = spmd.share(jnp.arange(data.size) if size is None else data.draw(key, size), self.axis)
+        index = first[:, None] + jnp.arange(steps)[None]
+        rows = data.take(jnp.minimum(index, data.size - 1))
+        return Ahead(
+            reward=rows.reward,
+            next_x=jax.vmap(jax.vmap(self.features))(rows.next_obs),
+            not_done=1.0 - rows.terminated,
+            inside=((rows.episode == rows.episode[:, :1]) & (index < data.size)).astype(jnp.float32),
         )
 
 

@@ -14,6 +14,11 @@ from jaxrl.core.types import Array, Mean, PyTree
 WINDOW = 1000
 """Updates between two measurements of how far the value function has moved."""
 
+THIN = 0.5
+"""Effective share of the rows below which policy weights select, so that they should be right."""
+AGREED = 0.5
+"""Correlation of the advantages of twin critics below which most of their variance is no signal."""
+
 SETTLED = 0.1
 """Largest share of the spread of the values that a run may still move and count as converged."""
 
@@ -49,6 +54,20 @@ def cloning(
     mean = spmd.mean((weights * weight).sum(), axis)
     capped = {} if cap is None else {"at_cap": _share(weight >= cap, weights, axis)}
     return capped | {"ess": mean**2 / jnp.where(squares > 0, squares, 1.0)}
+
+
+def agreement(advantages: Array, weights: Array, axis: str | None = None) -> dict[str, Array]:
+    """Correlation over rows of the advantages `[2, n]` of twin critics, with `weights` `[n]` of sum 1.
+
+    agreement: float[] in [-1, 1]. The critics learn from the same targets and differ in their initial
+    parameters, so that what they disagree on is error; what they agree on may be error too. 0 where one of
+    them is constant.
+    """
+    mean = spmd.mean((weights[None] * advantages).sum(1), axis)
+    one, two = advantages - mean[:, None]
+    both, first, second = (spmd.mean((weights * x).sum(), axis) for x in (one * two, one * one, two * two))
+    scale = jnp.sqrt(first * second)
+    return {"agreement": jnp.where(scale > 0, both / jnp.where(scale > 0, scale, 1.0), 0.0)}
 
 
 def _share(condition: Array, weights: Array, axis: str | None) -> Array:
@@ -99,17 +118,36 @@ def remaining(share: Array, updates: Array, rate: Array | float) -> Array:
 
 
 def review(history: Mapping[str, np.ndarray]) -> str | None:
-    """A sentence for the user of a run whose values have not come to rest, else None.
+    """Sentences for the user of a run whose values move or whose weights follow errors, else None.
 
-    history: of one member, name -> float32[L]. Says nothing of runs shorter than a window.
+    history: of one member, name -> float32[L]. Says nothing of values in runs shorter than a window.
     """
-    left = np.asarray(history.get("unsettled", np.zeros(0)))
-    left = left[np.isfinite(left)]
-    if left.size == 0 or left[-1] <= SETTLED:
+    found = [text for text in (_moving(history), _disagreeing(history)) if text is not None]
+    return "; ".join(found) or None
+
+
+def _moving(history: Mapping[str, np.ndarray]) -> str | None:
+    left = _last(history, "unsettled")
+    if left is None or left <= SETTLED:
         return None
-    moved = np.asarray(history["drift"])
     return (
-        f"not converged: values moved by {moved[np.isfinite(moved)][-1]:.3g} in the last {WINDOW} updates and"
-        f" may have {100 * left[-1]:.0f} % of their spread to go; train longer, or with larger tau or smaller"
+        f"not converged: values moved by {_last(history, 'drift'):.3g} in the last {WINDOW} updates and"
+        f" may have {100 * left:.0f} % of their spread to go; train longer, or with larger tau or smaller"
         " gamma"
     )
+
+
+def _disagreeing(history: Mapping[str, np.ndarray]) -> str | None:
+    share, agreed = _last(history, "ess"), _last(history, "agreement")
+    if share is None or agreed is None or share >= THIN or agreed >= AGREED:
+        return None
+    return (
+        f"weights without ground: they leave an effective {100 * share:.0f} % of the rows, and the advantages"
+        f" of the twin critics correlate at {agreed:.2f}; lower awr, or use weighting share"
+    )
+
+
+def _last(history: Mapping[str, np.ndarray], name: str) -> float | None:
+    values = np.asarray(history.get(name, np.zeros(0)))
+    values = values[np.isfinite(values)]
+    return float(values[-1]) if values.size else None

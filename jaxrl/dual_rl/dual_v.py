@@ -27,25 +27,32 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.core.fields import Discount, NonNegative, Positive
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Discount, NonNegative, Positive, Share
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Algorithm, Array, Key, Origin, PyTree, struct
 from jaxrl.dual_rl import agent as shared
 from jaxrl.dual_rl.agent import Agent, Parts, State, StepSize
-from jaxrl.dual_rl.data import Batch, Data, check_data
+from jaxrl.dual_rl.data import Ahead, Batch, Data, check_data
 from jaxrl.dual_rl.diagnostics import residuals, review
 from jaxrl.dual_rl.methods import Method, method
 from jaxrl.dual_rl.objectives import dual_objective, kl_objective, without_reversal
+from jaxrl.dual_rl.weighting import Choices, EffectiveShare, episode_advantage, is_linear, share_weight
 
 Name = Literal["OptiDICE", "SMODICE", "ODICE"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(shared.Config):
-    """Static choices: those of every form, and the method."""
+class Config(Choices, shared.Config):
+    """Static choices: those of every form, the method, and how its rows are weighted."""
 
     method: Name = "OptiDICE"
     """The row of the table."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weighting == "share" and self.method == "SMODICE":
+            raise UsageError("Config.weighting: SMODICE learns its rewards along with V; use published")
 
 
 @struct.dataclass
@@ -69,6 +76,12 @@ class Hyper:
     """Largest weight of a row in cloning. Paper: 100 for ODICE."""
     reward_scale: Positive = 1.0
     """Factor of the rewards; not read by SMODICE."""
+    share: EffectiveShare = 0.9
+    """Effective share of a batch that the weights leave, in (0, 1]; 1 is behaviour cloning. Read
+    where `Config.weighting` is share."""
+    trace: Share = 0.9
+    """Lambda of the lambda-returns along stored episodes, in [0, 1]. Read where `Config.weighting` is
+    share."""
     penalty: NonNegative = 1.0
     """Weight of the discriminator's squared gradient at its inputs; read by SMODICE alone. Paper: 10, towards
     norm 1 between data."""
@@ -113,6 +126,9 @@ def make(
         k_batch, k_expert, k_start, _ = shared.keys_of(state)
         reader, size = parts.reader(state), config.batch_size
         batch = reader.read(k_batch, data.reference, size, rewards=not has_expert)
+        ahead = None
+        if config.weighting == "share":
+            ahead = reader.ahead(k_batch, data.reference, size, config.steps)
         lr_actor = shared.actor_rate(hyper.lr_actor, hyper.decay_updates, state.updates)
         agent, metrics = state.agent, {}
         if has_expert:
@@ -127,7 +143,7 @@ def make(
         else:
             loss, grad = _orthogonal_gradient(parts, row, agent, batch, reward, hyper)
         agent = shared.soft_update(parts.descend(agent, "v", hyper.lr_value, grad), hyper.tau)
-        agent, cloned = _extract(parts, row, agent, batch, reward, hyper, lr_actor)
+        agent, cloned = _extract(parts, row, agent, batch, ahead, reward, hyper, lr_actor)
         state, moved = shared.end(
             parts,
             state,
@@ -198,14 +214,26 @@ def _orthogonal_gradient(
 
 
 def _extract(
-    parts: Parts, row: Method, agent: Agent, batch: Batch, reward: Array, hyper: Hyper, lr_actor: Array
+    parts: Parts,
+    row: Method,
+    agent: Agent,
+    batch: Batch,
+    ahead: Ahead | None,
+    reward: Array,
+    hyper: Hyper,
+    lr_actor: Array,
 ) -> tuple[Agent, dict[str, Any]]:
-    """Cloning with the ratio of the dual solution at the new V."""
+    """Cloning with the ratio of the dual solution at the new V, or with weights of a given share."""
     v = agent.params["v"]
     y = _residual(v, v, parts, batch, reward, hyper)
     if row.normalised:
         _, y = kl_objective(jnp.zeros(()), y, batch.weights, hyper.parameter, parts.axis)
-    weight = jnp.minimum(row.generator.w(y), hyper.cap)
+    if ahead is None:
+        weight = row.generator.w(y)
+    else:
+        advantage = episode_advantage(parts, v, batch, ahead, hyper)
+        weight = share_weight(advantage, batch.weights, hyper.share, linear=is_linear(row), axis=parts.axis)
+    weight = jnp.minimum(weight, hyper.cap)
     agent, cloned = parts.clone(agent, batch, weight, lr_actor, hyper.cap)
     level = parts.mean((batch.weights * parts.nets.v.apply(v, batch.x)).sum())
     return agent, cloned | {"v": level} | residuals(y, batch.weights, parts.axis)

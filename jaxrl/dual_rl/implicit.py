@@ -2,7 +2,8 @@
 
     y = min_i Q'_i(s, a) - V(s)                            residual, by the target networks
     V    minimise  E loss(y)                               a `Maximiser` of `objectives.py`
-    pi   maximise  E min(weight(y), cap) log pi(a | s)     `awr_weight` or `dual_weight`, by the new V
+    pi   maximise  E min(weight, cap) log pi(a | s)        `awr_weight` or `dual_weight` of y by the new V,
+                                                           or those of `weighting.py`
     Q_i  minimise  E huber(Q_i(s, a) - r - gamma V(s'))    V(s') is 0 where the episode terminated
     Q'_i <- Q'_i + tau (Q_i - Q'_i)
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -25,15 +27,16 @@ import jax.numpy as jnp
 import optax
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Count, Discount, NonNegative, Positive
+from jaxrl.core.fields import Count, Discount, NonNegative, Positive, Share
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Algorithm, Array, Key, Origin, struct
 from jaxrl.dual_rl import agent as shared
 from jaxrl.dual_rl.agent import Agent, Parts, State, StepSize
-from jaxrl.dual_rl.data import Batch, Data, check_data
-from jaxrl.dual_rl.diagnostics import clipping, residuals, review
+from jaxrl.dual_rl.data import Ahead, Batch, Data, check_data
+from jaxrl.dual_rl.diagnostics import agreement, clipping, residuals, review
 from jaxrl.dual_rl.methods import Method, method
 from jaxrl.dual_rl.objectives import awr_weight, dual_weight, huber
+from jaxrl.dual_rl.weighting import Choices, EffectiveShare, episode_advantage, is_linear, share_weight
 
 Name = Literal[
     "XQL",
@@ -50,7 +53,7 @@ Name = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(shared.Config):
+class Config(Choices, shared.Config):
     """Static choices: those of every form, the methods, and how policies are extracted."""
 
     methods: tuple[Name, ...] = ("f-DVL chi2",)
@@ -68,6 +71,9 @@ class Config(shared.Config):
             raise UsageError(
                 "Config.extraction: dual weights need a divergence, IQL has none; use awr, or leave IQL out"
             )
+        if self.weighting == "share":
+            for name in self.methods:
+                is_linear(method(name), self.extraction)
 
 
 @struct.dataclass
@@ -92,8 +98,15 @@ class Hyper:
     """Updates in which the policy's learning rate falls to 0 along a cosine; 0 keeps it constant. Paper: all
     updates of the run on locomotion tasks."""
     awr: NonNegative = 3.0
-    """Inverse temperature T of the weights e^(T y), per unit of scaled rewards; 0 is behaviour cloning.
-    Paper: 3 on locomotion, 10 on antmaze, 0.5 on kitchen and adroit."""
+    """Inverse temperature T of the weights e^(T y), per unit of scaled rewards; 0 is behaviour cloning. Not
+    read where `Config.weighting` is share. Paper: 3 on locomotion, 10 on antmaze, 0.5 on kitchen and
+    adroit."""
+    share: EffectiveShare = 0.9
+    """Effective share of a batch that the weights leave, in (0, 1]; 1 is behaviour cloning. Read
+    where `Config.weighting` is share."""
+    trace: Share = 0.9
+    """Lambda of the lambda-returns along stored episodes, in [0, 1]: 0 for one step, 1 for all of
+    `Config.steps`. Read where `Config.weighting` is share."""
     cap: Positive = 100.0
     """Largest weight of a row in cloning. Paper: 100."""
     clip: Positive = 7.0
@@ -134,9 +147,11 @@ def make(
 
     def step(state: State, hyper: Hyper, data: Data) -> tuple[State, dict[str, Any]]:
         k_batch, *_ = shared.keys_of(state)
-        batch = parts.reader(state).read(k_batch, data.reference, config.batch_size, rewards=True)
+        reader, rows_read = parts.reader(state), (k_batch, data.reference, config.batch_size)
+        batch = reader.read(*rows_read, rewards=True)
+        ahead = reader.ahead(*rows_read, config.steps) if config.weighting == "share" else None
         lr_actor = shared.actor_rate(hyper.lr_actor, hyper.decay_updates, state.updates)
-        agent, metrics = _update(config, parts, rows, state.agent, batch, hyper, lr_actor)
+        agent, metrics = _update(config, parts, rows, state.agent, batch, ahead, hyper, lr_actor)
         state, moved = shared.end(
             parts,
             state,
@@ -158,18 +173,27 @@ def _update(
     rows: Sequence[Method],
     agent: Agent,
     batch: Batch,
+    ahead: Ahead | None,
     hyper: Hyper,
     lr_actor: Array,
 ) -> tuple[Agent, dict[str, Any]]:
     """V, policy, Q, targets."""
     nets = parts.nets
-    q = nets.q(agent.target["q"], batch.x, batch.a).min(0)
+    twins = nets.q(agent.target["q"], batch.x, batch.a)
+    q = twins.min(0)
     v_loss, grad = parts.grad(_v_loss)(agent.params["v"], parts, rows, q, batch, hyper)
     agent = parts.descend(agent, "v", hyper.lr_value, grad)
     v = nets.v.apply(agent.params["v"], batch.x)
     y = q - v
-    extract = [_extraction(row, config.extraction) for row in rows]
-    weight = jnp.minimum(_choose(extract, hyper.which, y, hyper), hyper.cap)
+    if ahead is None:
+        extract = [_extraction(row, config.extraction) for row in rows]
+        weight = _choose(extract, hyper.which, y, hyper)
+    else:
+        advantage = episode_advantage(parts, agent.params["v"], batch, ahead, hyper)
+        linear = [is_linear(row, config.extraction) for row in rows]
+        weigh = [partial(share_weight, linear=kind, axis=parts.axis) for kind in linear]
+        weight = _choose(weigh, hyper.which, advantage, batch.weights, hyper.share)
+    weight = jnp.minimum(weight, hyper.cap)
     agent, cloned = parts.clone(agent, batch, weight, lr_actor, hyper.cap)
     next_v = nets.v.apply(agent.params["v"], batch.next_x)
     q_loss, grad = parts.grad(_q_loss)(agent.params["q"], parts, next_v, batch, hyper)
@@ -177,6 +201,7 @@ def _update(
     metrics = {"v_loss": v_loss, "q_loss": q_loss, "v": parts.mean((batch.weights * v).sum())}
     z = _exponent(rows, hyper, y)
     metrics |= clipping(z, batch.weights, hyper.clip, parts.axis)
+    metrics |= agreement(twins - v[None], batch.weights, parts.axis)
     return agent, metrics | cloned | residuals(y, batch.weights, parts.axis)
 
 
@@ -209,5 +234,5 @@ def _exponent(rows: Sequence[Method], hyper: Hyper, y: Array) -> Array:
     return jnp.where(clipped, y / jnp.where(tempered, hyper.parameter, 1.0), -jnp.inf)
 
 
-def _choose(branches: list[Callable[..., Array]], which: Array, *args: Any) -> Array:
+def _choose(branches: Sequence[Callable[..., Array]], which: Array, *args: Any) -> Array:
     return branches[0](*args) if len(branches) == 1 else jax.lax.switch(which, branches, *args)

@@ -166,12 +166,12 @@ def check_that_rewards_are_not_read(name):
     assert all(np.isfinite(x).all() for x in floats(metrics))
 
 
-def check_data_parallel(name, action_space, batch_size=8):
+def check_data_parallel(name, action_space, batch_size=8, **choices):
     """Five updates by plain gradient steps on four devices are those on one to 1e-6.
 
     An optimiser that rescales would hide a wrong factor.
     """
-    config = forms.config(name, batch_size=batch_size, widths=(4,))
+    config = forms.config(name, batch_size=batch_size, widths=(4,), **choices)
     hyper = jax.tree.map(jnp.asarray, forms.hyper(config, gamma=0.9, lr_value=0.05, lr_actor=0.05))
     reference = dataset(action_space)
     data = Data(reference, dataset(action_space, 1, 8), reference.take(jnp.arange(8)))

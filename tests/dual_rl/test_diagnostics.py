@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from jaxrl.dual_rl import forms
-from jaxrl.dual_rl.diagnostics import WINDOW, clipping, cloning, drift, remaining, residuals, review
+from jaxrl.dual_rl.diagnostics import (
+    WINDOW,
+    agreement,
+    clipping,
+    cloning,
+    drift,
+    remaining,
+    residuals,
+    review,
+)
 from tests.dual_rl.dual_tables import BOX, OBS
 
 
@@ -18,6 +27,30 @@ def test_branches_and_the_effective_sample_are_counted():
     assert {k: float(found[k]) for k in expected} == expected
     assert float(found["residual"]) == pytest.approx(0.375) and float(found["ess"]) == pytest.approx(16 / 40)
     assert cloning(jnp.zeros(4), rows) == {"ess": 0}
+
+
+def test_agreement_is_the_weighted_correlation_of_two_critics():
+    rng = np.random.default_rng(0)
+    critics, weights = rng.normal(size=(2, 50)) + rng.normal(size=50), rng.dirichlet(np.ones(50))
+    found = agreement(jnp.asarray(critics), jnp.asarray(weights))["agreement"]
+    covariance = np.cov(critics, aweights=weights)
+    expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+    assert float(found) == pytest.approx(expected, abs=1e-5) and 0.2 < expected < 0.8
+    constant = agreement(jnp.stack([jnp.ones(4), jnp.arange(4.0)]), jnp.full(4, 0.25))
+    assert float(constant["agreement"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("share", "agreed", "warned"), [(0.2, 0.3, True), (0.9, 0.3, False), (0.2, 0.9, False)]
+)
+def test_review_warns_where_few_rows_count_and_the_critics_disagree(share, agreed, warned):
+    history = {"ess": np.array([1.0, share, np.nan]), "agreement": np.array([0.0, agreed, np.nan])}
+    text = review(history)
+    assert (text is not None) == warned
+    if warned:
+        assert text.startswith("weights without ground: they leave an effective 20 % of the rows")
+        moving = {"drift": np.array([9.0]), "unsettled": np.array([0.5])}
+        assert review(history | moving) == f"{review(moving)}; {text}"
 
 
 def test_drift_is_measured_once_per_window():
