@@ -17,7 +17,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, Array, Mean, PyTree
 
-UNWATCHED = ("vec", "buffer", "key")  # simulators may hold sentinels, and buffers are too large to read
+UNWATCHED = {"vec", "buffer"}  # simulators may hold sentinels, and buffers are too large to read
 
 
 class Window(NamedTuple):
@@ -140,12 +140,16 @@ def _any(flags: list[Array]) -> Array:
 
 
 def watched(state: PyTree) -> dict[str, list[tuple[Any, bool]]]:
-    """Top-level field -> its floating leaves, each with whether infinity is refused too (parameters)."""
+    """Top-level field -> its floating leaves, each with whether infinity is refused too (parameters).
+
+    Fields whose names are in `UNWATCHED` are left out at any depth, but not inside of parameters.
+    """
     found: dict[str, list[tuple[Any, bool]]] = {}
     for path, x in jax.tree_util.tree_leaves_with_path(state):
-        name = jax.tree_util.keystr(path[:1], simple=True)
-        if name not in UNWATCHED and jnp.issubdtype(x.dtype, jnp.floating):
-            found.setdefault(name, []).append((x, "params" in jax.tree_util.keystr(path)))
+        fields = [jax.tree_util.keystr((entry,), simple=True) for entry in path]
+        decisive = next((f for f in fields if f in UNWATCHED or "params" in f), "")
+        if decisive not in UNWATCHED and jnp.issubdtype(x.dtype, jnp.floating):
+            found.setdefault("".join(fields[:1]), []).append((x, bool(decisive)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -39,3 +40,17 @@ def broken(params=0.0, slope=0.0, memory=0.0, metric=0.0):
 )
 def test_broken_names_what_is_not_finite(values, names):
     assert broken(**values) == names
+
+
+def test_simulators_buffers_and_keys_are_not_watched_at_any_depth():
+    nan = jnp.full(2, jnp.nan)
+    unseen = {"vec": nan, "key": jax.random.key(0), "buffer": {"obs": nan, "params": nan}}
+    learners = unseen | {"params": {"buffer": jnp.ones(2), "key": jnp.ones(3)}, "scale": jnp.ones(1)}
+    state = {"runs": learners, "vec": {"params": nan}, "archive": [jnp.full(2, -jnp.inf), unseen]}
+    assert {name: len(leaves) for name, leaves in guard.watched(state).items()} == {"runs": 3, "archive": 1}
+    assert not any(guard.broken(state, {}).values())
+    assert {name: len(leaves) for name, leaves in guard.parameters(state).items()} == {"runs": 2}
+    for name in ("buffer", "key"):
+        learners["params"][name] = learners["params"][name].at[0].set(jnp.inf)
+        assert guard.broken(state, {}) == {"runs": True, "archive": False}
+        learners["params"][name] = jnp.ones(2)
