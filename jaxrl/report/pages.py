@@ -1,6 +1,7 @@
 """Pages: report.html of one run, and index.html of all of them. Single files, no network, no script.
 
-Figures are embedded as data; nothing but other files of the same tree is linked.
+Figures are embedded as data; nothing but other files of the same tree is linked. A page that an experiment
+wrote itself, `figures/*.html`, may have scripts of its own: it is linked, never embedded.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def write(folder: RunFolder, module: ModuleType | None = None, *, refresh_s: flo
         f"<h1>{name} {page.pill(state)}</h1><p>{page.text(title)}</p>",
         page.section("Warnings", _warnings(folder, status), "warning"),
         page.section("Figures", "".join(_figure(p, folder.path) for p in _pictures(folder.path))),
+        page.section("Pages", _own_pages(folder.path)),
         page.section("Results", _score_table(scores)),
         page.section("Progress", _progress(folder, status)),
         page.section("Configuration", page.pairs(_flat(folder.config))),
@@ -209,6 +211,13 @@ def _live_curves(records: Sequence[dict[str, Any]]) -> str:
 
 def _pictures(run: Path) -> list[Path]:
     return sorted((run / "figures").glob("*.png"))
+
+
+def _own_pages(run: Path) -> str:
+    """Links to the pages that the experiment wrote beside its figures, each a file that stands alone."""
+    pages = sorted((run / "figures").glob("*.html"))
+    links = (f"<li>{page.link(_relative(p, run), p.stem.replace('_', ' '))}</li>" for p in pages)
+    return f"<ul>{''.join(links)}</ul>" if pages else ""
 
 
 def _figure(png: Path, base: Path) -> str:

@@ -46,6 +46,18 @@ def test_run_page_is_one_file_without_the_network(root, finished):
         assert words in found.words
 
 
+def test_pages_of_the_experiment_are_linked_and_never_embedded(root):
+    folder = unfinished(root)
+    assert "Pages" not in Markup(pages.write(folder).read_text()).words
+    folder.figures.mkdir(exist_ok=True)
+    (folder.figures / "front_3d.html").write_text("<!doctype html><title>A</title><script>alert(1)</script>")
+    text = pages.write(folder).read_text()
+    found = Markup(text)
+    assert found.addresses == ["figures/front_3d.html"]
+    assert {"Pages", "front 3d"} <= set(found.words)
+    assert "script" not in text and "alert" not in text
+
+
 def test_a_run_that_failed_says_why_and_shows_its_curves(root):
     folder = unfinished(root, state="failed", error="it <broke> & fell", updates_total=9)
     for update in (1, 2, 3):
