@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.minimax import members
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Seed, Size, check_fields
@@ -44,7 +45,7 @@ class Config:
     """Time at which the discount factor's flow ends, in steps of 0.1; a multiple of 10."""
     lam: Positive = 0.01
     """Weight of the penalty f^2 / 2 of the discount factor, > 0."""
-    seeds: Size = 4
+    seeds: Size = 10
     """Number of draws of initial particles."""
     seed: Seed = 0
     """The root seed, in [0, 2^32)."""
@@ -118,7 +119,7 @@ def _flows(made: Problem, keys: Array, width: int, dt: float, steps: int, every:
         trace = flow(NETWORKS, players, made, ALPHA, solution, dt=dt, steps=steps, every=every, scheme="heun")
         return trace._replace(theta=trace.t, omega=trace.t)
 
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(keys))
+    return jax.tree.map(np.asarray, jax.jit(members.over(one))(keys))
 
 
 def estimate(config: Config) -> dict[str, int]:

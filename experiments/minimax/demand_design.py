@@ -56,7 +56,7 @@ class Config:
     """Settings of descent-ascent."""
     closed: tuple[str, ...] = tuple(CLOSED)
     """Names of the estimators in closed form that stand beside it, keys of `CLOSED`."""
-    seeds: Size = 4
+    seeds: Size = 10
     """Number of trials. Paper (DFIV): 20."""
     seed: Seed = 0
     """Seed of the data of the first trial, and root of the keys."""

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.minimax import members
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Finite, NonNegative, Positive, Range, Seed, Size, check_fields
@@ -34,6 +35,8 @@ from theory.minimax.oracles import w2
 PLAIN = ("linearised", "frozen first layer")
 LINEAR = 256.0
 """A scale at which deviations from the linearised network, of order alpha^-2, are below those of seeds."""
+CLAIMED = 1.0
+"""The scale whose networks are compared with those that learn no features."""
 ALIGNED = 200
 """Test points of the kernel's alignment."""
 
@@ -64,7 +67,7 @@ class Config:
     """Number of updates, a multiple of twice `every`; predictions of the second half are averaged."""
     every: Size = 100
     """Updates between two evaluations on 1000 test points."""
-    seeds: Size = 3
+    seeds: Size = 8
     """Number of draws of data, networks and batches."""
     seed: Seed = 0
     """Root seed; draw i has the data of seed + i."""
@@ -181,8 +184,8 @@ def _program(config: Config):
             "end": theta,
         }
 
-    seeds = jax.vmap(member, (0, None, None, 0, 0, 0))
-    return jax.jit(jax.vmap(seeds, (None, 0, 0, None, None, None)))
+    every = members.table(lambda mode, own: member(own[0], *mode, *own[1:]))
+    return jax.jit(lambda keys, alphas, frozen, *drawn: every((alphas, frozen), (keys, *drawn)))
 
 
 def _alignment(theta, weights, at, target):
@@ -201,18 +204,22 @@ def _share(theta):
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are networks."""
+    """Members are networks, and differences of two."""
+    compared = len(PLAIN) if CLAIMED in config.alphas else 0
     return {
-        "members": (len(config.alphas) + len(PLAIN)) * config.seeds,
+        "members": (len(config.alphas) + len(PLAIN) + compared) * config.seeds,
         "updates": config.updates,
         "compilations": 1,
     }
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Mean squared test error, `float[S]`."""
+    """Mean squared test error, `float[S]`, and its differences on the same draws at alpha = 1."""
     found = {f"full, alpha {a:g}": e for a, e in zip(result["alphas"], result["error"], strict=True)}
-    return found | dict(zip(PLAIN, result["plain_error"], strict=True))
+    plain = dict(zip(PLAIN, result["plain_error"], strict=True))
+    full = found.get(f"full, alpha {CLAIMED:g}")
+    compared = {} if full is None else {f"full, alpha 1, minus {m}": full - e for m, e in plain.items()}
+    return found | plain | compared
 
 
 def figure(folder: RunFolder) -> list[Path]:

@@ -18,7 +18,7 @@ from experiments.minimax.regression import GRID, MeanField, ZooConfig, draw_trut
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Seed, Size
-from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, Zoo, structural, zoo
+from jaxrl.minimax.designs.npiv_zoo import FUNCTIONS, Variant, Zoo, structural, zoo
 from jaxrl.minimax.designs.record import Sample, mse
 from jaxrl.minimax.estimators.checks import Predictor
 from jaxrl.minimax.estimators.kernel_minimax import (
@@ -30,6 +30,7 @@ from jaxrl.minimax.estimators.kiv import kiv
 from jaxrl.minimax.estimators.mmr import mmr_iv
 from jaxrl.minimax.estimators.two_stage import ols, poly2sls, poly2sls_plugin, tsls
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 
 CLOSED: dict[str, Callable[[Sample], Predictor]] = {
@@ -51,6 +52,9 @@ CLOSED: dict[str, Callable[[Sample], Predictor]] = {
 BOTH_SPLITS = ("MMR-IV",)
 """Those that see the dev split as well, as in their published rows."""
 
+CURVE = 150
+"""Points of a curve of errors that are saved."""
+
 
 @dataclass(frozen=True)
 class Config(ZooConfig):
@@ -68,7 +72,7 @@ class Config(ZooConfig):
         "MMR-IV",
     )
     """Names of the estimators in closed form that stand beside it, keys of `CLOSED`."""
-    seeds: Size = 2
+    seeds: Size = 5
     """Number of draws of networks and batches; the data are always the same."""
     seed: Seed = 0
     """Root seed of networks and batches."""
@@ -102,14 +106,14 @@ def run(config: Config, folder: RunFolder) -> None:
     """Saves errors and curves of every variant, function and method.
 
     mse `[V, F, A, S]`: of the averaged f on the test split, in units of the training outcomes; last: the
-    same of the last f; error `[V, F, A, S, L]`; closed `[V, F, E]`. On the grid: shape `[V, F, A, S, G]`,
-    shape_closed `[V, F, E, G]`, shape_truth `[V, F, G]`.
+    same of the last f; error `[V, F, A, S, L]` after `update [L]` updates, at most `CURVE` points of them;
+    closed `[V, F, E]`. On the grid: shape `[V, F, A, S, G]`, shape_closed `[V, F, E, G]`, shape_truth
+    `[V, F, G]`.
     """
 
-    def one(cell: tuple[str, str]) -> dict[str, np.ndarray]:
+    def one(cell: tuple[Variant, str]) -> dict[str, np.ndarray]:
         variant, name = cell
-        data = zoo(name, variant, n=config.n)  # type: ignore[arg-type]
-        found = _one(config, data, structural(name, variant))  # type: ignore[arg-type]
+        found = _one(config, zoo(name, variant, n=config.n), structural(name, variant))
         best = ", ".join(f"{e:.4f}" for e in found["mse"].mean(-1))
         folder.say(f"zoo {variant} {name}: descent-ascent {best} at alpha {config.flow.alphas}")
         return found
@@ -123,7 +127,7 @@ def run(config: Config, folder: RunFolder) -> None:
         variants=config.variants,
         functions=config.functions,
         methods=config.closed,
-        update=config.flow.every * np.arange(1, config.flow.updates // config.flow.every + 1),
+        update=_thin(config.flow.every * np.arange(1, config.flow.updates // config.flow.every + 1)),
         grid=GRID,
         **{key: np.reshape([f[key] for f in found], cells + found[0][key].shape) for key in found[0]},
     )
@@ -139,12 +143,18 @@ def _one(config: Config, data: Zoo, f0: Callable[[np.ndarray], np.ndarray]) -> d
     return {
         "mse": np.mean((flow.average[..., :n] - test.truth) ** 2, -1),
         "last": np.mean((flow.last[..., :n] - test.truth) ** 2, -1),
-        "error": flow.error.astype(np.float32),
+        "error": _thin(flow.error).astype(np.float32),
         "closed": np.array([mse(p[:n], test.truth) for p in predictions]),
         "shape": flow.average[..., n:].astype(np.float32),
         "shape_closed": np.array([p[n:] for p in predictions], np.float32),
         "shape_truth": data.scale.to(f0(GRID)).astype(np.float32),
     }
+
+
+def _thin(curve: np.ndarray) -> np.ndarray:
+    """At most `CURVE` points of a curve `[..., L]`, equally far apart, the last among them."""
+    every = -(-curve.shape[-1] // CURVE)
+    return curve[..., ::-1][..., ::every][..., ::-1]
 
 
 def estimate(config: Config) -> dict[str, int]:
@@ -157,15 +167,16 @@ def estimate(config: Config) -> dict[str, int]:
     }
 
 
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
     """Standardised mean squared error on the test split, `float[S]` of descent-ascent, else `float[1]`."""
-    found = {}
+    found: dict[str, np.ndarray | Score] = {}
     for v, variant in enumerate(result["variants"]):
         for f, function in enumerate(result["functions"]):
             for a, alpha in enumerate(result["alphas"]):
                 found[f"{variant} {function}: mean field, alpha {alpha:g}"] = result["mse"][v, f, a]
             for e, method in enumerate(result["methods"]):
-                found[f"{variant} {function}: {method}"] = result["closed"][v, f, e : e + 1]
+                value = result["closed"][v, f, e : e + 1]
+                found[f"{variant} {function}: {method}"] = Score(value, "less", note="no draw")
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import numpy as np
 from experiments.minimax.regression import GRID, ZooConfig, draw_truth
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.fields import Seed, Size
-from jaxrl.minimax.designs.npiv_zoo import structural, zoo
+from jaxrl.core.types import Array
+from jaxrl.minimax.designs.npiv_zoo import Variant, Zoo, structural, zoo
 from jaxrl.minimax.estimators import agmm_net, deep_gmm, dfiv
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
@@ -30,7 +33,7 @@ class Config(ZooConfig):
     """Settings of AGMM, which sees the training split alone."""
     dfiv: dfiv.Config = field(default_factory=dfiv.Config)
     """Settings of DFIV, which sees the training split alone."""
-    seeds: Size = 2
+    seeds: Size = 5
     """Number of draws of networks and batches; the data are always the same."""
     seed: Seed = 0
     """Root seed of networks and batches."""
@@ -55,32 +58,42 @@ BETTER = "less"
 def run(config: Config, folder: RunFolder) -> None:
     """Saves mse `[V, F, E, S]` on the test split, standardised, and fits on the grid, `[V, F, E, S, G]`."""
     keys = member_keys(config.seed, config.seeds)
-    error, shape, truth = [], [], []
-    for variant in config.variants:
-        for name in config.functions:
-            data = zoo(name, variant, n=config.n)  # type: ignore[arg-type]
-            at = np.concatenate([data.test.x, GRID[:, None]])
-            fits: dict[str, Callable[[], np.ndarray]] = {
-                "DeepGMM": lambda d=data, at=at: deep_gmm.fit(config.deep_gmm, keys, d.train, d.dev, at),
-                "AGMM": lambda d=data, at=at: agmm_net.fit(config.agmm, keys, d.train, at),
-                "DFIV": lambda d=data, at=at: dfiv.fit(config.dfiv, keys, d.train, at),
-            }
-            found = np.stack([fits[method]() for method in METHODS])
-            error.append(np.mean((found[..., : config.n] - data.test.truth) ** 2, -1))
-            shape.append(found[..., config.n :].astype(np.float32))
-            f0 = structural(name, variant)  # type: ignore[arg-type]
-            truth.append(data.scale.to(f0(GRID)).astype(np.float32))
-            means = ", ".join(f"{m} {e:.4f}" for m, e in zip(METHODS, error[-1].mean(-1), strict=True))
-            folder.say(f"zoo {variant} {name}: {means}")
+
+    def one(cell: tuple[Variant, str]) -> dict[str, np.ndarray]:
+        variant, name = cell
+        found = _one(config, keys, zoo(name, variant, n=config.n), structural(name, variant))
+        means = ", ".join(f"{m} {e:.4f}" for m, e in zip(METHODS, found["mse"].mean(-1), strict=True))
+        folder.say(f"zoo {variant} {name}: {means}")
+        return found
+
+    # one program keeps about one core busy
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(one, itertools.product(config.variants, config.functions)))
     cells = (len(config.variants), len(config.functions))
     folder.save_result(
         variants=config.variants,
         functions=config.functions,
         grid=GRID,
-        mse=np.reshape(error, (*cells, *error[0].shape)),
-        shape=np.reshape(shape, (*cells, *shape[0].shape)),
-        shape_truth=np.reshape(truth, (*cells, len(GRID))),
+        **{key: np.reshape([f[key] for f in found], cells + found[0][key].shape) for key in found[0]},
     )
+
+
+def _one(
+    config: Config, keys: Array, data: Zoo, f0: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, np.ndarray]:
+    at = np.concatenate([data.test.x, GRID[:, None]])
+    found = np.stack(
+        [
+            deep_gmm.fit(config.deep_gmm, keys, data.train, data.dev, at),
+            agmm_net.fit(config.agmm, keys, data.train, at),
+            dfiv.fit(config.dfiv, keys, data.train, at),
+        ]
+    )
+    return {
+        "mse": np.mean((found[..., : config.n] - data.test.truth) ** 2, -1),
+        "shape": found[..., config.n :].astype(np.float32),
+        "shape_truth": data.scale.to(f0(GRID)).astype(np.float32),
+    }
 
 
 def estimate(config: Config) -> dict[str, int]:

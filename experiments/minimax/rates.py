@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.minimax import fits
+from experiments.minimax import fits, members
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Range, Seed, Size, check_fields
@@ -26,6 +26,7 @@ from jaxrl.minimax.flow import flow, gap
 from jaxrl.minimax.lazy import check_step
 from jaxrl.minimax.particles import cos_kernel
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 from theory.minimax.oracles import lazy_solution, planted, saddle
@@ -84,8 +85,8 @@ def run(config: Config, folder: RunFolder) -> None:
             )
             return trace.t, trace.gap, trace.dissipated, plan.bound
 
-        over = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
-        t, G, dissipated, bound = map(np.asarray, over(keys, jnp.array(config.alphas)))
+        flows = jax.jit(members.table(one))
+        t, G, dissipated, bound = map(np.asarray, flows(keys, jnp.array(config.alphas)))
         lazy_t, lazy_gap = _lazy_curve()
     folder.save_result(
         alphas=config.alphas,
@@ -125,17 +126,21 @@ def _slope(result: dict[str, np.ndarray]) -> fits.Slope:
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are flows, the slope of every draw, and the lazy curve."""
-    return {"members": config.seeds * (len(config.alphas) + 1) + 1}
+    """Members are two numbers of every flow, the slope of every draw, and the lazy curve."""
+    return {"members": config.seeds * (2 * len(config.alphas) + 1) + 1}
 
 
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """T avg G / C at the end, `float[S]`, by scale; the slope of every seed; the lazy curve at t = 10."""
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
+    """T avg G / C and G at the end, `float[S]`, by scale; slopes of draws; the lazy curve at t = 10."""
     ratio = result["dissipated"][..., -1] / result["bound"][:, None]
-    found = {f"T avg G / C, alpha {a:g}": x for a, x in zip(result["alphas"], ratio.T, strict=True)}
+    found: dict[str, np.ndarray | Score] = {
+        f"T avg G / C, alpha {a:g}": x for a, x in zip(result["alphas"], ratio.T, strict=True)
+    }
+    ends = zip(result["alphas"], result["gap"][..., -1].T, strict=True)
+    found |= {f"G at the end, alpha {a:g}": x for a, x in ends}
     late = result["t"][1:] >= result["t"][-1] / 8
     found["slope of avg G"] = fits.slopes(result["t"][1:][late], _average(result)[:, -1, late])
-    return found | {"lazy G(10)": result["lazy_gap"][-1:]}
+    return found | {"lazy G(10)": Score(result["lazy_gap"][-1:], note="no draw")}
 
 
 def figure(folder: RunFolder) -> list[Path]:

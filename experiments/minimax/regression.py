@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.minimax import members
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import NonNegative, Positive, Size, check_fields
 from jaxrl.core.tree import tree_stack
@@ -125,5 +126,5 @@ def _program(config: MeanField, dx: int, dz: int):
         _, (f, error) = sgda.run(algorithm, key, hyper, data, config.updates, observe, config.every)
         return f[len(f) // 2 :].mean(0), f[-1], error
 
-    seeds = jax.vmap(member, (0, None, 0, 0, 0))
-    return jax.jit(jax.vmap(seeds, (None, 0, None, None, None)))
+    every = members.table(lambda alpha, own: member(own[0], alpha, *own[1:]))
+    return jax.jit(lambda keys, alphas, *drawn: every(alphas, (keys, *drawn)))

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.minimax import fits
+from experiments.minimax import fits, members
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Seed, Size, check_fields
@@ -48,7 +48,7 @@ class Config:
     """Time at which the deviation from the lazy limit is measured."""
     seeds: Size = 16
     """Number of draws of initial particles."""
-    matched: Size = 2
+    matched: Size = 8
     """Number of draws whose distances are computed by assignment, at most `seeds`."""
     seed: Seed = 0
     """The root seed, in [0, 2^32)."""
@@ -81,9 +81,9 @@ def run(config: Config, folder: RunFolder) -> None:
             trace = flow(NETWORKS, players, made, alpha, solution, dt=0.1, steps=steps, every=steps)
             return trace.theta, moved(players, trace)[-1]
 
-        over = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))
+        flows = jax.jit(members.table(one))
         keys = member_keys(config.seed, config.seeds)
-        theta, shift = map(np.asarray, over(keys, jnp.array(config.alphas)))
+        theta, shift = map(np.asarray, flows(keys, jnp.array(config.alphas)))
         seeds = dict(seed=config.seed, alphas=config.alphas, draws=config.seeds, width=config.width)
         sym, shifted = (instance(initial=initial, t=config.lazy_t, **seeds) for initial in (SYM, SHIFTED))
     pairs = theta[: config.matched]

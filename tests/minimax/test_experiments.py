@@ -1,19 +1,24 @@
 """Experiments: a member of the shared program is a run by itself, and errors on the zoo."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.minimax import asset_pricing, lazy_or_features
+from experiments.minimax import asset_pricing, lazy_or_features, npiv_zoo
 from experiments.minimax.regression import MeanField, fit
 from jaxrl.core.errors import UsageError
 from jaxrl.minimax import instances, sgda
 from jaxrl.minimax.designs.demand import demand
 from jaxrl.minimax.designs.npiv_zoo import zoo
 from jaxrl.minimax.problem import minibatch, points
+from jaxrl.report import tables
 from jaxrl.run.sweep import member_keys
 from theory.minimax.oracles import saddle
+
+FOLDER = Path(__file__).parent.parent.parent / "experiments" / "minimax"
 
 
 def test_a_member_of_the_program_is_a_run_by_itself():
@@ -88,3 +93,17 @@ def test_the_discount_factor_has_an_error_with_and_one_without_the_bias_of_its_p
     assert found["discount factor, relative error to the penalised saddle"] == 0
     expected = np.sqrt(np.sum(made.p * (f_lam - 1) ** 2))
     np.testing.assert_allclose(found["discount factor, relative error to the closed form"], expected)
+
+
+def test_every_row_is_judged_or_says_why_not():
+    entries = tables.read_expected(FOLDER / "expected.json")
+    silent = [e["reason"] for labels in entries.values() for e in labels.values() if e["paper"] is None]
+    assert set(silent) == {"no published value", "exploratory"} and len(silent) < 30
+
+
+def test_a_thinned_curve_ends_where_the_curve_does():
+    curve = np.arange(600.0)
+    found = npiv_zoo._thin(np.stack([curve, -curve]))
+    np.testing.assert_array_equal(found[0], curve[3::4])
+    np.testing.assert_array_equal(found[1], -found[0])
+    np.testing.assert_array_equal(npiv_zoo._thin(curve[:4]), curve[:4])
