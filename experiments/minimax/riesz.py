@@ -67,9 +67,12 @@ def run(config: Config, folder: RunFolder) -> None:
     x, p = made.x[:, 0], made.p
 
     def one(key: Any) -> Any:
-        steps, solution = round(config.horizon / 0.2), saddle(made)
-        scheme = dict(dt=0.2, steps=steps, every=50, scheme="heun")
-        return flow(NETWORKS, start(key, config.width), made, config.alpha, solution, **scheme).f
+        players, steps = start(key, config.width), round(config.horizon / 0.2)
+        solution = saddle(made)
+        trace = flow(
+            NETWORKS, players, made, config.alpha, solution, dt=0.2, steps=steps, every=50, scheme="heun"
+        )
+        return trace.f
 
     with jax.enable_x64(True):
         f = np.asarray(jax.jit(members.over(one))(member_keys(config.seed, config.seeds)))
