@@ -70,6 +70,10 @@ TASKS = {
     "fruit-tree-6": Task("FruitTree-6", (-1.0,) * 6, 0.99, 6, "greedy", 0.5),
     "fruit-tree-7": Task("FruitTree-7", (-1.0,) * 6, 0.99, 7, "greedy", 0.5),
     "four-room": Task("FourRoom", (-1.0,) * 3, 0.99, 200, "greedy", 0.1),
+    "minecart": Task("Minecart", (-1.0, -1.0, -200.0), 0.98, 500, "greedy", 0.5),
+    "minecart-deterministic": Task("Minecart-deterministic", (-1.0, -1.0, -200.0), 0.98, 500, "greedy", 0.5),
+    "building-3": Task("Building-3", (0.0,) * 3, 1.0, 480, "greedy", 0.1),
+    "building-9": Task("Building-9", (0.0,) * 9, 1.0, 480, "greedy", 0.5),
 }
 
 

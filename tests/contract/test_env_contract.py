@@ -37,6 +37,7 @@ from jaxrl.envs.wrappers.finite_horizon import finite_horizon
 from jaxrl.envs.wrappers.flatten_obs import flatten_obs
 from jaxrl.envs.wrappers.history import history
 from jaxrl.envs.wrappers.observe_time import observe_time
+from jaxrl.envs.wrappers.prefer import prefer
 from jaxrl.envs.wrappers.resample_task import resample_params
 from jaxrl.envs.wrappers.scalarise import scalarise
 from jaxrl.envs.wrappers.set_reward import set_reward
@@ -67,6 +68,7 @@ WRAPPED = [
     (history(CartPole(), 3, of=lambda params, state: jnp.int32(state.x > 0)), ()),
     (with_reward(CartPole(), distance, init=origin), ()),
     (with_reward(Pendulum(), twice, dim=2), ()),
+    (prefer(DeepSeaTreasure()), ()),
     (scalarise(DeepSeaTreasure(), (0.3, 0.7)), ()),
     (scalarise(ResourceGathering(), [1, 1, 1]), ()),
     (action_repeat(CartPole(), 3), ()),
