@@ -1,7 +1,8 @@
 """Offline RL on suites: f-DVL, XQL, IQL and cloning, last policy of every seed.
 
-All value losses of a task are one program, seeds and methods being its members. Legend: `K` tasks, `M`
-methods, `S` seeds.
+All value losses of a task are one program, seeds and methods being its members; "<method> share" is a method
+whose weights have a given effective share in place of a temperature (`jaxrl/dual_rl/weighting.py`). Legend:
+`K` tasks, `M` methods, `S` seeds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from experiments.dual_rl import tasks
-from experiments.dual_rl.tasks import PARAMETERS, World
+from experiments.dual_rl.tasks import World
+from experiments.shared.paired import differences, pairs_needed
 from experiments.shared.standardised import Standardised
 from jaxrl.baselines import bc
 from jaxrl.cli.main import experiment_main
@@ -24,12 +26,31 @@ from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import agent, forms, implicit
 from jaxrl.dual_rl.data import Data
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member
 
-Method = Literal["f-DVL chi2", "f-DVL tv", "XQL", "IQL", "SQL", "ODICE", "BC", "10 % BC"]
+Method = Literal[
+    "f-DVL chi2",
+    "f-DVL tv",
+    "XQL",
+    "IQL",
+    "SQL",
+    "ODICE",
+    "f-DVL chi2 share",
+    "f-DVL tv share",
+    "XQL share",
+    "IQL share",
+    "SQL share",
+    "ODICE share",
+    "BC paired",
+    "BC",
+    "10 % BC",
+]
 CLONES = {"BC": 1.0, "10 % BC": 0.1}
-DIAGNOSTICS = ("drift", "v", "ess", "at_cap", "at_clip", "positive", "below_2")
+PAIRED = "BC paired"
+DIAGNOSTICS = ("drift", "v", "ess", "agreement", "at_cap", "at_clip", "positive", "below_2")
+HALF_WIDTH = 3.0  # of the interval of a paired difference, in units of scores
 COLUMNS = 3  # of the figure
 
 
@@ -41,8 +62,9 @@ class Config:
     """Names of suites: maze2d-umaze; pendulum-, mountaincar-, brax-hopper- or hopper-, followed by random,
     medium, medium-replay, medium-expert or expert."""
     methods: tuple[Method, ...] = ("f-DVL chi2", "f-DVL tv", "XQL", "IQL", "BC")
-    """Rows of the table of methods; BC clones all data, 10 % BC the tenth of the episodes of highest
-    return."""
+    """Rows of the table of methods; BC clones all data, 10 % BC the tenth of the episodes of highest return,
+    and BC paired all data with the initial policies, batches and learning rates of the value losses, whose
+    scores are compared with it seed by seed."""
     algo: agent.Config = field(default_factory=lambda: agent.Config(batch_size=128, widths=(64, 64)))
     """Static choices of every method."""
     episodes: Size | None = None
@@ -71,7 +93,7 @@ _PAPER = Config(
 PRESETS = {
     "smoke": Config(
         tasks=("maze2d-umaze",),
-        methods=("f-DVL chi2",),
+        methods=("f-DVL chi2", "f-DVL chi2 share", "BC paired"),
         algo=agent.Config(batch_size=16, widths=()),
         episodes=1,
         seeds=2,
@@ -81,6 +103,13 @@ PRESETS = {
     "quick": Config(),
     "paper": _PAPER,
     "hopper": replace(_PAPER, tasks=("hopper-medium-expert",)),
+    "paired": Config(methods=("f-DVL chi2", "f-DVL chi2 share", "f-DVL tv share", "BC paired"), seeds=10),
+    "paired-hopper": replace(
+        _PAPER,
+        tasks=("hopper-medium-replay", "hopper-medium-expert", "brax-hopper-medium-expert", "maze2d-umaze"),
+        methods=("f-DVL chi2", "f-DVL chi2 share", "f-DVL tv share", "SQL share", "ODICE share", "BC paired"),
+        seeds=6,
+    ),
 }
 BETTER = "more"
 
@@ -88,7 +117,7 @@ BETTER = "more"
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `eval_return [K, M, S]`, `reference [K, 2]`, `data_return [K]`, `rows [K]`, what members logged.
 
-    All data are there before anything is trained.
+    All data are there before anything is trained. Says how many pairs a paired difference takes.
     """
     returns = np.full((len(config.tasks), len(config.methods), config.seeds), np.nan)
     logged = {name: np.full_like(returns, np.nan) for name in DIAGNOSTICS}
@@ -112,6 +141,10 @@ def run(config: Config, folder: RunFolder) -> None:
         rows=[d.size for d in data.values()],
         **logged,
     )
+    for label, score in scores(folder.load_result()).items():
+        if isinstance(score, Score) and len(score.values) == config.seeds > 1:
+            needed = pairs_needed(score.values, HALF_WIDTH)
+            folder.say(f"{label}: {needed} pairs reach a half-width of {HALF_WIDTH:g}, from {config.seeds}")
 
 
 Found = list[tuple[str, Member, float]]
@@ -119,23 +152,37 @@ Found = list[tuple[str, Member, float]]
 
 def _duals(config: Config, folder: RunFolder, name: str, world: World, data: Dataset) -> Found:
     """Members of one program: all implicit maximisers, and each other method by itself."""
-    chosen = [m for m in config.methods if m in PARAMETERS]
+    chosen = [m for m in config.methods if m not in CLONES]
     if not chosen:
         return []
-    together = [m for m in chosen if forms.file_of(m) is implicit]
-    statics = [forms.config(*(together if m in together else [m]), **asdict(config.algo)) for m in chosen]
     task = tasks.task(name)
     members = tasks.trained(
         world,
         lambda static: forms.algorithm(static, *world.spaces),
-        [
-            (static, forms.hyper(static, m, **task.hyper_of(m, task.patience * config.updates)))
-            for static, m in zip(statics, chosen, strict=True)
-        ],
+        [_member(config, m, task) for m in chosen],
         data=Data(data),
         **_options(config, folder, name, "dual"),
     )
     return [(chosen[member.index], member, value) for member, value in members]
+
+
+def _member(config: Config, label: str, task: tasks.Task) -> tuple[forms.Config, forms.Hyper]:
+    """Static choices and hyper-parameters of one row; value losses of one weighting are one program."""
+    rows = {m: _method(m) for m in config.methods if m not in CLONES}
+    base, weighting = rows[label]
+    others = [b for b, w in rows.values() if w == weighting and forms.file_of(b) is implicit]
+    names = list(dict.fromkeys(others)) if forms.file_of(base) is implicit else [base]
+    static = forms.config(*names, **asdict(config.algo), weighting=weighting)
+    hyper = task.hyper_of(base, task.patience * config.updates)
+    return static, forms.hyper(static, base, **hyper, **({"share": 1.0} if label == PAIRED else {}))
+
+
+def _method(label: str) -> tuple[str, str]:
+    """The row of the table of methods and the weighting of a row of the experiment."""
+    if label == PAIRED:
+        return "f-DVL chi2", "share"
+    base = label.removesuffix(" share")
+    return base, "published" if base == label else "share"
 
 
 def _clones(config: Config, folder: RunFolder, name: str, world: World, data: Dataset) -> Found:
@@ -176,20 +223,51 @@ def estimate(config: Config) -> dict[str, int]:
     return {"members": len(config.tasks) * len(config.methods) * config.seeds}
 
 
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Score of the last policy, `float[S]`: 0 random, 100 the expert; NaN where a member diverged."""
-    return {
-        f"{method}, {task}": normalised_score(returns, Reference(*reference))
-        for task, rows, reference in zip(
-            result["task"], result["eval_return"], result["reference"], strict=True
-        )
-        for method, returns in zip(result["method"], rows, strict=True)
-    }
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
+    """Score of the last policy, `float[S]`: 0 random, 100 the expert; NaN where a member diverged.
+
+    Where there is a paired clone, every other method minus it too.
+    """
+    found: dict[str, np.ndarray | Score] = {}
+    for task, rows, reference in zip(result["task"], result["eval_return"], result["reference"], strict=True):
+        own = dict(zip(result["method"].tolist(), normalised_score(rows, Reference(*reference)), strict=True))
+        found |= {f"{method}, {task}": values for method, values in own.items()}
+        for method, values in own.items():
+            if PAIRED in own and method not in (PAIRED, *CLONES):
+                found |= differences(f"{method} - {PAIRED}", task, values, own[PAIRED])
+    return found
 
 
 def figure(folder: RunFolder) -> list[Path]:
-    """Every seed, the interquartile mean and its interval; one panel per task."""
+    """Every seed, the interquartile mean and its interval, one panel per task; and scores by share."""
     result = folder.load_result()
+    shown = _by_share(folder, result) if "ess" in result else []
+    return [*_by_method(folder, result), *shown]
+
+
+def _by_share(folder: RunFolder, result: dict[str, np.ndarray]) -> list[Path]:
+    """Score against the effective share of the weights, a dot per seed; cloning is the line."""
+    names, count = result["method"].tolist(), len(result["task"])
+    columns = min(count, COLUMNS)
+    with plots.paper():
+        fig, axes = plots.subplots(-(-count // columns), columns, width=3.9, height=3.3)
+        for ax in axes.flat[count:]:
+            ax.remove()
+        for k, ax in enumerate(axes.flat[:count]):
+            score = normalised_score(result["eval_return"][k], Reference(*result["reference"][k]))
+            for method, share, values in zip(names, result["ess"][k], score, strict=True):
+                if method in (PAIRED, "BC"):
+                    ax.axhline(np.nanmean(values), color=plots.GREY, linewidth=1.2, label=f"{method}, mean")
+                elif np.isfinite(share).any():
+                    ax.plot(share, values, "o", markersize=4, alpha=0.7, label=method)
+            ax.set(title=str(result["task"][k]), xlabel="effective share of the batch", ylabel="score")
+            ax.set_xscale("log")
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        fig.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, fontsize=7.5)
+        return plots.save(fig, folder.figures / "share")
+
+
+def _by_method(folder: RunFolder, result: dict[str, np.ndarray]) -> list[Path]:
     names, count = result["method"].tolist(), len(result["task"])
     columns = min(count, COLUMNS)
     with plots.paper():

@@ -1,17 +1,21 @@
 """Tasks of dual RL's experiments: hyper-parameters, missing data, evaluation on the host."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.data import recipes
-from experiments.dual_rl import lambda_sweep, offline_rl, scripted, tasks
+from experiments.dual_rl import lambda_sweep, offline_rl, scripted, tasks, weights
 from jaxrl.baselines import bc
 from jaxrl.cli import api
 from jaxrl.core.errors import MissingExtra, UsageError
 from jaxrl.core.spaces import Box
+from jaxrl.core.types import Policy
 from jaxrl.data.dataset import dataset_hash, from_arrays
 from jaxrl.data.episodes import episode_returns
 from jaxrl.dual_rl import forms
+from jaxrl.envs.control.pendulum import Pendulum
 
 
 def episodes(returns):
@@ -51,6 +55,57 @@ def test_hyper_parameters_of_a_task():
 def test_refused_configurations(module, values, message):
     with pytest.raises(UsageError, match=message):
         module.Config(**values)
+
+
+def test_rows_of_one_weighting_are_one_program_and_clones_are_paired():
+    """Nine pairs of members whose returns differ by a known amount."""
+    rows = ("f-DVL chi2", "IQL", "IQL share", "SQL share", "ODICE share", "BC paired", "BC")
+    config, task = offline_rl.Config(methods=rows), tasks.task("pendulum-medium")
+    made = {row: offline_rl._member(config, row, task) for row in rows[:-1]}
+    assert made["f-DVL chi2"][0] == made["IQL"][0] != made["IQL share"][0]
+    assert made["IQL share"][0] == made["SQL share"][0] == made["BC paired"][0]
+    assert made["ODICE share"][0].weighting == "share" and made["IQL"][0].weighting == "published"
+    assert (made["BC paired"][1].share, made["IQL share"][1].share) == (1.0, 0.9)
+    clone = np.random.default_rng(0).normal(size=9)
+    result = {
+        "task": np.array(["car"]),
+        "method": np.array(["IQL share", "BC paired", "BC"]),
+        "eval_return": np.stack([clone + 0.5, clone, clone])[None],
+        "reference": np.array([[0.0, 10.0]]),
+    }
+    found = offline_rl.scores(result)
+    np.testing.assert_allclose(found["IQL share - BC paired, car"].values, 5)
+    np.testing.assert_allclose(found["IQL share - BC paired (lower end), car"].values, 5)
+    assert set(found) - {"IQL share, car", "BC paired, car", "BC, car"} == {
+        "IQL share - BC paired, car",
+        "IQL share - BC paired (lower end), car",
+    }
+
+
+def test_simulated_advantages_are_those_of_a_loop():
+    """Three states of the pendulum by their observations, a policy without torque, five steps."""
+    env, gamma = Pendulum(), 0.9
+    params = env.default_params()
+    starts = [env.reset(jax.random.key(i), params) for i in range(3)]
+    obs, actions = np.stack([o for _, o in starts]), np.array([[1.5], [-2.0], [0.0]], np.float32)
+    states = weights._states(env, obs)
+    np.testing.assert_allclose(states.theta, [float(s.theta) for s, _ in starts], atol=1e-5)
+    still = Policy(lambda key, obs, memory: (jnp.zeros(1), (), memory))
+    found = jax.jit(lambda states, obs, a: weights.simulated_advantage(env, still, states, obs, a, gamma, 5))(
+        states, obs, actions
+    )
+
+    def returned(state, action):
+        total = 0.0
+        for t in range(5):
+            state, step = env.step(jax.random.key(0), state, jnp.asarray(action), params)
+            total, action = total + gamma**t * float(step.reward), np.zeros(1, np.float32)
+        return total
+
+    expected = [returned(s, a) - returned(s, 0 * a) for (s, _), a in zip(starts, actions, strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert abs(expected[0]) > 1e-2 and expected[2] == 0
+    assert weights._states(recipes.environment("maze2d-umaze"), obs) is None
 
 
 def test_missing_snapshots_stop_a_run_before_it_trains(tmp_path, monkeypatch):
