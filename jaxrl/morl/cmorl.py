@@ -1,0 +1,245 @@
+"""C-MORL (Liu et al. 2025, 2410.02236): extension of a Pareto front by constrained policy optimisation.
+
+One round picks N members of the archive in sparse regions and starts m runs from each of them. The run of
+objective l ascends G_l for K updates and keeps every other objective above its threshold,
+
+    maximise  G_l    subject to    G_j >= d_j  for all j != l,
+
+and every policy on the way is offered to the archive. The archive that it begins with is that of
+`scalarised.py`, passed as data. One member of a population is one such extension, one update is one round.
+
+Legend: `N` selected members, `m` objectives, `R = N m` runs, `K` updates per round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import NonNegative, Positive, Share, Size, Weights, check_fields
+from jaxrl.core.prng import stream, streams
+from jaxrl.core.tree import tree_take
+from jaxrl.core.types import Algorithm, Array, Key, Mean, Origin, Policy, PyTree, struct
+from jaxrl.envs.base import Env
+from jaxrl.morl import archive as archives
+from jaxrl.morl import objectives
+from jaxrl.morl.archive import Archive, Entries
+from jaxrl.morl.constraints import Optimiser, Problem, constraint
+from jaxrl.morl.learners import (
+    Evaluated,
+    EvaluationOptions,
+    check_learner,
+    evaluator,
+    networks,
+    resumed,
+    snapshot,
+)
+from jaxrl.morl.preferences import archive_policy, observation_space
+from jaxrl.morl.scalarised import archive_metrics
+
+
+@dataclass(frozen=True)
+class Config:
+    """Static choices of the extension."""
+
+    learner: ppo.Config = field(default_factory=ppo.Config)
+    """Static choices of PPO, those with which the archive was made."""
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+    """How policies are evaluated before they enter the archive."""
+    selected: Size = 6
+    """Members that every round begins from, N, at most as many as the archive holds. Paper: 5 or 6."""
+    updates: Size = 20
+    """PPO updates of every run in a round, K, each followed by an evaluation and an insertion. Paper: 20."""
+    rounds: Size = 5
+    """Rounds whose selected members are not selected again. Paper: 2 to 5 by task."""
+    selection: Literal["crowding", "random"] = "crowding"
+    """How members are selected: by descending crowding distance, or at random (an ablation)."""
+    optimiser: Optimiser = "barrier"
+    """Constraint optimiser, see `constraints.py`; "none" ignores the constraints (an ablation)."""
+    thresholds: Literal["shift", "paper"] = "shift"
+    """Lower bounds of the constrained objectives: z + beta (G - z), feasible at the start of a run, or beta G
+    as in the paper, which is replaced by the former where G is negative and counted as `fallback`."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@struct.dataclass
+class Hyper:
+    """Hyper-parameters, each a leaf that can be swept."""
+
+    reference: Weights
+    """Reference point z, float[m], in units of the returns; the archive refuses returns below it."""
+    learner: ppo.Hyper = field(default_factory=lambda: ppo.Hyper(entropy=0.0))
+    """Hyper-parameters of PPO, of which `w` and `surrogate` are set by this algorithm. Paper: learning rate
+    3e-4, discount 0.995, entropy 0."""
+    gamma: Share = 0.99
+    """Discount of the returns that are archived and compared, in [0, 1]. Paper: 0.98 to 1 by task."""
+    beta: Share = 0.9
+    """Share of every constrained return that a run retains, in [0, 1). Paper: 0.9."""
+    t: Positive = 20.0
+    """Sharpness of the log barrier on the normalised slack, > 0. Paper: 20."""
+    proportional: NonNegative = 0.0
+    """Gain of the violation in the multipliers of the Lagrangian, >= 0."""
+    integral: NonNegative = 5.0
+    """Gain of the summed violations in the multipliers of the Lagrangian, >= 0."""
+    derivative: NonNegative = 0.0
+    """Gain of the change of the violation in the multipliers of the Lagrangian, >= 0."""
+
+
+class Data(NamedTuple):
+    """What an extension begins with: parameters of the environment, and an archive."""
+
+    env: PyTree
+    archive: Archive
+
+
+@struct.dataclass
+class State:
+    """The archive and what was selected from it; `key` never changes.
+
+    before: float[rounds N, m], returns selected so far; seen: bool[rounds N], rows of it in use; updates:
+    int32[], rounds so far.
+    """
+
+    archive: Archive
+    before: Array
+    seen: Array
+    key: Key
+    updates: Array
+
+
+class _Runs(NamedTuple):
+    """What the updates of a round carry: learners and their values `[R, ...]`, optimiser memory, archive."""
+
+    learners: ppo.State
+    values: Evaluated
+    memory: PyTree
+    archive: Archive
+
+
+def make(config: Config, env: Env) -> Algorithm:
+    """The extension on `env`; `data` is a `Data`, one update is one round.
+
+    Its policies act on `{"obs", "preference"}` as the member of the archive with the largest w . G. Metrics
+    `extension/start`, `/end` and `/threshold` are the returns at the start and the end of every run and its
+    bounds, float[R m], `extension/live` tells which selected members were no padding.
+
+    Raises `UsageError` for scalar rewards, for exact evaluation without tables, and where the archive has
+    fewer slots than `config.selected`.
+    """
+    check_learner(config.learner, env, config.evaluation)
+    chosen = constraint(config.optimiser)
+    inner, nets = ppo.make(config.learner, env, chosen.surrogate), networks(config.learner, env)
+    evaluate, policy = evaluator(config.learner, env, config.evaluation), archive_policy(config.learner, nets)
+    m, n = env.reward_dim, config.selected
+    assert m is not None
+    extended, others = jnp.tile(jnp.eye(m), (n, 1)), 1 - jnp.tile(jnp.eye(m), (n, 1))
+
+    def init(key: Key, hyper: Hyper, data: Data) -> State:
+        _check(config, hyper, data, m)
+        memory = config.rounds * n
+        blank = jnp.zeros((memory, m)), jnp.zeros(memory, bool)
+        return State(data.archive, *blank, key, jnp.zeros((), jnp.int32))
+
+    def step(state: State, hyper: Hyper, data: Data) -> tuple[State, dict[str, Any]]:
+        k_init, k_runs, k_select = jax.random.split(stream(state.key, state.updates), 3)
+        random = config.selection == "random"
+        score = archives.random_score(k_select, state.archive) if random else None
+        index, live = archives.select(state.archive, n, state.before, state.seen, score)
+        begin = tree_take(state.archive.entries, jnp.repeat(index, m))
+        problem, fallback = _problems(config, hyper, state.archive, begin, extended)
+        empty = jax.vmap(lambda k, w: inner.init(k, hyper.learner.replace(w=w), data.env))
+        learners = jax.vmap(resumed)(empty(streams(k_init, n * m), extended), begin.policy)
+        values = Evaluated(begin.returns, begin.undiscounted, begin.length)
+        memory = jax.vmap(lambda _: chosen.memory(m))(jnp.arange(n * m))
+        runs_live = jnp.repeat(live, m)
+
+        def update(runs: _Runs, k: Array) -> tuple[_Runs, dict[str, Any]]:
+            def one(learner: ppo.State, problem: Problem, values: Evaluated, memory: PyTree) -> tuple:
+                return inner.step(learner, chosen.hyper(hyper, problem, values, memory), data.env)
+
+            learners, metrics = jax.vmap(one)(runs.learners, problem, runs.values, runs.memory)
+            policies, keys = snapshot(learners), streams(stream(k_runs, k), n * m)
+            values = jax.vmap(evaluate, (0, 0, None, None))(keys, policies, data.env, hyper.gamma)
+            memory = jax.vmap(chosen.after, (None, 0, 0, 0))(hyper, problem, values, runs.memory)
+            new = Entries(
+                policy=policies,
+                returns=values.returns,
+                undiscounted=values.undiscounted,
+                length=values.length,
+                bounds=jnp.where(others > 0, problem.thresholds, -jnp.inf),
+                start=jnp.repeat(jnp.arange(n, dtype=jnp.int32), m),
+                objective=jnp.tile(jnp.arange(m, dtype=jnp.int32), n),
+                round=jnp.full(n * m, state.updates),
+            )
+            archive = archives.insert(runs.archive, new, jnp.asarray(hyper.reference), runs_live)
+            held = jax.vmap(objectives.feasible)(values.returns, problem.thresholds, others)
+            record = {"loss": metrics["loss"], "feasible": (held & runs_live).sum()}
+            return _Runs(learners, values, memory, archive), record
+
+        runs = _Runs(learners, values, memory, state.archive)
+        runs, record = jax.lax.scan(update, runs, jnp.arange(config.updates))
+        gain = ((runs.values.returns - begin.returns) * extended).sum(-1)
+        count = runs_live.sum()
+        metrics = {f"loss/{i}": x for i, x in enumerate(record["loss"].mean(0))}
+        metrics |= {
+            "feasible": Mean(record["feasible"].sum(), count * config.updates),
+            "feasible/curve": Mean(record["feasible"], count),
+            "gain": Mean((gain * runs_live).sum(), count),
+            "selected": live.sum(),
+            "fallback": Mean((fallback * runs_live).sum(), count),
+            "extension/live": live,
+            "extension/start": begin.returns.ravel(),
+            "extension/end": runs.values.returns.ravel(),
+            "extension/threshold": problem.thresholds.ravel(),
+        }
+        place = (state.updates % config.rounds) * n + jnp.arange(n)
+        after = State(
+            archive=runs.archive,
+            before=state.before.at[place].set(tree_take(state.archive.entries.returns, index)),
+            seen=state.seen.at[place].set(live),
+            key=state.key,
+            updates=state.updates + 1,
+        )
+        return after, metrics | archive_metrics(runs.archive, jnp.asarray(hyper.reference))
+
+    def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
+        return policy(state.archive, greedy)
+
+    reads = observation_space(env.observation_space, m)
+    return Algorithm(init, step, act, origin=Origin(__name__, config, reads, env.action_space, env))
+
+
+def _problems(
+    config: Config, hyper: Hyper, archive: Archive, begin: Entries, extended: Array
+) -> tuple[Problem, Array]:
+    """Extension problems of all runs, leaves `[R, m]`, and whether thresholds fell back, bool[R]."""
+    reference = jnp.asarray(hyper.reference)
+    thresholds = jax.vmap(objectives.shifted_thresholds, (0, None, None))(
+        begin.returns, reference, hyper.beta
+    )
+    fallback = jnp.zeros(len(extended), bool)
+    if config.thresholds == "paper":
+        negative = begin.returns < 0
+        fallback = (negative & (extended == 0)).any(-1)
+        stated = objectives.paper_thresholds(begin.returns, hyper.beta)
+        thresholds = jnp.where(negative, thresholds, stated)
+    scale = jnp.broadcast_to(archives.spread(archive), extended.shape)
+    return Problem(extended, thresholds, scale), fallback
+
+
+def _check(config: Config, hyper: Hyper, data: Data, m: int) -> None:
+    """Raise `UsageError` where archive and reference do not fit; values may be traced."""
+    slots, own = len(data.archive.valid), data.archive.entries.returns.shape[-1]
+    if slots < config.selected:
+        raise UsageError(f"capacity: {slots} members are fewer than Config.selected {config.selected}")
+    if own != m:
+        raise UsageError(f"Data.archive: holds returns of {own} objectives, the environment has {m}")
+    if jnp.shape(hyper.reference) != (m,):
+        raise UsageError(f"Hyper.reference: must be [{m}], got {list(jnp.shape(hyper.reference))}")

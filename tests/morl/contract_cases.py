@@ -1,0 +1,35 @@
+"""The smallest problem for every algorithm of `jaxrl.morl`, read by tests/contract."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.morl import cmorl, scalarised
+from jaxrl.morl.learners import EvaluationOptions
+from jaxrl.morl.preferences import observation_space
+from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, extension_hyper, scalarised_hyper
+
+SPACES = (observation_space(ENV.observation_space, 2), ENV.action_space)
+
+
+def _scalarised(evaluation):
+    algorithm = scalarised.make(scalarised.Config(LEARNER, 8, evaluation), ENV)
+    hyper = scalarised_hyper()
+    other = hyper.replace(learner=hyper.learner.replace(lr=0.1, gamma=0.8))
+    return algorithm, (hyper, other), MDP, *SPACES
+
+
+def _extension(optimiser):
+    first, (hyper, _), *_ = _scalarised(EXACT)
+    hyper = jax.tree.map(jnp.asarray, hyper)
+    state = jax.jit(first.init)(jax.random.key(2), hyper, MDP)
+    archive = jax.jit(first.step)(state, hyper, MDP)[0].archive
+    config = cmorl.Config(LEARNER, EXACT, selected=2, updates=2, rounds=3, optimiser=optimiser)
+    hypers = (extension_hyper(), extension_hyper(beta=0.5, t=50.0, integral=1.0, reference=hyper.reference))
+    return cmorl.make(config, ENV), hypers, cmorl.Data(MDP, archive), *SPACES
+
+
+CASES = {
+    "scalarised": lambda: _scalarised(EvaluationOptions("sampled", episodes=4, limit=20)),
+    "cmorl: barrier": lambda: _extension("barrier"),
+    "cmorl: lagrangian": lambda: _extension("lagrangian"),
+}

@@ -1,0 +1,149 @@
+"""The extension: its problems, its records, and what it refuses."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import UsageError
+from jaxrl.morl import cmorl, scalarised
+from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, extension_hyper, scalarised_hyper
+
+CONFIG = cmorl.Config(LEARNER, EXACT, selected=3, updates=4, rounds=2)
+
+
+@pytest.fixture(scope="module")
+def archive():
+    """What ten updates of three learners leave."""
+    algorithm = scalarised.make(scalarised.Config(LEARNER, 16, EXACT), ENV)
+    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
+    state = jax.jit(algorithm.init)(jax.random.key(0), hyper, MDP)
+    run = jax.jit(lambda s: jax.lax.scan(lambda s, _: algorithm.step(s, hyper, MDP), s, length=10))
+    return run(state)[0].archive
+
+
+@functools.cache
+def compiled(config):
+    """The extension of a configuration, compiled once for all tests."""
+    algorithm = cmorl.make(config, ENV)
+    return jax.jit(algorithm.init), jax.jit(algorithm.step)
+
+
+def rounds(archive, config=CONFIG, count=2, **changes):
+    """States before and after, and the metrics, of some rounds."""
+    init, step = compiled(config)
+    hyper, data = jax.tree.map(jnp.asarray, extension_hyper(**changes)), cmorl.Data(MDP, archive)
+    first = state = init(jax.random.key(3), hyper, data)
+    metrics = []
+    for _ in range(count):
+        state, found = step(state, hyper, data)
+        metrics.append(found)
+    return first, state, jax.tree.map(lambda *x: jnp.stack(x), *metrics)
+
+
+@pytest.fixture(scope="module")
+def extended(archive):
+    return rounds(archive)
+
+
+def test_hypervolume_with_exact_values_never_falls(archive, extended):
+    _, state, metrics = extended
+    before = scalarised.archive_metrics(archive, jnp.zeros(2))["hypervolume"]
+    assert float(before) <= metrics["hypervolume"][0] + 1e-4
+    assert np.all(np.diff(metrics["hypervolume"]) >= -1e-4)
+    assert int(state.updates) == 2
+
+
+def test_thresholds_keep_a_share_of_what_the_start_is_above_the_reference(extended):
+    start, bound = (np.asarray(extended[2][f"extension/{n}"]) for n in ("start", "threshold"))
+    np.testing.assert_allclose(bound, 0.9 * start, rtol=1e-6)  # the reference point is zero
+
+
+def test_no_start_is_selected_twice(extended):
+    _, state, metrics = extended
+    starts = np.asarray(metrics["extension/start"]).reshape(2, 3, 2, 2)[:, :, 0]
+    live = np.asarray(metrics["extension/live"])
+    chosen = [tuple(g) for r in range(2) for g, on in zip(starts[r], live[r], strict=True) if on]
+    assert len(set(chosen)) == len(chosen)
+    assert int(state.seen.sum()) == len(chosen)
+
+
+def test_members_of_a_round_carry_their_bounds(extended):
+    _, state, _ = extended
+    entries, valid = state.archive.entries, np.asarray(state.archive.valid)
+    objective, bounds = np.asarray(entries.objective)[valid], np.asarray(entries.bounds)[valid]
+    new = objective >= 0
+    assert new.any() and np.isneginf(bounds[~new]).all()
+    assert all(
+        np.isneginf(b[o]) and np.isfinite(b[1 - o]) for b, o in zip(bounds[new], objective[new], strict=True)
+    )
+
+
+def test_too_few_members_are_padded_and_padding_is_not_archived(archive):
+    few = archive.replace(
+        valid=jnp.arange(len(archive.valid)) == jnp.argmax(archive.valid),
+        entries=archive.entries.replace(
+            returns=jnp.where(
+                (jnp.arange(len(archive.valid)) == jnp.argmax(archive.valid))[:, None],
+                archive.entries.returns,
+                -jnp.inf,
+            )
+        ),
+    )
+    _, state, metrics = rounds(few, count=1)
+    assert metrics["selected"].tolist() == [1]
+    assert metrics["extension/live"].tolist() == [[True, False, False]]
+    found = np.asarray(state.archive.entries.start)[np.asarray(state.archive.valid)]
+    assert set(found[1:]) <= {0} | set(np.asarray(archive.entries.start))
+    assert float(metrics["feasible"].count[0]) == 2 * 4
+
+
+def test_paper_thresholds_of_negative_returns_fall_back_and_are_counted(archive):
+    reference = np.array([-1.0, -9.0], np.float32)
+    shifted = archive.replace(
+        entries=archive.entries.replace(returns=archive.entries.returns - jnp.array([[0.0, 8.5]]))
+    )
+    config = cmorl.Config(LEARNER, EXACT, selected=1, updates=1, rounds=1, thresholds="paper")
+    _, _, metrics = rounds(shifted, config, 1, reference=reference)
+    start, bound = (np.asarray(metrics[f"extension/{n}"])[0].reshape(2, 2) for n in ("start", "threshold"))
+    assert (start[:, 1] < 0).all() and (start[:, 0] > 0).all()
+    np.testing.assert_allclose(bound[:, 0], 0.9 * start[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(bound[:, 1], -9 + 0.9 * (start[:, 1] + 9), rtol=1e-5)
+    # the run of objective 0 is constrained in objective 1 and falls back; the other one is not
+    assert float(metrics["fallback"].total[0]) == 1 and float(metrics["fallback"].count[0]) == 2
+
+
+def test_random_selection_takes_members(archive):
+    config = cmorl.Config(LEARNER, EXACT, selected=2, updates=1, rounds=1, selection="random")
+    _, _, metrics = rounds(archive, config, 1)
+    starts = np.asarray(metrics["extension/start"])[0].reshape(2, 2, 2)[:, 0]
+    known = np.asarray(archive.entries.returns)[np.asarray(archive.valid)]
+    assert all((known == g).all(-1).any() for g in starts)
+
+
+def test_a_policy_that_is_not_finite_leaves_the_archive_as_it_was(archive):
+    """An infinite learning rate breaks every run at once: the losses say which, the members stay."""
+    learner = extension_hyper().learner.replace(lr=np.float32(np.inf))
+    _, state, metrics = rounds(archive, count=1, learner=learner)
+    assert not all(np.isfinite(metrics[f"loss/{i}"]).all() for i in range(6))
+    np.testing.assert_array_equal(state.archive.entries.returns, archive.entries.returns)
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "words"),
+    [
+        (cmorl.Config(LEARNER, EXACT, selected=17), {}, "16 members are fewer than Config.selected 17"),
+        (CONFIG, {"reference": np.zeros(3, np.float32)}, r"Hyper.reference: must be \[2\]"),
+    ],
+)
+def test_what_does_not_fit_is_refused(archive, config, changes, words):
+    with pytest.raises(UsageError, match=words):
+        cmorl.make(config, ENV).init(jax.random.key(0), extension_hyper(**changes), cmorl.Data(MDP, archive))
+
+
+def test_an_archive_of_other_objectives_is_refused(archive):
+    three = archive.replace(entries=archive.entries.replace(returns=jnp.zeros((16, 3))))
+    with pytest.raises(UsageError, match="3 objectives, the environment has 2"):
+        cmorl.make(CONFIG, ENV).init(jax.random.key(0), extension_hyper(), cmorl.Data(MDP, three))

@@ -1,0 +1,75 @@
+"""The scalarised population: what it archives, and what it refuses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import UsageError
+from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.morl import scalarised
+from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, WEIGHTS, scalarised_hyper
+from theory.exact import lp
+
+ALGORITHM = scalarised.make(scalarised.Config(LEARNER, 16, EXACT), ENV)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """The population after 80 updates, and its metrics."""
+    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
+    state = jax.jit(ALGORITHM.init)(jax.random.key(0), hyper, MDP)
+    return jax.jit(lambda s: jax.lax.scan(lambda s, _: ALGORITHM.step(s, hyper, MDP), s, length=80))(state)
+
+
+def test_hypervolume_with_exact_values_never_falls(trained):
+    _, metrics = trained
+    assert np.all(np.diff(metrics["hypervolume"]) >= -1e-4)
+    assert metrics["hypervolume"][-1] > metrics["hypervolume"][0]
+
+
+def test_learners_come_near_the_optimum_of_their_preference_and_not_above(trained):
+    _, metrics = trained
+    for i, w in enumerate(WEIGHTS):
+        best = lp.primal(MDP, w).value
+        assert 0.9 * best < metrics["utility"][-1, i] <= best + 1e-3
+
+
+def test_members_are_stamped_with_learner_and_update(trained):
+    state, _ = trained
+    found = state.archive.entries
+    valid = np.asarray(state.archive.valid)
+    assert set(np.asarray(found.objective)[valid]) == {-1}
+    assert set(np.asarray(found.start)[valid]) <= {0, 1, 2} and found.round[valid].max() < 80
+    assert np.isneginf(found.bounds).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"weights": np.ones((3, 3), np.float32) / 3}, r"Hyper.weights: must be \[M, 2\]"),
+        ({"reference": np.zeros(3, np.float32)}, r"Hyper.reference: must be \[2\]"),
+    ],
+)
+def test_hyper_parameters_of_other_shapes_are_refused(change, words):
+    with pytest.raises(UsageError, match=words):
+        ALGORITHM.init(jax.random.key(0), scalarised_hyper(**change), MDP)
+
+
+def test_one_objective_is_referred_to_ppo():
+    with pytest.raises(UsageError, match=r"use jaxrl\.baselines\.ppo"):
+        scalarised.make(scalarised.Config(LEARNER, 16, EXACT), Tabular(5, 3, reward_dim=1))
+
+
+def test_every_number_of_updates_between_evaluations_trains_as_long():
+    """Two updates per evaluation leave the learners where two evaluations of one update do."""
+    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
+    two = scalarised.make(scalarised.Config(LEARNER, 16, EXACT, updates=2), ENV)
+    state = jax.jit(ALGORITHM.init)(jax.random.key(0), hyper, MDP)
+    once = jax.jit(two.step)(state, hyper, MDP)[0]
+    step = jax.jit(ALGORITHM.step)
+    twice = step(step(state, hyper, MDP)[0], hyper, MDP)[0]
+    for a, b in zip(
+        jax.tree.leaves(once.learners.params), jax.tree.leaves(twice.learners.params), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
