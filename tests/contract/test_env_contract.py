@@ -30,6 +30,7 @@ from jaxrl.envs.sets.log_det import LogDet
 from jaxrl.envs.sets.modular import Modular
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
 from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.envs.wrappers.accrued import accrued
 from jaxrl.envs.wrappers.action_repeat import action_repeat
 from jaxrl.envs.wrappers.clip_action import clip_action
 from jaxrl.envs.wrappers.discretise import discretise
@@ -71,6 +72,8 @@ WRAPPED = [
     (prefer(DeepSeaTreasure()), ()),
     (scalarise(DeepSeaTreasure(), (0.3, 0.7)), ()),
     (scalarise(ResourceGathering(), [1, 1, 1]), ()),
+    (accrued(DeepSeaTreasure(float_state=True), jnp.min, 0.9), ()),
+    (accrued(ResourceGathering(), jnp.sum), ()),
     (action_repeat(CartPole(), 3), ()),
     (discretise(Pendulum(), 5), ()),
     (clip_action(MountainCarContinuous()), ("goal_velocity",)),
