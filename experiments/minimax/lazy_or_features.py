@@ -67,7 +67,7 @@ class Config:
     """Number of updates, a multiple of twice `every`; predictions of the second half are averaged."""
     every: Size = 100
     """Updates between two evaluations on 1000 test points."""
-    seeds: Size = 8
+    seeds: Size = 5
     """Number of draws of data, networks and batches."""
     seed: Seed = 0
     """Root seed; draw i has the data of seed + i."""
