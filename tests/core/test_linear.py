@@ -1,5 +1,9 @@
 """Small linear systems against numpy, alone, in batches, and by their derivatives."""
 
+import os
+import subprocess
+import sys
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -92,3 +96,55 @@ def test_shapes_are_checked():
         solve(jnp.ones((3, 2)), jnp.ones(3))
     with pytest.raises(AssertionError):
         solve_positive(jnp.ones((2, 3, 3)), jnp.ones((2, 3)))
+
+
+# four members on two devices, each with a batch of the size that the name says, in a scan of 50 updates; the
+# same batches of `jnp.linalg.solve` stop for ever in the first or the second call
+SEVERAL_DEVICES = """
+import jax
+import jax.numpy as jnp
+from jaxrl.core import linear
+from jaxrl.core.spmd import map_population, mesh
+
+assert jax.device_count() == 2
+batch, n, kind = {batch}, {n}, "{kind}"
+
+def system(key):
+    a = jax.random.normal(key, (n, n))
+    return a @ a.T + n * jnp.eye(n)
+
+def powers(a):  # sum_t (gamma P)^t r by repeated squaring, for row sums of one half
+    M, v = 0.5 * a / jnp.abs(a).sum(-1, keepdims=True), jnp.ones(n)
+    def double(carry, _):
+        M, v = carry
+        return (M @ M, v + M @ v), None
+    return jax.lax.scan(double, (M, v), length=12)[0][1]
+
+one = {{"solve": lambda a: linear.solve_positive(a, jnp.ones(n)), "powers": powers}}[kind]
+
+def member(key):
+    a = jax.vmap(system)(jax.random.split(key, batch))
+    def update(x, _):
+        return jax.vmap(one)(a + 1e-3 * x[:, None]), None
+    return jax.lax.scan(update, jnp.zeros((batch, n)), length=50)[0]
+
+run = jax.jit(map_population(member, mesh(), 2))
+for seed in range(2):
+    assert jnp.isfinite(run(jax.random.split(jax.random.key(seed), 4))).all()
+print("ends")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "batch", "n"), [("solve", 4096, 8), ("solve", 24, 12), ("powers", 24, 122)])
+def test_populations_on_several_devices_end(kind, batch, n):
+    script = SEVERAL_DEVICES.format(kind=kind, batch=batch, n=n)
+    env = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_NUMPY_RANK_PROMOTION": "allow",
+        "JAX_PLATFORMS": "cpu",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.stdout == "ends\n", done.stderr
