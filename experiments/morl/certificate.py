@@ -1,0 +1,176 @@
+"""Certificate of archives on finite problems: exact values of all members, and what they fall short of.
+
+Policies are read from the archives of a run folder, never from its results. Per archive: hypervolume of the
+exact returns, hull gap and Pareto gap, the worst preference with its loss, and how many archived iterates of
+the extension kept their constraints in exact arithmetic.
+
+    python -m experiments.morl.certificate RUN
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.morl.settings import Finite, finite, learner, setting
+from jaxrl.core.errors import JaxrlError, UsageError
+from jaxrl.morl import archive as archives
+from jaxrl.morl.archive import Archive, Entries
+from jaxrl.morl.hypervolume import hypervolume
+from jaxrl.morl.learners import networks
+from jaxrl.morl.metrics import hull_gap, maximum_utility_loss
+from jaxrl.run.folder import RunFolder, atomic_write
+from theory.exact.policy_evaluation import evaluate_policy
+
+TOLERANCE = 1e-4  # of the size of a bound, for float32 values that the run went by
+
+
+class Row(NamedTuple):
+    """Certificate of one archive; the gaps are shares of a hypervolume, NaN beyond three objectives."""
+
+    task: str
+    stage: str
+    seed: int
+    members: int
+    hypervolume: float
+    """Of the exact returns of the members, in float64."""
+    error: float
+    """Largest difference between exact and archived returns."""
+    pareto_gap: float
+    """1 - HV(members) / HV(deterministic front), negative where stochastic policies reach more."""
+    hull_gap: float
+    """1 - HV(members) / HV(mixtures of the deterministic front)."""
+    loss: float
+    """Largest loss of utility against the exact front."""
+    worst: tuple[float, ...]
+    """The preference with that loss."""
+    extended: int
+    """Members that come from an extension."""
+    kept: int
+    """Those of them that keep every bound."""
+
+
+def store(folder: RunFolder, task: str, stage: str, seed: int, archive: Archive, record: dict) -> None:
+    """Writes an archive into the run folder, with all that is needed to evaluate it again."""
+    if not folder.writes:
+        return
+    place = folder.path / "archives"
+    place.mkdir(exist_ok=True)
+    archives.save(
+        place / f"{task}--{stage}--{seed}.npz", archive, record | {"task": task, "stage": stage, "seed": seed}
+    )
+
+
+def certify(folder: RunFolder) -> list[Row]:
+    """One row per archive of the run, by task, stage and seed; raises `UsageError` where there is none."""
+    paths = sorted((folder.path / "archives").glob("*.npz"))
+    if not paths:
+        raise UsageError(f"{folder.path}: holds no archives; run morl/discrete_suite")
+    problems: dict[str, Finite] = {}
+    rows = []
+    for path in paths:
+        task, stage, seed = path.stem.split("--")
+        if task not in problems:
+            problems[task] = finite(task)
+        rows.append(_row(path, task, stage, int(seed), problems[task], folder.config["capacity"]))
+    return sorted(rows, key=lambda row: row[:3])
+
+
+def _row(path: Path, task: str, stage: str, seed: int, found: Finite, capacity: int) -> Row:
+    record = found.task.record() | {"task": task, "stage": stage, "seed": seed}
+    nets = networks(learner(setting(task), 1), found.env)
+    params = jax.eval_shape(nets.init, jax.random.key(0))
+    like = archives.empty({"params": params, "moments": (), "scale": ()}, len(found.task.reference), capacity)
+    members = archives.members(archives.load(path, like, json.loads(json.dumps(record))))
+    exact = np.array([evaluate_policy(found.exact, pi).j for pi in tables(found, nets, members)])
+    z = np.asarray(found.task.reference)
+    gap = hull = float("nan")
+    if len(z) < 4:
+        gap = 1 - hypervolume(exact, z).value / hypervolume(found.front, z).value
+        hull = hull_gap(exact, found.front, z)
+    worst = maximum_utility_loss(exact, found.front)
+    new = members.objective >= 0
+    size = np.maximum(1, np.abs(np.where(np.isfinite(members.bounds), members.bounds, 0)))
+    slack = exact - members.bounds + TOLERANCE * size
+    return Row(
+        task=task,
+        stage=stage,
+        seed=seed,
+        members=len(exact),
+        hypervolume=hypervolume(exact, z).value,
+        error=float(np.abs(exact - members.returns).max()),
+        pareto_gap=gap,
+        hull_gap=hull,
+        loss=worst.loss,
+        worst=tuple(float(x) for x in worst.weights),
+        extended=int(new.sum()),
+        kept=int((slack >= 0).all(-1)[new].sum()),
+    )
+
+
+def tables(found: Finite, nets: Any, members: Entries) -> np.ndarray:
+    """Probabilities float64[n, S, A] of the members' policies, as the task evaluates them."""
+    states = jnp.eye(found.mdp.n_states)
+    logits = jax.vmap(lambda params: nets.actor.apply(params["actor"], states))(members.policy["params"])
+    logits = np.asarray(logits, np.float64)
+    if found.task.evaluation == "greedy":
+        return np.eye(logits.shape[-1])[logits.argmax(-1)]
+    weights = np.exp(logits - logits.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def write(folder: RunFolder) -> list[Row]:
+    """Writes certificate.json and certificate.md into the run folder."""
+    rows = certify(folder)
+    if folder.writes:
+        records = [_plain(row) for row in rows]
+        atomic_write(folder.path / "certificate.json", json.dumps(records, indent=1, allow_nan=False) + "\n")
+        atomic_write(folder.path / "certificate.md", text(rows))
+    return rows
+
+
+def text(rows: list[Row]) -> str:
+    """The certificate as a Markdown table."""
+    head = ("task", "stage", "seed", "members", "hypervolume", "Pareto gap", "hull gap", "largest loss")
+    head = (*head, "at preference", "bounds kept")
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for row in rows:
+        worst = ", ".join(f"{w:.3f}" for w in row.worst)
+        lines.append(
+            f"| {row.task} | {row.stage} | {row.seed} | {row.members} | {row.hypervolume:.4f} |"
+            f" {_share(row.pareto_gap)} | {_share(row.hull_gap)} | {row.loss:.4f} | ({worst}) |"
+            f" {row.kept} of {row.extended} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _share(x: float) -> str:
+    return "-" if np.isnan(x) else f"{x:.2%}"
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    found = row._asdict()
+    return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in found.items()}
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the certificate of the run folder that is named; the exit status."""
+    if len(arguments) != 1:
+        print("usage: python -m experiments.morl.certificate RUN", file=sys.stderr)
+        return 2
+    try:
+        print(text(certify(RunFolder.open(arguments[0]))), end="")
+    except JaxrlError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
