@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxrl.morl import cmorl, scalarised
+from jaxrl.morl import cmorl, conditioned, decomposed, scalarised, utility
 from jaxrl.morl.learners import EvaluationOptions
 from jaxrl.morl.preferences import observation_space
 from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, extension_hyper, scalarised_hyper
@@ -28,7 +28,33 @@ def _extension(optimiser):
     return cmorl.make(config, ENV), hypers, cmorl.Data(MDP, archive), *SPACES
 
 
+def _conditioned():
+    first = scalarised_hyper()
+    config = conditioned.Config(LEARNER, 8, EvaluationOptions("sampled", episodes=4, limit=20))
+    hyper = conditioned.Hyper(first.weights, first.reference, first.learner, gamma=0.9)
+    other = hyper.replace(learner=hyper.learner.replace(lr=0.1))
+    return conditioned.make(config, ENV), (hyper, other), MDP, *SPACES
+
+
+def _decomposed():
+    first = scalarised_hyper()
+    config = decomposed.Config(
+        LEARNER, 8, EXACT, scalarisation="tchebycheff", transfer=True, adapt=True, exchange=2
+    )
+    hyper = decomposed.Hyper(first.weights, first.reference, first.learner, gamma=0.9)
+    return decomposed.make(config, ENV), (hyper, hyper.replace(margin=2.0, factor=1.5)), MDP, *SPACES
+
+
+def _utility():
+    hyper = utility.Hyper(scalarised_hyper().learner, gamma=0.9)
+    algorithm = utility.make(utility.Config(LEARNER, 2, EXACT), ENV, jnp.min)
+    return algorithm, (hyper, hyper.replace(gamma=0.5)), MDP, ENV.observation_space, ENV.action_space
+
+
 CASES = {
+    "conditioned": _conditioned,
+    "decomposed": _decomposed,
+    "utility": _utility,
     "scalarised": lambda: _scalarised(EvaluationOptions("sampled", episodes=4, limit=20)),
     "cmorl: barrier": lambda: _extension("barrier"),
     "cmorl: lagrangian": lambda: _extension("lagrangian"),
