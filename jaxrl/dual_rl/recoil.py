@@ -3,13 +3,19 @@
     y = min_i Q'_i(s, a) - V(s)                          residual of unlabelled rows, by the targets
     V    minimise  E loss(y)                             Gumbel loss, `objectives.gumbel_rescaled`
     pi   maximise  E min(e^(T y), cap) log pi(a | s)     `objectives.awr_weight`, by the new V
-    Q_i  minimise  E_expert (Q_i - G)^2 / 2 + E (Q_i - target)^2 / 2
+    Q_i  minimise  beta E_expert (Q_i - G)^2 + (1 - beta) E (Q_i - target)^2
                    target = -g + gamma V(s')             `objectives.recoil_target`
     Q'_i <- Q'_i + tau (Q_i - Q'_i)
 
 E is the mean over a batch of the unlabelled data, E_expert over one of the expert, and G = g / (1 - gamma)
 the value of earning g for ever. No reward is read. The order is V, policy, Q, targets. On tables it rests at
 the fixed point of `theory/dual_rl/imitation.py`; the exact dual over Q is the row ReCOIL-Q of `dual_q.py`.
+
+Where Q cannot tell the expert's actions from others, the share of the expert's square at s,
+beta dE / (beta dE + (1 - beta) dmix), cuts the value of what follows s: near 1, Q is G wherever s leads. At
+beta 1/2 states of the expert that the unlabelled data seldom visit then have larger values than those that
+they visit often, which unlabelled data of medium quality turn into the wrong order. A small beta keeps the
+order; `experiments/dual_rl/density_ratio.py` has both.
 
 Differences from the released code: the maximum in the Gumbel loss is taken over the unlabelled batch alone,
 and G follows gamma, which agrees with the released 200 at gamma 0.99.
@@ -20,12 +26,12 @@ Legend: `n` transitions of a batch, `k` observation features.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
 import optax
 
-from jaxrl.core.fields import Discount, NonNegative, Positive
+from jaxrl.core.fields import Discount, NonNegative, Positive, Range
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Algorithm, Array, Key, Origin, struct
 from jaxrl.dual_rl import agent as shared
@@ -73,6 +79,10 @@ class Hyper:
     gap: Positive = 2.0
     """The cost g of every step away from the expert; expert pairs have the target G = g / (1 - gamma). Paper:
     2."""
+    beta: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.5
+    """Weight of the expert's square in the loss of Q, in (0, 1), as the paper's share of the expert in the
+    mixture. Smaller ones are for unlabelled data that visit the expert's states often. Paper: 1/2 in the
+    released code."""
 
 
 @struct.dataclass
@@ -148,7 +158,8 @@ def _end_value(config: Config, hyper: Hyper, data: Data) -> Array:
     released = jnp.asarray(-hyper.gap / (1 - hyper.gamma), jnp.float32)
     if config.terminals == "target":
         return released
-    d_e, d_mix = termination_rate(data.expert), termination_rate(data.reference)
+    d_e = hyper.beta * termination_rate(data.expert)
+    d_mix = (1 - hyper.beta) * termination_rate(data.reference)
     # where nobody ends the value is never used, but has to be finite
     return jnp.where(d_e + d_mix > 0, recoil_end(d_e, d_mix, hyper.gap, hyper.gamma), released)
 
@@ -181,8 +192,8 @@ def _v_loss(v: Any, parts: Parts, q: Array, batch: Batch, hyper: Hyper) -> Array
 
 
 def _q_loss(q: Any, parts: Parts, target: Array, batch: Batch, expert: Batch, hyper: Hyper) -> Array:
-    """Sum over the twin Q of both mean squares: expert pairs from G, unlabelled ones from `target` `[n]`."""
+    """Sum over the twin Q of both mean squares by beta: expert pairs from G, others from `target` `[n]`."""
     expert_error = parts.nets.q(q, expert.x, expert.a) - hyper.gap / (1 - hyper.gamma)
     error = parts.nets.q(q, batch.x, batch.a) - target[None]
-    expert_loss = (expert.weights[None] * jnp.square(expert_error) / 2).sum()
-    return expert_loss + (batch.weights[None] * jnp.square(error) / 2).sum()
+    expert_loss = (expert.weights[None] * jnp.square(expert_error)).sum()
+    return hyper.beta * expert_loss + (1 - hyper.beta) * (batch.weights[None] * jnp.square(error)).sum()

@@ -56,21 +56,29 @@ def recoil_released(
     temperature: float = 1.0,
     gap: float = 2.0,
     awr: float = 3.0,
+    beta: float = 0.5,
+    resolved: bool = True,
     tolerance: float = 1e-12,
 ) -> Released:
     """The fixed point of ReCOIL's released updates, which contract with factor gamma.
 
-        Q = (dE G + dmix y) / (dE + dmix),  y = -g + gamma P V,  G = g / (1 - gamma)
+        Q = share G + (1 - share) y,  y = -g + gamma P V,  G = g / (1 - gamma)
         V = temperature log E_{a ~ dmix(.|s)} e^(Q / temperature)
+        share = beta dE / (beta dE + (1 - beta) dmix)
 
     d_mix: distribution of the unlabelled data. gap: g. The policy clones `d_mix` with weights `awr_weight`.
-    Raises `UsageError` where `d_mix` never visits a state.
+    resolved: False makes the share that of states: what is left of it where Q cannot tell apart the actions
+    of the expert and of the data, as with networks and one labelled episode. Raises `UsageError` where `d_mix` never visits a state.
     """
     t, d_e, d_mix = tables(mdp), np.asarray(d_e, np.float64), np.asarray(d_mix, np.float64)
     if np.any(d_mix.sum(1) == 0):
         raise UsageError(f"d_mix: never visits state {int(d_mix.sum(1).argmin())}; V is undefined there")
-    mu, total, target = policy_of(d_mix), d_e + d_mix, gap / (1 - t.gamma)
-    share = np.where(total > 0, d_e / np.where(total > 0, total, 1), 0)
+    mu, target = policy_of(d_mix), gap / (1 - t.gamma)
+    labelled, other = beta * d_e, (1 - beta) * d_mix
+    if not resolved:
+        labelled, other = (np.broadcast_to(d.sum(1, keepdims=True), d.shape) for d in (labelled, other))
+    total = labelled + other
+    share = np.where(total > 0, labelled / np.where(total > 0, total, 1), 0)
     v, change = np.zeros(len(t.mu0)), np.inf
     while change > tolerance:
         q = np.where(total > 0, share * target + (1 - share) * (t.gamma * t.P @ v - gap), 0)
