@@ -118,14 +118,15 @@ def test_the_end_of_data_without_ends_is_finite():
     assert float(end) == pytest.approx(-2 / 0.01, rel=1e-4)
 
 
-def test_recoil_as_released():
+def test_recoil_as_released_and_at_another_weight():
     config = forms.config("ReCOIL released", **TABLE)
     mixed = 0.9 * PROBLEM.d_s + 0.1 * PROBLEM.d_e
     data = Data(from_occupancy(mixed, PROBLEM.mdp), from_occupancy(PROBLEM.d_e, PROBLEM.mdp))
-    hypers = [forms.hyper(config, gamma=0.9, tau=0.2, clip=1e6, parameter=b) for b in (1.0, 5.0)]
+    members = ((1.0, 0.5), (5.0, 0.5), (5.0, 0.2))
+    hypers = [forms.hyper(config, gamma=0.9, tau=0.2, clip=1e6, parameter=t, beta=b) for t, b in members]
     params, _ = train(config, hypers, data, FALL)
-    for i, temperature in enumerate((1.0, 5.0)):
-        exact = recoil_released(PROBLEM.mdp, PROBLEM.d_e, mixed, temperature=temperature)
+    for i, (temperature, beta) in enumerate(members):
+        exact = recoil_released(PROBLEM.mdp, PROBLEM.d_e, mixed, temperature=temperature, beta=beta)
         np.testing.assert_allclose(table_of(params["v"])[i, :, 0], exact.v, atol=1e-3)
         np.testing.assert_allclose(policy_table(params)[i], exact.policy, atol=1e-3)
 

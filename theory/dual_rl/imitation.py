@@ -48,8 +48,15 @@ def smodice(mdp: TabularMDP, d_e: Any, d_o: Any, key: str = "kl") -> Dual:
     return dual_v(mdp, d_o, key, reward=pseudo_reward(d_e, d_o))
 
 
-def recoil_released(
-    mdp: TabularMDP,
+def recoil_released(mdp: TabularMDP, d_e: Any, d_mix: Any, **options: Any) -> Released:
+    """`released_fixed_point` of a finite MDP; options are passed on."""
+    t = tables(mdp)
+    return released_fixed_point(t.P.reshape(-1, t.P.shape[-1]), t.gamma, d_e, d_mix, **options)
+
+
+def released_fixed_point(
+    transitions: Any,
+    gamma: float,
     d_e: Any,
     d_mix: Any,
     *,
@@ -66,22 +73,25 @@ def recoil_released(
         V = temperature log E_{a ~ dmix(.|s)} e^(Q / temperature)
         share = beta dE / (beta dE + (1 - beta) dmix)
 
-    d_mix: distribution of the unlabelled data. gap: g. The policy clones `d_mix` with weights `awr_weight`.
-    resolved: False makes the share that of states: what is left of it where Q cannot tell apart the actions
-    of the expert and of the data, as with networks and one labelled episode. Raises `UsageError` where `d_mix` never visits a state.
+    transitions: `[S * A, S]`, P, an array or a sparse matrix of scipy. d_mix: distribution of the unlabelled
+    data. gap: g. The policy clones `d_mix` with weights `awr_weight`. resolved: False makes the share that of
+    states, which is what is left of it where Q cannot tell apart the actions of the expert and of the data,
+    as with networks and one labelled episode.
+
+    Raises `UsageError` where `d_mix` never visits a state.
     """
-    t, d_e, d_mix = tables(mdp), np.asarray(d_e, np.float64), np.asarray(d_mix, np.float64)
+    d_e, d_mix = np.asarray(d_e, np.float64), np.asarray(d_mix, np.float64)
     if np.any(d_mix.sum(1) == 0):
         raise UsageError(f"d_mix: never visits state {int(d_mix.sum(1).argmin())}; V is undefined there")
-    mu, target = policy_of(d_mix), gap / (1 - t.gamma)
+    mu, target = policy_of(d_mix), gap / (1 - gamma)
     labelled, other = beta * d_e, (1 - beta) * d_mix
     if not resolved:
         labelled, other = (np.broadcast_to(d.sum(1, keepdims=True), d.shape) for d in (labelled, other))
     total = labelled + other
     share = np.where(total > 0, labelled / np.where(total > 0, total, 1), 0)
-    v, change = np.zeros(len(t.mu0)), np.inf
+    v, change = np.zeros(len(d_mix)), np.inf
     while change > tolerance:
-        q = np.where(total > 0, share * target + (1 - share) * (t.gamma * t.P @ v - gap), 0)
+        q = np.where(total > 0, share * target + (1 - share) * (gamma * _next(transitions, v, mu) - gap), 0)
         seen = np.where(mu > 0, q, -np.inf)
         top = seen.max(1)
         new = top + temperature * np.log((mu * np.exp((seen - top[:, None]) / temperature)).sum(1))
@@ -89,3 +99,8 @@ def recoil_released(
     with jax.enable_x64(True):
         weight = np.asarray(awr_weight(jnp.asarray(q - v[:, None]), awr))
     return Released(v, q, policy_of(mu * weight))
+
+
+def _next(transitions: Any, v: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """`[S, A]`, P V."""
+    return (transitions @ v).reshape(like.shape)
