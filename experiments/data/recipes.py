@@ -9,6 +9,7 @@ name                    who acts
                         episodes of the snapshots at iterations 0, 20 and 40
 brax-hopper-<quality>   as pendulum, by PPO on the hopper of brax with the spring back-end
 hopper-<quality>        TRPO snapshots in MuJoCo's Hopper-v5, medium at iteration 40; needs gymnasium[mujoco]
+hopper-noisy-<quality>  the same with another medium: the expert, so noisy that it scores a third to a half
 maze2d-<map>[-noisy]    the waypoint controller on its way to random goals, rewards for the map's goal
 goalgrid-random         5 uniform steps from uniform starts
 goalgrid-expert         one demonstration of 5 steps, which stops halfway
@@ -32,20 +33,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.data import host
 from jaxrl.baselines import ppo, sac
 from jaxrl.core.errors import NumericalFailure, UsageError
 from jaxrl.core.fields import Count, NonNegative, Size, check_fields
 from jaxrl.core.prng import stream
-from jaxrl.core.spaces import sample
 from jaxrl.core.types import Algorithm, Key, Policy, PyTree, Transition
 from jaxrl.data import snapshots, suites
-from jaxrl.data.collect import collect, host_collect, recorded, uniform
+from jaxrl.data.collect import collect, recorded, uniform
 from jaxrl.data.dataset import Dataset, Meta
 from jaxrl.data.episodes import concatenate, drop_padding, take_episodes
 from jaxrl.data.record import from_unroll
 from jaxrl.data.scores import Reference, reference
 from jaxrl.envs.adapters.brax import Brax
-from jaxrl.envs.adapters.gymnasium import maker, spaces
+from jaxrl.envs.adapters.gymnasium import maker
 from jaxrl.envs.base import Env
 from jaxrl.envs.control.acrobot import Acrobot
 from jaxrl.envs.control.cartpole import CartPole
@@ -147,7 +148,11 @@ class FromSnapshots(_Versioned):
 
 @dataclass(frozen=True)
 class FromMujoco(_Versioned):
-    """Policies of a file of TRPO snapshots in an environment of gymnasium, actions clipped to its bounds."""
+    """Policies of a file of TRPO snapshots in an environment of gymnasium, actions clipped to its bounds.
+
+    More than `experiments.data.host.CHUNK` episodes are collected in parts, by as many processes as there are
+    cores; the data do not depend on how many those are.
+    """
 
     file: str
     """The name of the file in the folder that `JAXRL_DATA` names."""
@@ -155,8 +160,12 @@ class FromMujoco(_Versioned):
     """The name of the environment in gymnasium, e.g. "Hopper-v5"."""
     episodes: Size = 50
     """Episodes of every quality; medium-expert has twice as many."""
+    random_episodes: Size = 2000
+    """Episodes of uniform actions, which are as short as the hopper falls."""
     medium: Count = 40
     """Iteration of the medium policy."""
+    noise: NonNegative = 0.0
+    """Standard deviation of normal noise that is added to the medium policy's actions before clipping."""
     expert: Count = 500
     """Iteration of the expert."""
     replay: tuple[Count, ...] = (0, 20, 40)
@@ -197,6 +206,7 @@ RECIPES: dict[str, Recipe] = {
     "acrobot": FromSnapshots("trpo_Acrobot-v0.h5"),
     "brax-hopper": FromPpo("hopper", "spring"),
     "hopper": FromMujoco("trpo_Hopper-v1.h5", "Hopper-v5"),
+    "hopper-noisy": FromMujoco("trpo_Hopper-v1.h5", "Hopper-v5", medium=500, noise=0.7),
     "goalgrid": FromGoalGrid(),
     **{f"maze2d-{maze}": FromPlanner(maze) for maze in MAPS},
     **{f"maze2d-{maze}-noisy": FromPlanner(maze, 0.5) for maze in MAPS},
@@ -417,44 +427,24 @@ def _from_snapshots(recipe: FromSnapshots, key: Key) -> dict[str, Dataset]:
     }
 
 
-def clipped(snapshot: snapshots.Snapshot) -> Policy:
-    """A snapshot's policy with actions in +-1, which the cost of actions is then computed from."""
-    policy = snapshots.policy(snapshot)
-
-    def act(key: Key, obs: jax.Array, memory: PyTree) -> tuple[jax.Array, PyTree, PyTree]:
-        action, aux, memory = policy.act(key, obs, memory)
-        return jnp.clip(action, -1.0, 1.0), aux, memory
-
-    return Policy(act, policy.memory)
-
-
 def _from_mujoco(recipe: FromMujoco, key: Key) -> dict[str, Dataset]:
-    make_env = maker(recipe.name)
-    found, (_, action_space) = snapshots.read(snapshot_file(recipe.file)), spaces(make_env)
-    scale = reference(recipe.name.partition("-")[0].lower())
+    n, scale = recipe.episodes, reference(recipe.name.partition("-")[0].lower())
     meta = (("env", recipe.name), ("ref_random", scale.random), ("ref_expert", scale.expert))
-
-    def of(act: Callable[[PyTree], Policy], params: PyTree, index: int) -> Dataset:
-        return host_collect(
-            make_env,
-            act,
-            params,
-            stream(key, index),
-            episodes=recipe.episodes,
-            action_space=action_space,
-            meta=meta,
-        )
-
-    draw = Policy(lambda key, obs, memory: (sample(action_space, key), (), memory))
-    parts = {
-        "random": of(lambda _: draw, (), 0),
-        "medium": of(clipped, found[recipe.medium], 1),
-        "expert": of(clipped, found[recipe.expert], 2),
-    }
-    seen = [of(clipped, found[iteration], 3 + i) for i, iteration in enumerate(recipe.replay)]
-    return parts | {
+    policies = [
+        (None, 0.0, recipe.random_episodes),
+        (recipe.medium, recipe.noise, n),
+        (recipe.expert, 0.0, n),
+        *((iteration, 0.0, n) for iteration in recipe.replay),
+    ]
+    file = str(snapshot_file(recipe.file))
+    groups = [host.jobs_of(file, recipe.name, *p, stream(key, i)) for i, p in enumerate(policies)]
+    random, medium, best, *seen = (concatenate(d, meta=meta) for d in host.collect_jobs(groups))
+    return {
+        "random": random,
+        "medium": medium,
+        "expert": best,
         "medium-replay": concatenate(*seen, meta=meta),
-        "medium-expert": concatenate(parts["medium"], parts["expert"], meta=meta),
+        "medium-expert": concatenate(medium, best, meta=meta),
     }
 
 

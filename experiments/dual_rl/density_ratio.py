@@ -1,19 +1,20 @@
 """Why ReCOIL as released depends on the unlabelled data and on the labelled episode, exactly.
 
-At its fixed point Q is pulled to G by the share beta dE / (beta dE + (1 - beta) dmix), which also cuts what
-follows. Where Q tells actions apart, they are ranked by that share. Where it does not, as with networks and
-few labelled rows, they are ranked by V of what follows, and V is largest where the expert is seen more often
-than the data: not where the expert ends up, but where the data seldom are. Both are computed on a pendulum
-on a grid, for unlabelled data that seldom (random) or often (medium) stand upright, and for labelled rows of
-the whole expert, of one episode, and of one that begins hanging.
+At its fixed point Q is G with the share beta dE / (beta dE + (1 - beta) dmix), and with the rest of it what
+follows is worth. Where Q tells all pairs apart, actions are ranked by that share. Where it does not, as with
+networks and few labelled rows, they are ranked by V of what follows, and V is largest where the expert is
+seen more often than the data: not where the expert ends up, but where the data seldom are. All is computed
+on a pendulum on a grid: for a Q that tells apart all pairs, all but neighbouring states, or states alone; for
+unlabelled data that seldom (random) or often (medium) stand upright; and for labelled rows of the whole
+expert, of one episode, and of one that begins hanging.
 
-Legend: `K` kinds of unlabelled data, `L` of labelled rows, `R` resolutions of Q, `B` values of beta, `S` drawn
-episodes.
+Legend: `K` kinds of unlabelled data, `L` of labelled rows, `R` resolutions of Q, `B` values of beta, `S`
+drawn episodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -31,7 +32,7 @@ from theory.dual_rl.imitation import released_fixed_point
 Mixture = Literal["random + expert", "medium + expert"]
 _Inside = Annotated[float, Range(0, 1, open_low=True, open_high=True)]
 LABELLED = ("all rows", "one episode", "one from hanging")
-RESOLUTIONS = ("pairs", "states")
+RESOLUTIONS = ("pairs", "neighbours", "states")
 RANDOM_EPISODES, EXPERT_EPISODES = 100, 20
 FLOOR = 1e-6  # weight of uniform pairs in the unlabelled data, so that V is defined everywhere
 
@@ -66,13 +67,13 @@ class Config:
 PRESETS = {
     "smoke": Config(side=15, steps=20, betas=(0.5, 0.02), seeds=2),
     "quick": Config(),
-    "paper": Config(side=61, seeds=20),
+    "paper": Config(side=61, seeds=10),
 }
 BETTER = "more"
 
 
 class _Problem(NamedTuple):
-    """A grid, the distribution of expert pairs and of each mixture, `[S, A]`, and returns of scores 0, 100."""
+    """A grid, distributions of the expert and of each mixture, `[S, A]`, and returns of scores 0 and 100."""
 
     grid: pendulum.Grid
     expert: np.ndarray
@@ -101,7 +102,7 @@ def run(config: Config, folder: RunFolder) -> None:
                         p.d_mix[mixture],
                         temperature=config.temperature,
                         beta=beta,
-                        resolved=resolution == "pairs",
+                        seen=_seen(config, resolution),
                         tolerance=1e-9,
                     )
                     at = (k, index[0], r, b, index[1])
@@ -117,6 +118,12 @@ def run(config: Config, folder: RunFolder) -> None:
         order=order,
         upright=[float(d[p.grid.upright].sum()) for d in p.d_mix.values()],
     )
+
+
+def _seen(config: Config, resolution: str) -> Callable[[np.ndarray], np.ndarray] | None:
+    if resolution == "neighbours":
+        return lambda d: pendulum.over_neighbours(d, config.side)
+    return pendulum.without_actions if resolution == "states" else None
 
 
 def _problem(config: Config) -> _Problem:
@@ -148,22 +155,23 @@ def _return(config: Config, g: pendulum.Grid, policy: np.ndarray) -> float:
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are fixed points, each with two quantities."""
-    return {"members": 2 * 2 * len(config.mixtures) * len(config.betas) * (1 + 2 * config.seeds)}
+    """Members are fixed points, those at other weights than the first counted twice, with their gain."""
+    points = len(RESOLUTIONS) * len(config.mixtures) * (1 + 2 * config.seeds)
+    return {"members": points * (2 * len(config.betas) - 1)}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Score of the policy, and V upright minus V hanging; `float[S]`, one entry where nothing is drawn."""
-    found = {}
-    for name, quantity in (("score", "score"), ("V upright - V hanging", "order")):
-        for k, mixture in enumerate(result["mixture"].tolist()):
-            for i, labelled in enumerate(result["labelled"].tolist()):
-                for r, resolution in enumerate(result["resolution"].tolist()):
-                    for b, beta in enumerate(result["beta"].tolist()):
-                        values = result[quantity][k, i, r, b]
-                        found[f"{name}, {mixture}, {labelled}, Q of {resolution}, beta {beta:g}"] = (
-                            values[:1] if i == 0 else values
-                        )
+    """Score of the policy, and its gain over that at the first beta; `float[S]`, [1] if nothing is drawn."""
+    found, betas = {}, result["beta"].tolist()
+    for k, mixture in enumerate(result["mixture"].tolist()):
+        for i, labelled in enumerate(result["labelled"].tolist()):
+            for r, resolution in enumerate(result["resolution"].tolist()):
+                values = result["score"][k, i, r][:, : 1 if i == 0 else None]
+                of = f"{mixture}, {labelled}, Q of {resolution}"
+                for b, beta in enumerate(betas):
+                    found[f"{of}, beta {beta:g}"] = values[b]
+                    if b > 0:
+                        found[f"{of}, beta {beta:g} less {betas[0]:g}"] = values[b] - values[0]
     return found
 
 
@@ -179,13 +187,17 @@ def figure(folder: RunFolder) -> list[Path]:
                     ax.plot(
                         result["beta"],
                         y,
-                        ("--", "-")[r],
+                        ("--", "-.", "-")[r],
                         marker="o",
                         color=plots.PALETTE[i],
                         label=f"{labelled}, Q of {resolution}",
                     )
             ax.set(
-                xscale="log", title=mixture, xlabel=r"$\beta$ (released: 0.5)", ylabel="score", ylim=(-10, 105)
+                xscale="log",
+                title=mixture,
+                xlabel=r"$\beta$",
+                ylabel="score",
+                ylim=(-10, 105),
             )
         axes[0, 0].legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncols=3, fontsize=7.5)
         return plots.save(fig, folder.figures / "density_ratio")

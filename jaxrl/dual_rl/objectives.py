@@ -197,7 +197,8 @@ def recoil_end(d_e: Array | float, d_mix: Array | float, gap: Array | float, gam
         V = (dE G + dmix (-g + gamma V)) / (dE + dmix),  G = g / (1 - gamma)
 
     d_e, d_mix: float[], how often the expert and the unlabelled data end, each time to stay for another step,
-    times the weights beta and 1 - beta of their squares where these differ. G where only the expert ends; -G, the released value, where it never does; NaN where nobody does.
+    times the weights of their squares where these differ. G where only the expert ends; -G, the released
+    value, where it never does; NaN where nobody does.
     """
     return (d_e * gap / (1 - gamma) - d_mix * gap) / (d_e + d_mix * (1 - gamma))
 

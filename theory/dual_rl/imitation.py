@@ -5,6 +5,7 @@ Legend: `S` states, `A` actions; distributions over pairs are float64`[S, A]` of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -64,7 +65,7 @@ def released_fixed_point(
     gap: float = 2.0,
     awr: float = 3.0,
     beta: float = 0.5,
-    resolved: bool = True,
+    seen: Callable[[np.ndarray], np.ndarray] | None = None,
     tolerance: float = 1e-12,
 ) -> Released:
     """The fixed point of ReCOIL's released updates, which contract with factor gamma.
@@ -74,9 +75,9 @@ def released_fixed_point(
         share = beta dE / (beta dE + (1 - beta) dmix)
 
     transitions: `[S * A, S]`, P, an array or a sparse matrix of scipy. d_mix: distribution of the unlabelled
-    data. gap: g. The policy clones `d_mix` with weights `awr_weight`. resolved: False makes the share that of
-    states, which is what is left of it where Q cannot tell apart the actions of the expert and of the data,
-    as with networks and one labelled episode.
+    data. gap: g. The policy clones `d_mix` with weights `awr_weight`. seen: what a Q that generalises makes
+    of a distribution `[S, A]`, for example its average over actions that it cannot tell apart; the share is
+    then that of what is seen. Default: of the distributions as they are.
 
     Raises `UsageError` where `d_mix` never visits a state.
     """
@@ -85,16 +86,16 @@ def released_fixed_point(
         raise UsageError(f"d_mix: never visits state {int(d_mix.sum(1).argmin())}; V is undefined there")
     mu, target = policy_of(d_mix), gap / (1 - gamma)
     labelled, other = beta * d_e, (1 - beta) * d_mix
-    if not resolved:
-        labelled, other = (np.broadcast_to(d.sum(1, keepdims=True), d.shape) for d in (labelled, other))
+    if seen is not None:
+        labelled, other = seen(labelled), seen(other)
     total = labelled + other
     share = np.where(total > 0, labelled / np.where(total > 0, total, 1), 0)
     v, change = np.zeros(len(d_mix)), np.inf
     while change > tolerance:
         q = np.where(total > 0, share * target + (1 - share) * (gamma * _next(transitions, v, mu) - gap), 0)
-        seen = np.where(mu > 0, q, -np.inf)
-        top = seen.max(1)
-        new = top + temperature * np.log((mu * np.exp((seen - top[:, None]) / temperature)).sum(1))
+        drawn = np.where(mu > 0, q, -np.inf)
+        top = drawn.max(1)
+        new = top + temperature * np.log((mu * np.exp((drawn - top[:, None]) / temperature)).sum(1))
         v, change = new, np.abs(new - v).max()
     with jax.enable_x64(True):
         weight = np.asarray(awr_weight(jnp.asarray(q - v[:, None]), awr))

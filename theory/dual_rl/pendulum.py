@@ -105,7 +105,7 @@ def best(g: Grid, gamma: float, sweeps: int = 5000) -> np.ndarray:
 
 
 def visits(g: Grid, policy: np.ndarray, steps: int, begin: np.ndarray | None = None) -> np.ndarray:
-    """float64`[S, A]` of sum 1, pairs of `policy` `[S, A]` averaged over episodes of `steps`, undiscounted."""
+    """float64`[S, A]` of sum 1, pairs of `policy` `[S, A]` in episodes of `steps`, undiscounted."""
     state = g.begin if begin is None else begin
     total = np.zeros_like(g.reward)
     for _ in range(steps):
@@ -125,3 +125,18 @@ def episode(g: Grid, policy: np.ndarray, steps: int, start: int, rng: np.random.
         row = g.transitions[state * torques + torque]
         state = int(rng.choice(row.indices, p=row.data / row.data.sum()))
     return pairs
+
+
+def without_actions(d: np.ndarray) -> np.ndarray:
+    """float64`[S, A]`, `d` averaged over the torques of a state."""
+    return np.broadcast_to(d.mean(1, keepdims=True), d.shape)
+
+
+def over_neighbours(d: np.ndarray, side: int) -> np.ndarray:
+    """float64`[S, A]`, `d` spread over states with a standard deviation of one cell in angle and speed."""
+    d = d.reshape(side, side, -1)
+    for _ in range(2):
+        d = (np.roll(d, 1, 0) + 2 * d + np.roll(d, -1, 0)) / 4
+        wide = np.pad(d, ((0, 0), (1, 1), (0, 0)), mode="edge")
+        d = (wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]) / 4
+    return d.reshape(side**2, -1)

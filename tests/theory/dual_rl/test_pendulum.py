@@ -59,14 +59,25 @@ def test_the_released_weight_ranks_states_by_how_seldom_the_data_are_there():
     medium = pendulum.visits(G, (EXPERT + UNIFORM) / 2, 100)
     mixed = (1 - 1e-6) * (100 * medium + 20 * d_e) / 120 + 1e-6 / medium.size
 
-    def found(beta, resolved):
+    def found(beta, seen):
         made = released_fixed_point(
-            G.transitions, G.gamma, d_e, mixed, temperature=5.0, beta=beta, resolved=resolved, tolerance=1e-9
+            G.transitions, G.gamma, d_e, mixed, temperature=5.0, beta=beta, seen=seen, tolerance=1e-9
         )
         order = made.v[G.upright].mean() - made.v[G.hanging]
         return order, (pendulum.visits(G, made.policy, 100) * G.reward).sum()
 
-    (wrong, low), (right, high), (_, resolved) = found(0.5, False), found(0.02, False), found(0.5, True)
+    coarse = pendulum.without_actions
+    (wrong, low), (right, high), (_, resolved) = found(0.5, coarse), found(0.02, coarse), found(0.5, None)
     assert wrong < 0 < right
     assert low < high
     assert resolved > low
+
+
+def test_what_a_coarse_q_sees_keeps_the_weights_and_spreads_by_one_cell():
+    d = np.zeros((S, A))
+    d[10 * 21 + 10, 1] = 1.0
+    spread = pendulum.over_neighbours(d, 21)[:, 1].reshape(21, 21)
+    assert spread.sum() == pytest.approx(1) and pendulum.over_neighbours(d, 21)[:, 0].sum() == 0
+    for margin in (spread.sum(0), spread.sum(1)):
+        assert margin @ (np.arange(21) - 10.0) ** 2 == pytest.approx(1) and margin @ np.arange(21) == 10
+    np.testing.assert_allclose(pendulum.without_actions(d)[10 * 21 + 10], 1 / A)
