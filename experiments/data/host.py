@@ -129,7 +129,8 @@ def _by_processes(jobs: list[Job], workers: int) -> list[Dataset]:
         errors = [process.communicate()[1] for process in started]
         for process, text in zip(started, errors, strict=True):
             if process.returncode:
-                raise StorageError(f"{name}: a process that collects episodes failed: {text.strip()[-500:]}")
+                last = (text.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
+                raise StorageError(f"{name}: a process that collects episodes failed: {last}")
         return [store.load(_part(folder, i)) for i in range(len(jobs))]
 
 

@@ -176,30 +176,24 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def figure(folder: RunFolder) -> list[Path]:
-    """Score against beta: a panel per kind of unlabelled data, a line per kind of labelled rows."""
+    """Median score against beta: a row per kind of unlabelled data, a column per resolution of Q."""
     result = folder.load_result()
+    mixtures, resolutions = result["mixture"].tolist(), result["resolution"].tolist()
     with plots.paper():
-        fig, axes = plots.subplots(1, len(result["mixture"]), width=3.6, height=3.2)
-        for k, (ax, mixture) in enumerate(zip(axes[0], result["mixture"].tolist(), strict=True)):
-            for i, labelled in enumerate(result["labelled"].tolist()):
-                for r, resolution in enumerate(result["resolution"].tolist()):
-                    y = np.nanmedian(result["score"][k, i, r], axis=-1)
-                    ax.plot(
-                        result["beta"],
-                        y,
-                        ("--", "-.", "-")[r],
-                        marker="o",
-                        color=plots.PALETTE[i],
-                        label=f"{labelled}, Q of {resolution}",
-                    )
-            ax.set(
-                xscale="log",
-                title=mixture,
-                xlabel=r"$\beta$",
-                ylabel="score",
-                ylim=(-10, 105),
-            )
-        axes[0, 0].legend(loc="upper left", bbox_to_anchor=(0, -0.18), ncols=3, fontsize=7.5)
+        fig, axes = plots.subplots(len(mixtures), len(resolutions), width=2.7, height=2.4)
+        for k, mixture in enumerate(mixtures):
+            for r, resolution in enumerate(resolutions):
+                ax = axes[k, r]
+                for i, labelled in enumerate(result["labelled"].tolist()):
+                    y = np.median(result["score"][k, i, r][:, : 1 if i == 0 else None], axis=-1)
+                    ax.plot(result["beta"], y, marker="o", color=plots.PALETTE[i], label=labelled)
+                ax.axvline(0.5, color=plots.GREY, linewidth=0.8, linestyle=":")
+                ax.set(xscale="log", ylim=(-5, 105), title=f"{mixture}: Q of {resolution}")
+                ax.set(
+                    xlabel=r"$\beta$ (dotted: released)" if k == len(mixtures) - 1 else "",
+                    ylabel="score" if r == 0 else "",
+                )
+        axes[-1, 0].legend(loc="lower left", fontsize=7.5, title="labelled", title_fontsize=7.5)
         return plots.save(fig, folder.figures / "density_ratio")
 
 

@@ -65,7 +65,11 @@ TASKS = {
     **{f"pendulum-{q}": _PENDULUM for q in recipes.QUALITIES},
     **{f"mountaincar-{q}": _CAR for q in recipes.QUALITIES},
     "maze2d-umaze": _MAZE,
-    **{f"{hopper}-{q}": _HOPPER for hopper in ("brax-hopper", "hopper") for q in recipes.QUALITIES},
+    **{
+        f"{hopper}-{q}": _HOPPER
+        for hopper in ("brax-hopper", "hopper", "hopper-noisy")
+        for q in recipes.QUALITIES
+    },
 }
 """The task of each suite, by the name of the suite."""
 

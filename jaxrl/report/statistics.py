@@ -77,6 +77,20 @@ def mean_interval(x: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.nd
     return each.mean(-1) - reach, each.mean(-1) + reach
 
 
+def proportion_interval(count: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's interval `(low, high)` of a probability from `count` of `n` independent runs.
+
+    It covers at least `level` at every probability. Raises `ValueError` unless 0 <= count <= n and n >= 1.
+    """
+    _check_level(level)
+    if not 0 <= count <= n or n < 1:
+        raise ValueError(f"count: must lie in 0 .. n with n >= 1, got {count} of {n}")
+    tail = (1.0 - level) / 2.0
+    low = 0.0 if count == 0 else float(stats.beta.ppf(tail, count, n - count + 1))
+    high = 1.0 if count == n else float(stats.beta.ppf(1.0 - tail, count + 1, n - count))
+    return low, high
+
+
 def bootstrap_interval(
     statistic: Callable[..., np.ndarray],
     *scores: np.ndarray,

@@ -93,7 +93,7 @@ def test_wandering_ends_episodes_where_goals_change(tmp_path):
     )
 
 
-MUJOCO = {f"hopper-{quality}" for quality in recipes.QUALITIES}
+MUJOCO = {f"{group}-{quality}" for group in ("hopper", "hopper-noisy") for quality in recipes.QUALITIES}
 SMALL = FromSnapshots("trpo_MountainCar-v0.h5", episodes=30, reference_episodes=200)
 
 
@@ -165,7 +165,7 @@ def test_usage(monkeypatch, tmp_path):
     monkeypatch.setenv("JAXRL_DATA", str(tmp_path))
     with pytest.raises(UsageError, match=r"trpo_MountainCar-v0.h5: no such file; set JAXRL_DATA"):
         suite("mountaincar-medium", folder=tmp_path)
-    assert len(set(recipes.names())) == len(recipes.names()) == 38
+    assert len(set(recipes.names())) == len(recipes.names()) == 43
     with pytest.raises(UsageError, match=r"^name: hopper-medium is from Hopper-v5 of gymnasium"):
         recipes.environment("hopper-medium")
     assert recipes.host_maker("pendulum-medium") is None

@@ -113,6 +113,17 @@ def test_few_runs_have_no_interval_but_that_of_their_mean():
     assert statistics.bootstrap_interval(statistics.probability_of_improvement, more, x) is None
 
 
+def test_intervals_of_proportions_hold_exactly_the_probabilities_that_the_count_does_not_refute():
+    """At its ends a count at least as large, or as small, has probability 2.5 %; none and all by hand."""
+    low, high = statistics.proportion_interval(3, 10)
+    assert scipy_stats.binom.sf(2, 10, low) == pytest.approx(0.025, rel=1e-9)
+    assert scipy_stats.binom.cdf(3, 10, high) == pytest.approx(0.025, rel=1e-9)
+    assert statistics.proportion_interval(0, 5) == (0.0, pytest.approx(1 - 0.025**0.2))
+    assert statistics.proportion_interval(5, 5) == (pytest.approx(0.025**0.2), 1.0)
+    with pytest.raises(ValueError, match=r"^count: must lie in 0 .. n with n >= 1, got 6 of 5"):
+        statistics.proportion_interval(6, 5)
+
+
 def test_expanded_percentiles_of_many_runs_are_the_plain_ones():
     x = np.random.default_rng(3).normal(size=(400, 1))
     expanded = statistics.bootstrap_interval(statistics.iqm, x, resamples=20_000)
