@@ -81,7 +81,7 @@ def _uniform(env: str) -> Callable[[PyTree], Policy]:
 
 
 def jobs_of(file: str, env: str, iteration: int | None, noise: float, episodes: int, key: Key) -> list[Job]:
-    """At most `CHUNK` episodes each, of keys of their own; a single one has the key itself."""
+    """Jobs of at most `CHUNK` episodes with keys of their own; a single one has the key itself."""
     sizes = [min(CHUNK, episodes - first) for first in range(0, episodes, CHUNK)]
     keys = [key] if len(sizes) == 1 else [stream(key, i) for i in range(len(sizes))]
     return [

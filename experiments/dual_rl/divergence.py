@@ -40,7 +40,7 @@ class Config:
     scales: tuple[Positive, ...] = (0.1, 1.0, 10.0)
     """Factors of the rewards; the parameters of the losses stay those of the task."""
     limit: Positive = 2.0
-    """|V| beyond which a run has diverged, in units of the largest possible |return|."""
+    """A run has diverged beyond this |V|, in units of the largest possible |return|."""
     algo: agent.Config = field(default_factory=lambda: agent.Config(batch_size=128, widths=(64, 64)))
     """Static choices of every method."""
     episodes: Size | None = None
