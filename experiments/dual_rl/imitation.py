@@ -1,7 +1,7 @@
 """Offline imitation of one labelled episode, with unlabelled data from useless to expert.
 
-The rewards of all data are replaced by NaN before anything is learned. Legend: `D` labelled episodes, `K`
-kinds of unlabelled data, `M` methods, `S` seeds.
+The rewards of all data are replaced by NaN before anything is learned. Legend: `K` kinds of
+unlabelled data, `M` methods, `S` seeds.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ class Config:
     """Static choices of every method."""
     scripted: bool = False
     """Whether data come from `scripted.py`, in a second, instead of the pendulum suites of our own agent."""
-    demonstrations: tuple[Count, ...] = (0,)
-    """Indices of the labelled episodes among the expert's, from 0; everything is trained for each."""
+    demonstration: Count = 0
+    """Index of the labelled episode among the expert's, from 0."""
     scale: Positive = 1.0
     """Factor of the numbers of unlabelled episodes; where a suite has fewer, a larger one is made."""
     seeds: Size = 3
-    """Members per labelled episode, kind of data and method."""
+    """Members per kind of data and method; the labelled episode is the same for all."""
     seed: Seed = 0
     """Root seed of members and data."""
     updates: Size = 6000
@@ -104,13 +104,11 @@ class Config:
         check_fields(self)
         if self.scripted and self.suite != "pendulum":
             raise UsageError(f"scripted: there is no script for {self.suite}; take suite pendulum")
-        if not self.demonstrations or len(set(self.demonstrations)) < len(self.demonstrations):
-            raise UsageError(f"demonstrations: give some, each once, got {self.demonstrations}")
 
 
 _PAPER = Config(
-    mixtures=("random", "random + few", "random + expert", "medium + expert"),
-    methods=("ReCOIL released", "ReCOIL, beta 0.02", "SMODICE", "IQ-Learn", *CLONES),
+    mixtures=tuple(MIXTURES["pendulum"]),
+    methods=("ReCOIL released", "SMODICE", "IQ-Learn", *CLONES),
     seeds=5,
 )
 PRESETS = {
@@ -126,28 +124,35 @@ PRESETS = {
     ),
     "quick": Config(),
     "paper": _PAPER,
-    "episodes": replace(
+    "weight": replace(_PAPER, methods=("ReCOIL, beta 0.02",)),
+    "hanging": replace(
         _PAPER,
         mixtures=("random + expert", "medium + expert"),
-        methods=("ReCOIL released", "ReCOIL, beta 0.02", "SMODICE", "BC of the episode"),
-        demonstrations=(5, 14),  # both begin hanging still
-        seeds=3,
+        methods=("ReCOIL released", "ReCOIL, beta 0.02"),
+        demonstration=5,  # the first that begins hanging still
     ),
-    "hopper": replace(_PAPER, suite="hopper-noisy", seeds=3, updates=2500),
+    "hopper": replace(
+        _PAPER,
+        suite="hopper-noisy",
+        methods=("ReCOIL, beta 0.02", *_PAPER.methods),
+        seeds=3,
+        updates=2500,
+    ),
 }
 BETTER = "more"
 
 
-def labelled(config: Config, demonstration: int) -> Dataset:
+def labelled(config: Config) -> Dataset:
     """One episode of the expert; the unlabelled ones come after it."""
-    return _blind(take_episodes(_recorded(config, "expert"), demonstration, demonstration + 1))
+    first = config.demonstration
+    return _blind(take_episodes(_recorded(config, "expert"), first, first + 1))
 
 
-def unlabelled(config: Config, mixture: str, demonstration: int) -> Dataset:
+def unlabelled(config: Config, mixture: str) -> Dataset:
     """The episodes of a mixture, the expert's being those after the labelled one."""
     parts = []
     for quality, count in MIXTURES[config.suite][mixture]:
-        first = demonstration + 1 if quality == "expert" else 0
+        first = config.demonstration + 1 if quality == "expert" else 0
         parts.append(take_episodes(_recorded(config, quality), first, first + _scaled(config, count)))
     return _blind(concatenate(*parts))
 
@@ -160,7 +165,7 @@ def _needed(config: Config, quality: str) -> int:
     """Episodes of a quality that some mixture reads, and the labelled ones."""
     parts = [part for mixture in config.mixtures for part in MIXTURES[config.suite][mixture]]
     most = max((_scaled(config, count) for name, count in parts if name == quality), default=0)
-    return most + (max(config.demonstrations) + 1 if quality == "expert" else 0)
+    return most + (config.demonstration + 1 if quality == "expert" else 0)
 
 
 def _recorded(config: Config, quality: str) -> Dataset:
@@ -188,42 +193,39 @@ def _blind(data: Dataset) -> Dataset:
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves `eval_return [D, K, M, S]`, `drift` likewise and `reference [2]`.
+    """Saves `eval_return [K, M, S]`, `drift` likewise and `reference [2]`.
 
     Methods that see no more of a mixture than where its episodes begin are trained once, with the first one,
     and stand in every row.
     """
-    shape = (len(config.demonstrations), len(config.mixtures), len(config.methods), config.seeds)
+    shape = (len(config.mixtures), len(config.methods), config.seeds)
     returns, drift = np.full(shape, np.nan), np.full(shape, np.nan)
     reference, where = _reference(config), tasks.world(f"{config.suite}-expert")
-    hashes = {}
-    for d, demonstration in enumerate(config.demonstrations):
-        episode = labelled(config, demonstration)
-        hashes[f"labelled {demonstration}"] = dataset_hash(episode)
-        for k, mixture in enumerate(config.mixtures):
-            data = unlabelled(config, mixture, demonstration)
-            hashes[f"{mixture} {demonstration}"] = dataset_hash(data)
-            given = Data(data, episode, initial(concatenate(data, episode)))
-            chosen = [m for m in config.methods if k == 0 or m not in WITHOUT_DATA]
-            stage = f"{demonstration}-{mixture.replace(' + ', '-')}"
-            for method, member, value in _trained(config, folder, where, given, chosen, stage):
-                at = (
-                    d,
-                    slice(None) if method in WITHOUT_DATA else k,
-                    config.methods.index(method),
-                    member.seed,
-                )
-                returns[at] = value
-                drift[at] = tasks.last(member.history.get("drift", np.full(1, np.nan)))
-    folder.update_meta(datasets=hashes)
+    episode = labelled(config)
+    data = {mixture: unlabelled(config, mixture) for mixture in config.mixtures}
+    folder.update_meta(datasets={n: dataset_hash(d) for n, d in {**data, "labelled": episode}.items()})
+    for k, (mixture, rows) in enumerate(data.items()):
+        given = Data(rows, episode, initial(concatenate(rows, episode)))
+        chosen = [m for m in config.methods if k == 0 or m not in WITHOUT_DATA]
+        stage = mixture.replace(" + ", "-")
+        for method, member, value in _trained(config, folder, where, given, chosen, stage):
+            mixtures = slice(None) if method in WITHOUT_DATA else k
+            at = mixtures, config.methods.index(method), member.seed
+            returns[at] = value
+            drift[at] = tasks.last(member.history.get("drift", np.full(1, np.nan)))
     folder.save_result(
-        demonstration=config.demonstrations,
-        mixture=list(config.mixtures),
+        mixture=[f"{mixture}{_where(config)}" for mixture in config.mixtures],
         method=list(config.methods),
         eval_return=returns,
         drift=drift,
         reference=reference,
     )
+
+
+def _where(config: Config) -> str:
+    """What a label says beside the mixture, where it is not the first episode of the pendulum."""
+    suite = "" if config.suite == "pendulum" else f", {config.suite}"
+    return suite + (f", episode {config.demonstration}" if config.demonstration else "")
 
 
 def _trained(
@@ -277,7 +279,7 @@ def _trained(
 def estimate(config: Config) -> dict[str, int]:
     """Members, those that stand in several rows counted in each, and the differences of ReCOIL's."""
     each = len(config.methods) + len(_differences(config.methods))
-    return {"members": len(config.demonstrations) * len(config.mixtures) * each * config.seeds}
+    return {"members": len(config.mixtures) * each * config.seeds}
 
 
 def _differences(methods: Sequence[str]) -> list[tuple[str, str]]:
@@ -292,36 +294,25 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     And by seed the differences between ReCOIL and SMODICE or cloning.
     """
     scale, methods, found = Reference(*result["reference"]), result["method"].tolist(), {}
-    for demonstration, by_mixture in zip(result["demonstration"], result["eval_return"], strict=True):
-        for mixture, returns in zip(result["mixture"], by_mixture, strict=True):
-            of = dict(zip(methods, [normalised_score(x, scale) for x in returns], strict=True))
-            where = f"{mixture}, episode {demonstration}" if demonstration else str(mixture)
-            found |= {f"{method}, {where}": x for method, x in of.items()}
-            found |= {f"{a} less {b}, {where}": of[a] - of[b] for a, b in _differences(methods)}
+    for mixture, returns in zip(result["mixture"].tolist(), result["eval_return"], strict=True):
+        of = dict(zip(methods, [normalised_score(x, scale) for x in returns], strict=True))
+        found |= {f"{method}, {mixture}": x for method, x in of.items()}
+        found |= {f"{a} less {b}, {mixture}": of[a] - of[b] for a, b in _differences(methods)}
     return found
 
 
 def figure(folder: RunFolder) -> list[Path]:
-    """A row per labelled episode, a panel per kind of data: every seed, interquartile mean and interval."""
+    """One panel per kind of data: every seed, interquartile mean and interval."""
     result = folder.load_result()
     names, scale = result["method"].tolist(), Reference(*result["reference"])
-    rows = len(result["demonstration"])
     with plots.paper():
-        fig, axes = plots.subplots(rows, len(result["mixture"]), width=3.6, height=0.9 + 0.36 * len(names))
-        for d in range(rows):
-            for k, mixture in enumerate(result["mixture"].tolist()):
-                ax = axes[d, k]
-                plots.seed_dots(
-                    ax,
-                    names if k == 0 else [""] * len(names),
-                    normalised_score(result["eval_return"][d, k], scale),
-                )
-                ax.axvline(100, color=plots.GREY, linewidth=0.8)
-                ax.set(
-                    title=f"{mixture}, episode {result['demonstration'][d]}",
-                    xlabel="score (0 random, 100 expert)",
-                    xlim=(-25, 120),
-                )
+        fig, axes = plots.subplots(1, len(result["mixture"]), width=3.6, height=0.9 + 0.36 * len(names))
+        for i, (ax, mixture, rows) in enumerate(
+            zip(axes[0], result["mixture"], result["eval_return"], strict=True)
+        ):
+            plots.seed_dots(ax, names if i == 0 else [""] * len(names), normalised_score(rows, scale))
+            ax.axvline(100, color=plots.GREY, linewidth=0.8)
+            ax.set(title=str(mixture), xlabel="score (0 random, 100 expert)", xlim=(-25, 120))
         return plots.save(fig, folder.figures / "imitation")
 
 
