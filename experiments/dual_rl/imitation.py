@@ -124,12 +124,13 @@ PRESETS = {
     ),
     "quick": Config(),
     "paper": _PAPER,
-    "weight": replace(_PAPER, methods=("ReCOIL, beta 0.02",)),
+    "weight": replace(_PAPER, methods=("ReCOIL, beta 0.02",), seeds=3),
     "hanging": replace(
         _PAPER,
-        mixtures=("random + expert", "medium + expert"),
+        mixtures=("random + expert",),
         methods=("ReCOIL released", "ReCOIL, beta 0.02"),
         demonstration=5,  # the first that begins hanging still
+        seeds=3,
     ),
     "hopper": replace(
         _PAPER,
