@@ -22,7 +22,9 @@ from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 
 _CLASSIC = tuple(f"{env}-{quality}" for env in ("pendulum", "mountaincar") for quality in recipes.QUALITIES)
-_HOST = tuple(f"hopper-{quality}" for quality in recipes.QUALITIES)  # needs a library that is no requirement
+_HOST = tuple(  # they need a library that is no requirement
+    f"{hopper}-{quality}" for hopper in ("hopper", "hopper-noisy") for quality in recipes.QUALITIES
+)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Why ReCOIL as released depends on the unlabelled data and on the labelled episode, exactly.
 
 At its fixed point Q is G with the share beta dE / (beta dE + (1 - beta) dmix), and with the rest of it what
-follows is worth. Where Q tells all pairs apart, actions are ranked by that share. Where it does not, as with
-networks and few labelled rows, they are ranked by V of what follows, and V is largest where the expert is
-seen more often than the data: not where the expert ends up, but where the data seldom are. All is computed
-on a pendulum on a grid: for a Q that tells apart all pairs, all but neighbouring states, or states alone; for
-unlabelled data that seldom (random) or often (medium) stand upright; and for labelled rows of the whole
-expert, of one episode, and of one that begins hanging.
+follows is worth. A Q that tells all pairs apart ranks actions by that share, and finds the expert whatever
+the data. One that does not, as a network with few labelled rows, spreads the share over other pairs, and
+where it is near 1 no longer looks ahead: the prediction is that a smaller beta mends what that breaks, and
+changes nothing where Q tells all pairs apart. All is computed on a pendulum on a grid: for a Q that tells
+apart all pairs, all but neighbouring states, or states alone; for unlabelled data that seldom (random) or
+often (medium) stand upright; and for labelled rows of the whole expert, of one episode, and of one that
+begins hanging.
 
 Legend: `K` kinds of unlabelled data, `L` of labelled rows, `R` resolutions of Q, `B` values of beta, `S`
 drawn episodes.

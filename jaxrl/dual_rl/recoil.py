@@ -11,11 +11,11 @@ E is the mean over a batch of the unlabelled data, E_expert over one of the expe
 the value of earning g for ever. No reward is read. The order is V, policy, Q, targets. On tables it rests at
 the fixed point of `theory/dual_rl/imitation.py`; the exact dual over Q is the row ReCOIL-Q of `dual_q.py`.
 
-Where Q cannot tell the expert's actions from others, the share of the expert's square at s,
-beta dE / (beta dE + (1 - beta) dmix), cuts the value of what follows s: near 1, Q is G wherever s leads. At
-beta 1/2 states of the expert that the unlabelled data seldom visit then have larger values than those that
-they visit often, which unlabelled data of medium quality turn into the wrong order. A small beta keeps the
-order; `experiments/dual_rl/density_ratio.py` has both.
+On tables Q is G with the share beta dE / (beta dE + (1 - beta) dmix), and with the rest what follows is
+worth. A network spreads that share over neighbouring pairs; where it is near 1 there, Q no longer looks
+ahead, and states that the expert only passes and the data seldom visit are worth as much as where it stays.
+At beta 1/2 unlabelled data of medium quality and labelled episodes that begin far away suffer from that, at
+a small beta they do not (`experiments/dual_rl/density_ratio.py`).
 
 Differences from the released code: the maximum in the Gumbel loss is taken over the unlabelled batch alone,
 and G follows gamma, which agrees with the released 200 at gamma 0.99.
@@ -81,8 +81,8 @@ class Hyper:
     2."""
     beta: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.5
     """Weight of the expert's square in the loss of Q, in (0, 1), as the paper's share of the expert in the
-    mixture. Smaller ones are for unlabelled data that visit the expert's states often. Paper: 1/2 in the
-    released code."""
+    mixture. Small ones, such as 0.02, leave more of the value to what follows. Paper: 1/2 in the released
+    code."""
 
 
 @struct.dataclass
