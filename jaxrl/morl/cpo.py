@@ -29,6 +29,7 @@ from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.linear import solve_positive
 from jaxrl.core.tree import flatten_time
 from jaxrl.core.types import Array, Key, PyTree
+from jaxrl.morl.objectives import return_estimate
 
 MOST_OBJECTIVES = 9  # 2^8 sets of constraints
 _RIDGE = 1e-9  # added to the diagonal of S, which is brought to ones
@@ -222,8 +223,7 @@ def _policy_step(
     def estimates(actor: PyTree) -> Array:
         log_prob = nets.head.log_prob(nets.actor.apply(actor, flat.x), flat.raw)
         ratio = jnp.exp(log_prob - flat.log_prob)
-        centred = flat.advantages - flat.advantages.mean(0, keepdims=True)
-        return limits.returns + limits.length * ((ratio - 1) @ centred) / len(ratio)
+        return return_estimate(ratio, flat.advantages, limits.returns, limits.length)
 
     step, solution = constrained_step(
         natural.fisher_product(divergence, actor),

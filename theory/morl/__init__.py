@@ -1,0 +1,1 @@
+"""Theorems of multi-objective reinforcement learning by constrained extension of a Pareto front."""
