@@ -90,6 +90,9 @@ _PAPER = Config(
     algo=agent.Config(widths=(64, 64)),
     updates=5000,
 )
+_PAIRED = Config(
+    methods=("f-DVL chi2", "f-DVL chi2 share", "f-DVL tv share", "BC paired"), seeds=10, updates=4000
+)
 PRESETS = {
     "smoke": Config(
         tasks=("maze2d-umaze",),
@@ -103,7 +106,9 @@ PRESETS = {
     "quick": Config(),
     "paper": _PAPER,
     "hopper": replace(_PAPER, tasks=("hopper-medium-expert",)),
-    "paired": Config(methods=("f-DVL chi2", "f-DVL chi2 share", "f-DVL tv share", "BC paired"), seeds=10),
+    "paired-mixed": replace(_PAIRED, tasks=("pendulum-medium-expert",)),
+    "paired-replay": replace(_PAIRED, tasks=("pendulum-medium-replay",)),
+    "paired-car": replace(_PAIRED, tasks=("mountaincar-medium-replay",)),
     "paired-hopper": replace(
         _PAPER,
         tasks=("hopper-medium-replay", "hopper-medium-expert", "brax-hopper-medium-expert", "maze2d-umaze"),
@@ -261,7 +266,6 @@ def _by_share(folder: RunFolder, result: dict[str, np.ndarray]) -> list[Path]:
                 elif np.isfinite(share).any():
                     ax.plot(share, values, "o", markersize=4, alpha=0.7, label=method)
             ax.set(title=str(result["task"][k]), xlabel="effective share of the batch", ylabel="score")
-            ax.set_xscale("log")
         handles, labels = axes.flat[0].get_legend_handles_labels()
         fig.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, fontsize=7.5)
         return plots.save(fig, folder.figures / "share")

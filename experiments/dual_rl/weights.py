@@ -16,11 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.dual_rl import tasks
+from experiments.dual_rl.car import optimal_advantages
 from experiments.dual_rl.tasks import World
 from experiments.shared.paired import differences
 from experiments.shared.standardised import Standardised
 from jaxrl.baselines import bc
 from jaxrl.cli.main import experiment_main
+from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, NonNegative, Seed, Share, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
@@ -55,8 +57,8 @@ class Config:
     temperatures: tuple[NonNegative, ...] = (1.0, 3.0)
     """Inverse temperatures T of weights e^(T A), A the smaller of the twin critics' advantages."""
     shares: tuple[Share, ...] = (0.9, 0.5)
-    """Effective shares: of weights by the critics, permuted, with the sign turned round and along episodes,
-    and the size of uniform subsets."""
+    """Effective shares: of weights by every kind of advantage, permuted, with the sign turned round, and the
+    size of uniform subsets."""
     traces: tuple[Share, ...] = (0.9,)
     """Lambdas of the advantages along stored episodes."""
     truth_rows: Count = 500
@@ -64,13 +66,15 @@ class Config:
     a state (pendulum, mountaincar); 0 for none."""
     truth_steps: Size = 100
     """Steps of a simulated return."""
+    optimal: bool = False
+    """Whether rows are weighted by optimal advantages too, which are known of MountainCar alone."""
     episodes: Size | None = None
     """Episodes of each suite; None takes the number of the suite's recipe."""
     seeds: Size = 3
     """Critics per task, each with a clone per arm; all of them learn from the same data."""
     seed: Seed = 0
     """Root seed of members and data."""
-    updates: Size = 3000
+    updates: Size = 2000
     """Updates of a critic and of a clone, multiplied by the `patience` of the task."""
     eval_episodes: Size | None = None
     """Episodes of the evaluation of greedy clones; None takes the number of each task."""
@@ -79,6 +83,8 @@ class Config:
         check_fields(self)
         for name in self.tasks:
             tasks.task(name)
+            if self.optimal and not name.startswith("mountaincar"):
+                raise UsageError(f"Config.optimal: the optimal advantages of {name} are not known; use False")
 
 
 PRESETS = {
@@ -93,6 +99,15 @@ PRESETS = {
         eval_episodes=2,
     ),
     "quick": Config(),
+    "car": Config(
+        tasks=("mountaincar-medium-replay",),
+        algo=agent.Config(batch_size=64, widths=(64, 64)),
+        temperatures=(30.0,),  # 3 at rewards of -1 a step, of which the task takes a tenth
+        shares=(0.9, 0.6),
+        optimal=True,
+        truth_steps=200,
+        updates=3000,
+    ),
     "paper": Config(
         tasks=("pendulum-medium-expert", "mountaincar-medium-replay", "hopper-medium-expert"),
         temperatures=(0.3, 1.0, 3.0, 10.0),
@@ -143,8 +158,9 @@ def run(config: Config, folder: RunFolder) -> None:
 
 
 def kinds_of(config: Config) -> list[str]:
-    """Kinds of advantages: the smaller and the mean of the twin critics, and lambda-returns."""
-    return ["critic", "mean of critics", *(f"lambda {trace:g}" for trace in config.traces)]
+    """Kinds of advantages: the smaller and the mean of the twin critics, lambda-returns, the optimal ones."""
+    traces = [f"lambda {trace:g}" for trace in config.traces]
+    return ["critic", "mean of critics", *traces, *(["optimal"] if config.optimal else [])]
 
 
 def arms(config: Config) -> list[str]:
@@ -220,8 +236,10 @@ def _advantages(
     found = {"critic": twins.min(1) - here, "mean of critics": twins.mean(1) - here}
     columns = (scale * data.reward, gamma * (1.0 - data.terminated), data.done)
     reward, discount, cut = (np.repeat(np.asarray(x)[:, None], config.seeds, 1) for x in columns)
-    for trace, kind in zip(config.traces, kinds_of(config)[2:], strict=True):
-        found[kind] = np.asarray(gae(reward, here.T, there.T, discount, cut, trace)).T
+    for trace in config.traces:
+        found[f"lambda {trace:g}"] = np.asarray(gae(reward, here.T, there.T, discount, cut, trace)).T
+    if config.optimal:
+        found["optimal"] = np.repeat(scale * optimal_advantages(data, gamma)[None], config.seeds, 0)
     return found
 
 
@@ -398,7 +416,6 @@ def figure(folder: RunFolder) -> list[Path]:
                 order = np.argsort(x.mean(1))
                 ax.plot(x.mean(1)[order], np.nanmean(y, 1)[order], "o-", color=color, label=group)
             ax.set(title=task, xlabel="effective share of the rows", ylabel="score" if k == 0 else "")
-            ax.set_xscale("log")
         axes[0, 0].legend(loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=3, fontsize=7.5)
         return plots.save(fig, folder.figures / "weights")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.data import recipes
-from experiments.dual_rl import lambda_sweep, offline_rl, scripted, tasks, weights
+from experiments.dual_rl import car, lambda_sweep, offline_rl, scripted, tasks, weights
 from jaxrl.baselines import bc
 from jaxrl.cli import api
 from jaxrl.core.errors import MissingExtra, UsageError
@@ -15,6 +15,7 @@ from jaxrl.core.types import Policy
 from jaxrl.data.dataset import dataset_hash, from_arrays
 from jaxrl.data.episodes import episode_returns
 from jaxrl.dual_rl import forms
+from jaxrl.envs.control.mountain_car import MountainCar, MountainCarState
 from jaxrl.envs.control.pendulum import Pendulum
 
 
@@ -106,6 +107,35 @@ def test_simulated_advantages_are_those_of_a_loop():
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     assert abs(expected[0]) > 1e-2 and expected[2] == 0
     assert weights._states(recipes.environment("maze2d-umaze"), obs) is None
+
+
+def test_optimal_advantages_of_the_car_are_those_of_its_environment():
+    """Near the goal, where full throttle is best: 15 steps, and 17 and 16 with one step of another action."""
+    env, gamma = MountainCar(), 0.98
+    params = env.default_params()
+    one = jax.jit(lambda state, action: env.step(jax.random.key(0), state, action, params))
+
+    def advantages(obs):
+        rows = {"obs": np.repeat(obs[None], 3, 0), "action": np.arange(3), "reward": -np.ones(3, np.float32)}
+        ends = {"terminated": np.zeros(3, bool), "truncated": np.ones(3, bool)}
+        return car.optimal_advantages(from_arrays(rows | {"next_obs": rows["obs"]} | ends), gamma, 151, 60)
+
+    state = MountainCarState(jnp.float32(0.25), jnp.float32(0.02))
+    found, steps = advantages(np.array([0.25, 0.02], np.float32)), []
+    for action in range(3):
+        s, count = state, 0
+        while True:
+            s, step = one(s, jnp.int32(action if count == 0 else 2))
+            count += 1
+            if bool(step.terminated):
+                break
+        steps.append(count)
+    assert steps == [17, 16, 15]
+    returns = -(1 - gamma ** np.array(steps)) / (1 - gamma)
+    # between grid points values lie between those of whole steps: half a step is gamma^15 / 2
+    np.testing.assert_allclose(found, returns - returns.max(), atol=0.37)
+    with pytest.raises(UsageError, match=r"Config\.optimal: the optimal advantages of pendulum"):
+        weights.Config(tasks=("pendulum-medium",), optimal=True)
 
 
 def test_missing_snapshots_stop_a_run_before_it_trains(tmp_path, monkeypatch):
