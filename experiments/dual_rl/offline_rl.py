@@ -266,8 +266,7 @@ def _by_share(folder: RunFolder, result: dict[str, np.ndarray]) -> list[Path]:
                 elif np.isfinite(share).any():
                     ax.plot(share, values, "o", markersize=4, alpha=0.7, label=method)
             ax.set(title=str(result["task"][k]), xlabel="effective share of the batch", ylabel="score")
-        handles, labels = axes.flat[0].get_legend_handles_labels()
-        fig.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, fontsize=7.5)
+        axes[-1, 0].legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), ncols=2, fontsize=7.5)
         return plots.save(fig, folder.figures / "share")
 
 
