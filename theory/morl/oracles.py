@@ -106,7 +106,7 @@ def exact_rounds(
     archives, history = [scalarised_front(mdp, step)], []
     for _ in range(rounds):
         archive = archives[-1]
-        ordered = archive[_by_crowding(archive)]
+        ordered = archive[by_crowding(archive)]
         chosen = [row for row in ordered if not any(np.array_equal(row, old) for old in history)][:selected]
         history += chosen
         found = []
@@ -134,8 +134,8 @@ def _archive(points: list[np.ndarray]) -> np.ndarray:
     return points[nondominated(points)]
 
 
-def _by_crowding(points: np.ndarray) -> np.ndarray:
-    """Order of descending crowding distance; of equal ones the first comes first."""
+def by_crowding(points: np.ndarray) -> np.ndarray:
+    """Order int[n] of points `[n, m]` by descending crowding distance, equal ones as they stand."""
     distance = np.zeros(len(points))
     for column in points.T:
         order = np.argsort(column, kind="stable")
