@@ -11,6 +11,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from jaxrl.core import prng
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, Key, PyTree, struct
 
@@ -67,5 +68,5 @@ class RingBuffer:
 
     def sample(self, key: Key, batch: int) -> PyTree:
         """Rows `[b, ...]`, uniform with replacement among those written; zeros from an empty buffer."""
-        index = jax.random.randint(key, (batch,), 0, jnp.maximum(self.size, 1))
+        index = prng.indices(key, batch, jnp.maximum(self.size, 1))
         return jax.tree.map(lambda x: x.at[index].get(mode="promise_in_bounds"), self.data)

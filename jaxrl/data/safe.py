@@ -7,15 +7,10 @@ sizes, before anything is read or allocated.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
-import lzma
 import math
-import stat
 import struct
-import tarfile
 import tokenize
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
@@ -25,21 +20,16 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jaxrl.core.errors import CorruptInput, StorageError, UsageError
-from jaxrl.core.files import atomic, sha256
+from jaxrl.core.errors import CorruptInput, UsageError
+from jaxrl.core.files import sha256
 
 LIMIT = 4 << 30
-# archives of arrays compress by a factor of tens, bombs by a thousand
-_RATIO = 200
 # numpy's largest number of axes, and a header in which they fit
 _AXES = 64
 _HEADER = 2000
 # what the libraries raise on flipped and missing bytes
 _DAMAGE = (
     zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
     zlib.error,
     struct.error,
     EOFError,
@@ -134,52 +124,6 @@ def read_npz(
     except (*_DAMAGE, OSError) as error:
         raise CorruptInput(
             f"{path}: not a complete npz file ({_reason(error)}); delete and fetch again"
-        ) from error
-
-
-def extract(archive: Path | str, target: Path | str, limit: int = LIMIT) -> None:
-    """Unpacks a zip or tar archive of plain files and folders below `target`.
-
-    Every member is checked before the first byte is written: inside the target, no link or device, at most
-    `limit` bytes together.
-    """
-    archive, target = _readable(archive), Path(target)
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as packed:
-                _check_zip(archive, packed, target, limit)
-                packed.extractall(target)
-        else:
-            with tarfile.open(archive) as packed:
-                _check_tar(archive, packed, target, limit)
-                packed.extractall(target, filter="data")
-    except CorruptInput:
-        raise
-    except _DAMAGE as error:
-        raise CorruptInput(
-            f"{archive}: damaged archive ({_reason(error)}); delete and fetch again"
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"{target}: cannot be written ({error}); free space or choose another folder"
-        ) from error
-
-
-def download(url: str, target: Path | str, digest: str) -> None:
-    """Fetches a file under a temporary name, compares its SHA-256, and only then gives it its name."""
-    target = Path(target)
-    try:
-        with urllib.request.urlopen(url) as answer, atomic(target) as temporary:
-            with temporary.open("wb") as file:
-                while block := answer.read(1 << 20):
-                    file.write(block)
-            verify(temporary, digest)
-    except CorruptInput as error:
-        raise CorruptInput(f"{target}: what was fetched is another file ({error})") from error
-    except OSError as error:
-        raise StorageError(
-            f"{target}: could not be fetched from {url} ({error}); fetch it by hand (SHA-256 {digest}) and "
-            "put it there"
         ) from error
 
 
@@ -308,37 +252,3 @@ def _npy(path: Path, name: str, raw: bytes) -> np.ndarray:
     if len(body) != dtype.itemsize * int(np.prod(shape, dtype=object)):
         raise CorruptInput(f"{path}: {name!r} has {len(body)} bytes, its header says {shape} of {dtype}")
     return np.frombuffer(body, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _check_zip(archive: Path, packed: zipfile.ZipFile, target: Path, limit: int) -> None:
-    infos = packed.infolist()
-    for info in infos:
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise CorruptInput(f"{archive}: {info.filename!r} is a link; refused")
-        _check_inside(archive, info.filename, target)
-    total, stored = sum(i.file_size for i in infos), sum(i.compress_size for i in infos)
-    _check_size(archive, total, limit)
-    if total > _RATIO * max(stored, 1 << 16):
-        raise CorruptInput(f"{archive}: {stored} bytes unpack to {total}; refused")
-
-
-def _check_tar(archive: Path, packed: tarfile.TarFile, target: Path, limit: int) -> None:
-    total = 0
-    for member in packed:
-        if not (member.isreg() or member.isdir()):
-            raise CorruptInput(f"{archive}: {member.name!r} is a link or a device; refused")
-        _check_inside(archive, member.name, target)
-        total += member.size
-        _check_size(archive, total, limit)
-
-
-def _check_inside(archive: Path, name: str, target: Path) -> None:
-    if not (target / name).resolve().is_relative_to(target.resolve()):
-        raise CorruptInput(f"{archive}: {name!r} lies outside of the target folder; refused")
-
-
-def _check_size(archive: Path, total: int, limit: int) -> None:
-    if total > limit:
-        raise CorruptInput(
-            f"{archive}: unpacks to {total} bytes, more than the limit of {limit}; raise the limit"
-        )

@@ -23,7 +23,8 @@ class Report(NamedTuple):
 
     rows, episodes: how many there are; findings: rows int[...] in which each check failed, by its name.
 
-    boundary: inside an episode, but the next row is not the successor. teleport: a step longer than
+    boundary: inside an episode, but the next row is not the successor; `episodes.split_at_jumps` ends the
+    episode there. teleport: a step longer than
     `TELEPORT` medians of the steps that moved, which may be a fast motion or a boundary that nobody marked.
     spike: inside an episode, a step longer than `SPIKE` times the step before, the step after, and the
     median: how a reset that nobody marked looks where it is a few steps long.

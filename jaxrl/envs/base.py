@@ -13,6 +13,7 @@ dtypes: Float outputs have the dtype of the float leaves of `Params`; integers a
 drawn_observations: Stochastic observations are drawn inside `reset` and `step`.
 termination: `terminated` is part of the MDP; a limit for convenience is a truncation.
 info: `info` has fixed keys and never carries bookkeeping.
+capabilities: What an optional method returns has the shape and dtype that its protocol states.
 gradients: Gradients are not stopped.
 purity: No host randomness, no side effects, no mutation of `self`.
 """

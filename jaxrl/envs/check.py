@@ -19,7 +19,7 @@ from jaxrl.core.prng import streams
 from jaxrl.core.spaces import Box, Discrete, contains, is_space, sample
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Array, Key, PyTree, Step
-from jaxrl.envs.base import Env, HasTimeLimit, float_dtype
+from jaxrl.envs.base import Env, HasTimeLimit, Renders, RewardFn, SamplesParams, float_dtype
 
 _LANES, _STEPS = 4, 250  # 1,000 steps of random actions
 _BOOKKEEPING = ("truncat", "final_obs", "terminal_obs", "episode", "return", "elapsed", "key", "rng", "state")
@@ -48,6 +48,7 @@ def check_env(
     _check_params(params, rule)
     shapes = _check_programs(env, params, key, rule)
     _check_spaces(env, shapes, rule)
+    _check_capabilities(env, params, key, shapes, rule)
     _check_purity(env, params, key, rule)
     _check_precision(env, params, shapes, rule)
     _check_behaviour(env, params, key, tuple(inert), rule)
@@ -159,6 +160,43 @@ def _check_spaces(env: Env, shapes: _Shapes, rule: _Rules) -> None:
         rule("single_env", ok, f"an observation is {_describe(obs)}, which is not in {space}")
 
 
+def _check_capabilities(env: Env, params: PyTree, key: Key, shapes: _Shapes, rule: _Rules) -> None:
+    """What optional methods return, from their programs; nothing is computed."""
+
+    def result(name: str, *args: Any) -> Any:
+        raw = []
+        try:
+            jax.eval_shape(lambda *given: raw.append(getattr(env, name)(*given)), *args)
+        except Exception as error:  # whatever the method of a user raises
+            first = str(error).partition("\n")[0]
+            rule("capabilities", False, f"{name} cannot be compiled ({type(error).__name__}: {first})")
+        return raw[0]
+
+    def expect(name: str, found: Any, dtype: Any, shape: tuple[int | None, ...], wanted: str) -> None:
+        known = isinstance(found, jax.Array | np.ndarray)
+        kind = f"{found.dtype}{list(found.shape)}" if known else type(found).__name__
+        fits = known and len(found.shape) == len(shape) and jnp.issubdtype(found.dtype, dtype)
+        fits = fits and all(want in (None, have) for want, have in zip(shape, found.shape, strict=True))
+        rule("capabilities", fits, f"{name} returns {kind}, not {wanted}")
+
+    if "capabilities" in rule.skip:
+        return
+    if isinstance(env, HasTimeLimit):
+        expect("time_limit", result("time_limit", params), jnp.int32, (), "int32[]")
+    if isinstance(env, Renders):
+        picture = result("render", shapes.state, params)
+        expect("render", picture, jnp.uint8, (None, None, 3), "a picture uint8[H, W, 3]")
+    if isinstance(env, RewardFn):
+        reward = result("reward", params, shapes.state, sample(env.action_space, key), shapes.state)
+        expected = shapes.out.reward
+        expect("reward", reward, expected.dtype, expected.shape, f"{_describe(expected)} as step does")
+    if isinstance(env, SamplesParams):
+        one, two = (
+            jax.tree.map(lambda x: (x.shape, x.dtype), x) for x in (result("sample_params", key), params)
+        )
+        rule("capabilities", one == two, "sample_params and default_params differ in structure or shapes")
+
+
 def _check_purity(env: Env, params: PyTree, key: Key, rule: _Rules) -> None:
     before = dict(vars(env))
     programs = [_program(env, params, key) for _ in range(2)]
@@ -255,6 +293,8 @@ def _check_behaviour(env: Env, params: PyTree, key: Key, inert: tuple[str, ...],
     )
     (trace, limits), (again, _) = jax.tree.map(np.asarray, (compiled(*batch), compiled(*batch)))
     emitted, terminated = trace.emitted, trace.terminated
+    if isinstance(env, HasTimeLimit):
+        rule("capabilities", limits[0] >= 1, f"time_limit is {limits[0]}; an episode has at least one step")
     rule("purity", np.array_equal(emitted, again.emitted, equal_nan=True), "is not deterministic")
     rule("single_env", np.all(trace.contained[0]), "an observation left observation_space within 1,000 steps")
     rule("single_env", np.all(trace.finite[0]), "a reward was not finite within 1,000 steps")

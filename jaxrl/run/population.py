@@ -29,7 +29,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.spmd import P, map_population, mesh
 from jaxrl.core.types import Algorithm, Array, Key, PyTree
-from jaxrl.run import distributed, guard, identity
+from jaxrl.run import contract, distributed, guard, identity
 from jaxrl.run.checkpoint import Checkpoints
 
 Evaluate = Callable[[Key, PyTree, PyTree, PyTree], dict[str, Array]]
@@ -151,7 +151,7 @@ class Members:
                 for path, x in jax.tree_util.tree_leaves_with_path(hypers)
             },
         }
-        self._algorithm, self._measure = algorithm, None
+        self.algorithm, self._measure = algorithm, None
 
         def first(key: Key, hyper: PyTree, data: PyTree) -> PyTree:
             return algorithm.init(jax.random.split(key)[0], hyper, data)
@@ -181,9 +181,7 @@ class Members:
             self._evaluate, self._measure = population.map(measure_live, common(4, 5)), measure
 
         self._state = jax.eval_shape(self._init, self.keys, self.hypers, self.data)
-        missing = [name for name in ("key", "updates") if not hasattr(self._state, name)]
-        if missing:
-            raise UsageError(f"Algorithm.init: the state has no field {' and no field '.join(missing)}")
+        contract.check_state(algorithm, jax.tree.map(_one, self._state))
         self._window = jax.eval_shape(self._blank, self._state, self.hypers, self.data)
 
     def _program(self, population: Population) -> Any:
@@ -252,23 +250,25 @@ class Members:
     def identity(self) -> dict[str, Any]:
         """Everything that decides the results: lane, keys, hyper-parameters, data, programs."""
 
-        def one(x: Any) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
-
         def whole(x: Any) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(x.shape, x.dtype)
 
-        key, state, hyper = jax.tree.map(one, (self.keys, self._state, self.hypers))
-        data = jax.tree.map(whole if self.shared_data else one, self.data)
+        key, state, hyper = jax.tree.map(_one, (self.keys, self._state, self.hypers))
+        data = jax.tree.map(whole if self.shared_data else _one, self.data)
         programs = {
-            "init": identity.program(self._algorithm.init, key, hyper, data),
+            "init": identity.program(self.algorithm.init, key, hyper, data),
             "step": identity.program(self.step.call, state, hyper, data),
         }
         if self._measure is not None:
             update = jax.ShapeDtypeStruct((), jnp.int32)
             programs["evaluate"] = identity.program(self._measure, key, state, hyper, data, update)
-        made_from = identity.configurations(self._algorithm)
+        made_from = identity.configurations(self.algorithm)
         return self._record | {"algorithm": made_from, "program": programs}
+
+
+def _one(x: Any) -> jax.ShapeDtypeStruct:
+    """A leaf `[B, ...]` of one member, abstractly."""
+    return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
 
 
 def as_arrays(tree: PyTree) -> PyTree:

@@ -25,7 +25,7 @@ from jaxrl.core.errors import NumericalFailure, Preempted, UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
-from jaxrl.run import debug, distributed, guard, lanes, records, signals, terminal
+from jaxrl.run import contract, debug, distributed, guard, lanes, records, signals, terminal
 from jaxrl.run.checkpoint import MANIFEST, Checkpoints, CorruptCheckpoint, refuse_differences
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.log import CacheHits, Clock, Heartbeat, History, Pace, Reporter, averages, member_values
@@ -251,9 +251,11 @@ class _Driver:
             while update < schedule.updates:
                 stride = chunk or self.stride(stride)
                 count = min(schedule.following(update) - update, stride)
+                before = None if compiled else contract.Marks.of(state)
                 state, window = members.advance(state, window, count, fresh=schedule.logs(update))
                 update += count
-                if not compiled:
+                if before is not None:
+                    self.check(before, state, window, count)
                     self.reporter.line(f"{cache.describe()} in {time.monotonic() - self.started:.1f} s")
                     compiled, self.started = True, time.monotonic()
                 evaluated = members.evaluate(state, update) if schedule.evaluates(update) else None
@@ -271,6 +273,13 @@ class _Driver:
         if stopping:  # came after the last look at it: the next stage must not begin
             raise self.preempted(update, stopping)
         return state, window
+
+    def check(self, before: contract.Marks, state: PyTree, window: guard.Window, count: int) -> None:
+        """Raises UsageError where the first call shows that the algorithm loses count or changes its key."""
+        fetch = self.members.fetch
+        kept = ~guard.diverged(fetch(window.first_bad)) | (self.on_nonfinite != "freeze")
+        after = contract.Marks.of(state)
+        contract.check_updates(self.members.algorithm, fetch(before), fetch(after), count, kept)
 
     def stride(self, last: int) -> int:
         """How many updates to dispatch at once, so that a call takes about `CALL_S`; grows step by step."""

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl.core.prng import permutation, step_keys, stream, streams
+from jaxrl.core.prng import indices, permutation, step_keys, stream, streams
 
 
 def data(keys):
@@ -33,6 +33,24 @@ def test_folding_and_splitting_one_key_gives_the_same_keys():
     """Why a key is either split or folded, never both: nothing warns about this reuse."""
     key = jax.random.key(42)
     np.testing.assert_array_equal(data(stream(key, 1)), data(jax.random.split(key, 2))[1])
+
+
+@pytest.mark.parametrize("bound", [1, 2, 7, 65_535, 65_536, 65_537, 10**6, 2**31 - 1])
+def test_indices_are_those_of_randint(bound):
+    """Also where the product of two remainders wraps around, as it does in jax."""
+    drawn = jax.jit(indices, static_argnums=1)
+    for seed in range(3):
+        key = jax.random.key(seed)
+        expected = jax.random.randint(key, (257,), 0, bound)
+        np.testing.assert_array_equal(drawn(key, 257, np.int32(bound)), expected)
+        assert expected.dtype == drawn(key, 257, np.int32(bound)).dtype
+
+
+def test_indices_are_uniform():
+    # chi-square with 9 degrees of freedom: exceeds 27.9 with probability 1e-3 (the key is fixed)
+    counts = np.bincount(indices(jax.random.key(0), 100_000, jax.numpy.int32(10)), minlength=10)
+    assert counts.sum() == 100_000
+    assert np.sum((counts - 10_000) ** 2 / 10_000) < 27.9
 
 
 def test_streams_are_prefixes_and_offsets_are_indices():

@@ -253,7 +253,55 @@ class OnlyStep(Good):
         return super().step(key, state, action, params)[1]
 
 
+class NumberAsLimit(Good):
+    def time_limit(self, params):
+        return 50
+
+
+class FloatLimit(Good):
+    def time_limit(self, params):
+        return params.limit * 1.0
+
+
+class NegativeLimit(Good):
+    def default_params(self):
+        return super().default_params()._replace(limit=integer(0))
+
+
+class PlotsOnTheHost(Good):
+    def render(self, state, params):
+        return np.full((4, 4, 3), int(state), np.uint8)
+
+
+class GreyPicture(Good):
+    def render(self, state, params):
+        return jnp.zeros((4, 4), jnp.uint8)
+
+
+class FloatPicture(Good):
+    def render(self, state, params):
+        return jnp.full((4, 4, 3), state)
+
+
+class WideReward(Good):
+    def reward(self, params, state, action, next_state):
+        return next_state[None] ** 2
+
+
+class OtherTask(Good):
+    def sample_params(self, key):
+        return self.default_params()._replace(edge=jax.random.normal(key, (2,)))
+
+
 BROKEN = [
+    (NumberAsLimit(), r"capabilities: time_limit returns int, not int32\[\]"),
+    (FloatLimit(), r"capabilities: time_limit returns float32\[\], not int32\[\]"),
+    (NegativeLimit(), "capabilities: time_limit is 0; an episode has at least one step"),
+    (PlotsOnTheHost(), r"capabilities: render cannot be compiled \(Concretization"),
+    (GreyPicture(), r"capabilities: render returns uint8\[4, 4\], not a picture uint8\[H, W, 3\]"),
+    (FloatPicture(), r"capabilities: render returns float32\[4, 4, 3\], not a picture"),
+    (WideReward(), r"capabilities: reward returns float32\[1\], not float32\[\] as step does"),
+    (OtherTask(), "capabilities: sample_params and default_params differ in structure or shapes"),
     (OnlyState(), r"stable_state: reset returns \w+, not \(state, observation\)"),
     (OnlyStep(), r"stable_state: step returns Step, not \(state, Step\)"),
     (NotFrozen(), "static_fields: is not a frozen dataclass"),
@@ -313,6 +361,9 @@ def test_derived_leaf():
 
         def time_limit(self, params):
             return integer(500)
+
+        def reward(self, params, state, action, next_state):
+            return real(1.0)
 
         def step(self, key, state, action, params):
             full = CartPole().default_params()

@@ -68,7 +68,10 @@ CASES = [
     ),
     (lambda: run(hypers=toy.hypers(3)), r"hypers\.lr: shape \(3,\) has no population axis of 4 members"),
     (lambda: run(shared_data=False), r"data\['member'\]: shape \(\) has no population axis"),
-    (lambda: run(algorithm=toy.make(toy.Config())._replace(init=init_without_key)), "no field key"),
+    (
+        lambda: run(algorithm=toy.make(toy.Config())._replace(init=init_without_key)),
+        "tests.run.toy: .*no field key and no field updates;",
+    ),
     (lambda: member_keys(2**32, 1), r"seed: must be an integer in \[0, 2\^32\), got 4294967296"),
     (lambda: member_keys(-1, 1), r"seed: must be an integer in \[0, 2\^32\), got -1"),
     (lambda: member_keys(1e20, 1), r"seed: must be an integer in \[0, 2\^32\), got 1e\+20"),

@@ -59,8 +59,7 @@ class LogDet:
     """F(S) = 1/2 log det(I + K_SS / sigma^2), the information of noisy measurements; revisits measure again.
 
     A gain costs O(c |S|). By default K is the identity and sigma^2 is 1; check your own parameters with
-    `kernel_params`. The loop over S runs as often as S has items, so that only forward-mode differentiation
-    is possible.
+    `kernel_params`. Gradients in K and sigma^2 are of both modes.
     """
 
     n_items: Size
@@ -147,19 +146,43 @@ class LogDet:
         at = jnp.arange(self.capacity)
         k = jnp.where(at < stat.count, params.kernel[stat.items, item], 0)
 
-        def eliminate(j: Array, y: Array) -> Array:
-            column = stat.columns[j]
-            y_j = y[j] / column[j]
-            return jnp.where(at == j, y_j, y - y_j * column)
-
-        # forward substitution L y = k, written out because batched LAPACK calls spread over several CPU
-        # devices can deadlock
-        y = jax.lax.fori_loop(0, jnp.minimum(stat.count, self.capacity), eliminate, k)
+        y = _solve(stat.columns, jnp.minimum(stat.count, self.capacity), k)
         schur = params.kernel[item, item] + params.noise - jnp.sum(y * y)
         # rounding may take the posterior variance below 0, where it is 0 in exact arithmetic
         schur = jnp.maximum(schur, params.noise)
         gain = jnp.where(stat.count < self.capacity, 0.5 * jnp.log(schur / params.noise), jnp.nan)
         return jnp.where(at == stat.count, jnp.sqrt(schur), y), gain
+
+
+def _solve(columns: Array, count: Array, k: Array) -> Array:
+    """Y [c] of L y = k [c], where column j of L is `columns[j]`, that of the identity from `count` on.
+
+    Substitution in as many steps as there are measurements, written out because batched LAPACK calls spread
+    over several CPU devices can deadlock. A loop of that kind has no derivative of its own in reverse mode.
+    """
+    at = jnp.arange(columns.shape[0])
+
+    def product(y: Array) -> Array:
+        return jnp.sum(columns * y[:, None], axis=0)  # without a dot, as in `LogDet.table_add`
+
+    def forward(_: Any, k: Array) -> Array:
+        def eliminate(j: Array, y: Array) -> Array:
+            column = columns[j]
+            y_j = y[j] / column[j]
+            return jnp.where(at == j, y_j, y - y_j * column)
+
+        return jax.lax.fori_loop(0, count, eliminate, k)
+
+    def backward(_: Any, y: Array) -> Array:
+        def eliminate(i: Array, z: Array) -> Array:
+            j = count - 1 - i
+            column = columns[j]
+            rest = jnp.sum(jnp.where(at == j, 0, column * z))  # the column is 0 above j
+            return jnp.where(at == j, (z[j] - rest) / column[j], z)
+
+        return jax.lax.fori_loop(0, count, eliminate, y)
+
+    return jax.lax.custom_linear_solve(product, k, forward, backward)
 
 
 def kernel_params(kernel: Any, noise: float) -> LogDetParams:

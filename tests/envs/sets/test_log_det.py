@@ -45,6 +45,34 @@ def test_values_have_the_documented_precision(noise):
             assert float(F.value(params, stat)) == pytest.approx(exact, abs=bound)
 
 
+def test_derivatives_in_the_kernel_and_the_noise_are_those_of_the_determinant():
+    """Both modes, and second derivatives, through a scan, with a place that is measured twice."""
+    items = np.array([0, 3, 3, 5])
+
+    def value(params):
+        F = LogDet(V, 6)
+        return F.value(params, jax.lax.scan(lambda s, v: F.add(params, s, v), F.init(params), items)[0])
+
+    def exact(params):
+        # a gain reads one triangle of K
+        kernel = jnp.tril(params.kernel) + jnp.tril(params.kernel, -1).T
+        inner = jnp.eye(4) + kernel[jnp.ix_(items, items)] / params.noise
+        return 0.5 * jnp.linalg.slogdet(inner)[1]
+
+    with jax.enable_x64(True):
+        params = kernel_params(KERNEL, 0.3)
+        expected = jax.grad(exact)(params)
+        for derivative in (jax.grad, jax.jacfwd):
+            found = jax.jit(derivative(value))(params)
+            np.testing.assert_allclose(
+                found.kernel + found.kernel.T, expected.kernel + expected.kernel.T, atol=1e-12
+            )
+            np.testing.assert_allclose(found.noise, expected.noise, rtol=1e-12)
+        twice = jax.jit(jax.grad(lambda p: jax.grad(value)(p).noise))(params)
+        exactly = jax.grad(lambda p: jax.grad(exact)(p).noise)(params)
+        np.testing.assert_allclose(twice.noise, exactly.noise, rtol=1e-11)
+
+
 def test_items_of_64_bits_are_kept_in_32():
     """Without the cast that jax deprecates."""
     with jax.enable_x64(True), warnings.catch_warnings():
