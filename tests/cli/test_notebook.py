@@ -1,10 +1,15 @@
 """A run in a notebook: what it shows of itself, and its curves."""
 
+import time
+
+import jupyter_client
 import nbclient
 import nbformat
 import numpy as np
+import pytest
 
 from jaxrl.cli import api
+from jaxrl.run.folder import RunFolder
 from tests.run import ring
 
 
@@ -56,3 +61,49 @@ def test_three_lines_run_an_experiment_in_a_notebook(tmp_path):
         {"text/plain": ""},
         {"text/plain": "[#####               ]  25% train"},
     ]  # the first was removed at its end
+
+
+LONG = """
+from jaxrl.cli import api
+run = api.run("toy/ring", "smoke", root={root!r}, out={out!r}, updates=100, **{{"algo.width": 8}})
+"""
+
+
+def answer(client, code, timeout=300):
+    """Runs a cell to its end; what the kernel replies."""
+    return client.execute_interactive(code, timeout=timeout, output_hook=lambda message: None)["content"]
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    manager, client = jupyter_client.manager.start_new_kernel(cwd=str(ring.REPOSITORY))
+    yield manager, client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.mark.slow  # two hundred checkpoints
+def test_an_interrupted_cell_leaves_a_run_that_resume_continues(tmp_path, kernel):
+    """The kernel goes on, and the result has the bytes of a run that nobody interrupted."""
+    manager, client = kernel
+    root = str(ring.make_root(tmp_path / "root"))
+    asked = client.execute(LONG.format(root=root, out=str(tmp_path / "cut")))
+    deadline, logged = time.monotonic() + 300, []
+    while sum(1 for path in logged for _ in path.open()) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        logged = list((tmp_path / "cut").rglob("metrics.jsonl"))
+    manager.interrupt_kernel()
+    replies = iter(lambda: client.get_shell_msg(timeout=300), None)
+    reply = next(reply for reply in replies if reply["parent_header"]["msg_id"] == asked)
+    assert reply["content"]["ename"] == "Preempted"
+    assert f"continue with `jaxrl resume {logged[0].parent}`" in reply["content"]["evalue"]
+    cut = RunFolder(logged[0].parent)
+    assert cut.status["state"] == "preempted" and len(cut.read_metrics()) < 100
+    resumed = answer(client, f"again = api.resume({str(cut.path)!r}, root={root!r}); again")
+    assert resumed["status"] == "ok", resumed
+    assert answer(client, LONG.format(root=root, out=str(tmp_path / "whole")))["status"] == "ok"
+    (whole,) = (path.parent for path in (tmp_path / "whole").rglob("result.npz"))
+    assert (whole / "result.npz").read_bytes() == (cut.path / "result.npz").read_bytes()
+    clocks = {"wall_s", "cpu_s"}
+    for one, two in zip(cut.read_metrics(), RunFolder(whole).read_metrics(), strict=True):
+        assert {k: v for k, v in one.items() if k not in clocks} == {k: v for k, v in two.items() if k not in clocks}
