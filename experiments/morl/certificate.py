@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -78,17 +77,24 @@ def certify(folder: RunFolder) -> list[Row]:
         task, stage, seed = path.stem.split("--")
         if task not in problems:
             problems[task] = finite(task)
-        rows.append(_row(path, task, stage, int(seed), problems[task], folder.config["capacity"]))
+        rows.append(_row(folder, task, stage, int(seed), problems[task]))
     return sorted(rows, key=lambda row: row[:3])
 
 
-def _row(path: Path, task: str, stage: str, seed: int, found: Finite, capacity: int) -> Row:
+def stored(folder: RunFolder, task: str, stage: str, seed: int, found: Finite) -> tuple[Entries, np.ndarray]:
+    """`(members, tables)` of one archive of a run; tables are probabilities float64[n, S, A]."""
     record = found.task.record() | {"task": task, "stage": stage, "seed": seed}
     nets = networks(learner(setting(task), 1), found.env)
-    params = jax.eval_shape(nets.init, jax.random.key(0))
-    like = archives.empty({"params": params, "moments": (), "scale": ()}, len(found.task.reference), capacity)
+    policy = {"params": jax.eval_shape(nets.init, jax.random.key(0)), "moments": (), "scale": ()}
+    like = archives.empty(policy, len(found.task.reference), folder.config["capacity"])
+    path = folder.path / "archives" / f"{task}--{stage}--{seed}.npz"
     members = archives.members(archives.load(path, like, json.loads(json.dumps(record))))
-    exact = np.array([evaluate_policy(found.exact, pi).j for pi in tables(found, nets, members)])
+    return members, tables(found, nets, members)
+
+
+def _row(folder: RunFolder, task: str, stage: str, seed: int, found: Finite) -> Row:
+    members, policies = stored(folder, task, stage, seed, found)
+    exact = np.array([evaluate_policy(found.exact, pi).j for pi in policies])
     z = np.asarray(found.task.reference)
     gap = hull = float("nan")
     if len(z) < 4:

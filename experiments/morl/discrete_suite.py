@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.morl import certificate, front_page
+from experiments.morl import certificate, front_page, rollouts
 from experiments.morl.settings import Finite, Setting, finite, grid, learner, numbers, setting
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
@@ -72,9 +72,12 @@ PRESETS = {
         ("dst-concave",), ("barrier",), seeds=1, n_envs=8, initial=4, rounds=1, updates=2, capacity=64
     ),
     "quick": Config(),
+    "concave": Config(("dst-concave",)),
+    "convex": Config(("dst-convex",)),
+    "tree": Config(("fruit-tree-5",)),
     "paper": Config(
         ("dst-concave", "dst-convex", "dst-mirrored", "fruit-tree-5", "fruit-tree-6"),
-        ("barrier", "lagrangian", "none"),
+        ("barrier", "lagrangian", "cpo", "none"),
         seeds=5,
     ),
 }
@@ -327,16 +330,18 @@ def _page(folder: RunFolder, result: dict[str, np.ndarray], i: int, name: str) -
     starts, ends, bounds = (result[f"{n}_{i}"][0, 0][live] for n in ("start", "end", "threshold"))
     extended = np.tile(np.eye(len(one.objectives)), (one.selected, 1))[None].repeat(len(live), 0)[live]
     slack = np.where(extended > 0, np.inf, ends - bounds + 1e-5 * np.maximum(1, np.abs(bounds)))
+    members, tables = certificate.stored(folder, name, result[f"variant_{i}"].tolist()[0], 0, found)
     page = front_page.Front(
         title=f"C-MORL on {name}",
         objectives=one.objectives,
-        returns=result[f"returns_{i}"][1, 0][result[f"valid_{i}"][1, 0]],
+        returns=members.returns,
         reference=found.task.reference,
         record=found.task.record(),
         exact=found.front,
         starts=starts,
         ends=ends,
         feasible=(slack >= 0).all(-1),
+        rollouts=rollouts.on_map(found, tables),
     )
     path = folder.figures / f"front-{name}.html"
     path.write_text(front_page.render(page))

@@ -90,6 +90,11 @@ class Hyper:
     """Gain of the summed violations in the multipliers of the Lagrangian, >= 0."""
     derivative: NonNegative = 0.0
     """Gain of the change of the violation in the multipliers of the Lagrangian, >= 0."""
+    delta: Positive = 0.01
+    """Largest mean divergence of a step of CPO, in nats, > 0. Paper of CPO: 0.01."""
+    damping: NonNegative = 0.1
+    """Multiple of the identity that CPO adds to the Fisher matrix, >= 0; it sets the step of policies that
+    are nearly deterministic."""
 
 
 class Data(NamedTuple):
@@ -130,12 +135,14 @@ def make(config: Config, env: Env) -> Algorithm:
     `extension/start`, `/end` and `/threshold` are the returns at the start and the end of every run and its
     bounds, float[R m], `extension/live` tells which selected members were no padding.
 
-    Raises `UsageError` for scalar rewards, for exact evaluation without tables, and where the archive has
-    fewer slots than `config.selected`.
+    With CPO `recovered` is the share of steps whose sub-problem had no feasible point. Raises `UsageError`
+    for scalar rewards, for exact evaluation without tables, for CPO on more than 9 objectives, and where the
+    archive has fewer slots than `config.selected`.
     """
     check_learner(config.learner, env, config.evaluation)
-    chosen = constraint(config.optimiser)
-    inner, nets = ppo.make(config.learner, env, chosen.surrogate), networks(config.learner, env)
+    chosen = constraint(config.optimiser, env.reward_dim or 0)
+    inner = ppo.make(config.learner, env, chosen.surrogate, learn=chosen.learn)
+    nets = networks(config.learner, env)
     evaluate, policy = evaluator(config.learner, env, config.evaluation), archive_policy(config.learner, nets)
     m, n = env.reward_dim, config.selected
     assert m is not None
@@ -181,6 +188,8 @@ def make(config: Config, env: Env) -> Algorithm:
             archive = archives.insert(runs.archive, new, jnp.asarray(hyper.reference), runs_live)
             held = jax.vmap(objectives.feasible)(values.returns, problem.thresholds, others)
             record = {"loss": metrics["loss"], "feasible": (held & runs_live).sum()}
+            if "cpo/feasible" in metrics:
+                record["recovered"] = (~metrics["cpo/feasible"] & runs_live).sum()
             return _Runs(learners, values, memory, archive), record
 
         runs = _Runs(learners, values, memory, state.archive)
@@ -199,6 +208,8 @@ def make(config: Config, env: Env) -> Algorithm:
             "extension/end": runs.values.returns.ravel(),
             "extension/threshold": problem.thresholds.ravel(),
         }
+        if "recovered" in record:
+            metrics["recovered"] = Mean(record["recovered"].sum(), count * config.updates)
         place = (state.updates % config.rounds) * n + jnp.arange(n)
         after = State(
             archive=runs.archive,

@@ -1,7 +1,7 @@
 """Constraint optimisers behind one interface: how a run extends one objective and keeps the others.
 
 Every optimiser is PPO with something exchanged: the barrier adds a term to the surrogate, the Lagrangian
-moves the preference of the actor, "none" does neither and is the ablation.
+moves the preference of the actor, CPO takes another step, "none" does nothing of it and is the ablation.
 
 Legend: `B` samples of a minibatch, `m` objectives.
 """
@@ -15,10 +15,10 @@ import jax.numpy as jnp
 
 from jaxrl.baselines import ppo
 from jaxrl.core.types import Array, PyTree
-from jaxrl.morl import objectives
+from jaxrl.morl import cpo, objectives
 from jaxrl.morl.learners import Evaluated
 
-Optimiser = Literal["barrier", "lagrangian", "none"]
+Optimiser = Literal["barrier", "lagrangian", "cpo", "none"]
 """Names of the constraint optimisers."""
 
 
@@ -51,20 +51,23 @@ class Limits(NamedTuple):
 class Constraint(NamedTuple):
     """One constraint optimiser.
 
-    surrogate: of `ppo.make`. memory: `(m) -> memory` of a run at its start. hyper: `(hyper, problem, values
-    before the update, memory) -> ppo.Hyper` of the next update, with `hyper` that of `cmorl`. after: `(hyper,
-    problem, values after it, memory) -> memory`.
+    surrogate, learn: of `ppo.make`. memory: `(m) -> memory` of a run at its start. hyper: `(hyper, problem,
+    values before the update, memory) -> ppo.Hyper` of the next update, with `hyper` that of `cmorl`. after:
+    `(hyper, problem, values after it, memory) -> memory`.
     """
 
     surrogate: ppo.Surrogate
     memory: Callable[[int], PyTree]
     hyper: Callable[[Any, Problem, Evaluated, PyTree], ppo.Hyper]
     after: Callable[[Any, Problem, Evaluated, PyTree], PyTree]
+    learn: ppo.Learn | None = None
 
 
-def constraint(name: Optimiser) -> Constraint:
-    """The constraint optimiser of that name."""
-    return {"barrier": _BARRIER, "lagrangian": _LAGRANGIAN, "none": _NONE}[name]
+def constraint(name: Optimiser, m: int) -> Constraint:
+    """The constraint optimiser of that name for m objectives; raises `UsageError` for CPO on more than 9."""
+    if name == "cpo":
+        cpo.check_objectives(m)
+    return {"barrier": _BARRIER, "lagrangian": _LAGRANGIAN, "cpo": _CPO, "none": _NONE}[name]
 
 
 def barrier_surrogate(ratio: Array, advantage: Array, progress: Array, extra: dict[str, Any]) -> Array:
@@ -102,6 +105,18 @@ def _within_barrier(hyper: Any, problem: Problem, values: Evaluated, memory: PyT
     return hyper.learner.replace(w=problem.extended, surrogate=limits)
 
 
+def _within_trust_region(hyper: Any, problem: Problem, values: Evaluated, memory: PyTree) -> ppo.Hyper:
+    limits = cpo.Limits(
+        extended=problem.extended,
+        thresholds=problem.thresholds,
+        returns=values.returns,
+        length=values.length,
+        delta=jnp.asarray(hyper.delta),
+        damping=jnp.asarray(hyper.damping),
+    )
+    return hyper.learner.replace(w=problem.extended, surrogate=limits)
+
+
 def _zero_multipliers(m: int) -> objectives.Multipliers:
     return objectives.Multipliers(jnp.zeros(m), jnp.zeros(m), jnp.zeros(m))
 
@@ -123,3 +138,6 @@ def _update_multipliers(
 _NONE = Constraint(ppo.clipped_surrogate, _nothing, _unconstrained, _unchanged)
 _BARRIER = Constraint(barrier_surrogate, _nothing, _within_barrier, _unchanged)
 _LAGRANGIAN = Constraint(ppo.clipped_surrogate, _zero_multipliers, _ascend_lagrangian, _update_multipliers)
+_CPO = Constraint(
+    ppo.clipped_surrogate, _nothing, _within_trust_region, _unchanged, cpo.learning_step(cpo.Config())
+)

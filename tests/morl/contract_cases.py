@@ -57,5 +57,5 @@ CASES = {
     "utility": _utility,
     "scalarised": lambda: _scalarised(EvaluationOptions("sampled", episodes=4, limit=20)),
     "cmorl: barrier": lambda: _extension("barrier"),
-    "cmorl: lagrangian": lambda: _extension("lagrangian"),
+    "cmorl: cpo": lambda: _extension("cpo"),
 }

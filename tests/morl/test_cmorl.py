@@ -131,6 +131,16 @@ def test_a_policy_that_is_not_finite_leaves_the_archive_as_it_was(archive):
     np.testing.assert_array_equal(state.archive.entries.returns, archive.entries.returns)
 
 
+def test_multipliers_of_the_lagrangian_act_within_a_round(archive):
+    """A gain so large that violations turn the actor to the constrained objective keeps more of them."""
+    config = cmorl.Config(LEARNER, EXACT, selected=3, updates=4, rounds=2, optimiser="lagrangian")
+    held = [
+        float(rounds(archive, config, 1, beta=1.0, integral=gain)[2]["feasible"].total[0])
+        for gain in (0.0, 1e6)
+    ]
+    assert held[1] > held[0]
+
+
 @pytest.mark.parametrize(
     ("config", "changes", "words"),
     [

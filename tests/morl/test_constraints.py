@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
 from jaxrl.morl import objectives
 from jaxrl.morl.constraints import Limits, Problem, barrier_surrogate, constraint
 from jaxrl.morl.learners import Evaluated
@@ -37,23 +38,31 @@ def test_gradient_of_the_surrogate_pushes_a_violated_constraint_up():
 
 @pytest.mark.parametrize("name", ["barrier", "none"])
 def test_actors_of_barrier_and_none_see_the_extended_objective(name):
-    chosen = constraint(name)
+    chosen = constraint(name, 2)
     hyper = chosen.hyper(extension_hyper(), PROBLEM, VALUES, chosen.memory(2))
     np.testing.assert_array_equal(hyper.w, [1.0, 0.0])
     assert chosen.after(extension_hyper(), PROBLEM, VALUES, ()) == ()
 
 
 def test_barrier_reads_values_and_sharpness_before_the_update():
-    limits = constraint("barrier").hyper(extension_hyper(t=7.0), PROBLEM, VALUES, ()).surrogate
+    limits = constraint("barrier", 2).hyper(extension_hyper(t=7.0), PROBLEM, VALUES, ()).surrogate
     assert limits.t == 7.0 and limits.length == 3.0
     np.testing.assert_array_equal(limits.others, [0.0, 1.0])
 
 
 def test_multipliers_of_a_violated_constraint_move_the_preference():
-    chosen = constraint("lagrangian")
+    chosen = constraint("lagrangian", 2)
     memory = chosen.memory(2)
     start = chosen.hyper(extension_hyper(), PROBLEM, VALUES, memory)
     np.testing.assert_allclose(start.w, [0.5, 0.0])
     memory = chosen.after(extension_hyper(), PROBLEM, VALUES, memory)
     after = chosen.hyper(extension_hyper(), PROBLEM, VALUES, memory)
     np.testing.assert_allclose(after.w, [0.5, 5 * 0.25 / 4])  # violation (2 - 1) / 4 with gain 5
+
+
+def test_cpo_reads_the_whole_problem_and_refuses_more_than_nine_objectives():
+    limits = constraint("cpo", 2).hyper(extension_hyper(delta=0.02), PROBLEM, VALUES, ()).surrogate
+    np.testing.assert_array_equal(limits.extended, [1.0, 0.0])
+    assert float(limits.delta) == pytest.approx(0.02) and constraint("cpo", 2).learn is not None
+    with pytest.raises(UsageError, match="9"):
+        constraint("cpo", 10)
