@@ -17,7 +17,16 @@ from jaxrl.envs.wrappers.finite_horizon import finite_horizon
 from jaxrl.envs.wrappers.observe_time import observe_time
 from jaxrl.envs.wrappers.resample_task import resample_params
 
-DRAWN = ["CartPole", "Pendulum", "MountainCar", "MountainCarContinuous", "Acrobot", "GridWorld-debug"]
+DRAWN = [
+    "CartPole",
+    "Pendulum",
+    "MountainCar",
+    "MountainCarContinuous",
+    "Acrobot",
+    "GridWorld-debug",
+    "Minecart",
+    "Reacher",
+]
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -106,7 +106,6 @@ def test_physics_are_those_of_the_body_bit_for_bit():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["hopper-3", "ant-2"])
-def test_contract(task):
-    env = brax_objectives(task)
-    check_env(env, inert=("friction",), skip=("dtypes",))
+def test_contract():
+    """All rules but `dtypes`: brax computes in the precision that jax is set to."""
+    check_env(brax_objectives("hopper-3"), inert=("friction",), skip=("dtypes",))
