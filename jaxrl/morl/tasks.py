@@ -16,6 +16,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError, nearest
 from jaxrl.core.fields import Range, Share, Size, check_fields
 from jaxrl.envs import catalogue
+from jaxrl.envs.adapters.brax_objectives import brax_objectives
 from jaxrl.envs.base import Env
 from jaxrl.morl.metrics import weight_lattice
 
@@ -25,7 +26,7 @@ class Task:
     """What has to agree before two results are compared."""
 
     environment: str
-    """Name in the catalogue of environments."""
+    """Name in the catalogue of environments, or `brax <backend> <task>` of `brax_objectives`."""
     reference: tuple[float, ...]
     """Reference point of the hypervolume, float[m], in units of the returns."""
     gamma: Share
@@ -44,7 +45,12 @@ class Task:
 
     def make(self) -> Env:
         """The environment; raises `UsageError` where its rewards have another length than the reference."""
-        env = catalogue.make(self.environment)
+        kind, _, rest = self.environment.partition(" ")
+        if kind == "brax":
+            backend, _, body = rest.partition(" ")
+            env: Env = brax_objectives(body, backend)
+        else:
+            env = catalogue.make(self.environment)
         if env.reward_dim != len(self.reference):
             raise UsageError(
                 f"reference: has {len(self.reference)} numbers, but {self.environment} pays {env.reward_dim} "
@@ -61,6 +67,10 @@ class Task:
         return asdict(self)
 
 
+def _brax(name: str, m: int) -> Task:
+    return Task(f"brax spring {name}", (-100.0,) * m, 0.99, 500, "greedy", 0.01 if m == 2 else 0.1)
+
+
 TASKS = {
     "dst-convex": Task("DeepSeaTreasure", (0.0, -50.0), 0.99, 100, "exact", 0.01),
     "dst-concave": Task("DeepSeaTreasure-concave", (0.0, -50.0), 0.99, 100, "exact", 0.01),
@@ -74,7 +84,14 @@ TASKS = {
     "minecart-deterministic": Task("Minecart-deterministic", (-1.0, -1.0, -200.0), 0.98, 500, "greedy", 0.5),
     "building-3": Task("Building-3", (0.0,) * 3, 1.0, 480, "greedy", 0.1),
     "building-9": Task("Building-9", (0.0,) * 9, 1.0, 480, "greedy", 0.5),
+    "reacher": Task("Reacher", (-20.0,) * 4, 0.99, 50, "greedy", 0.1),
+    **{
+        f"{body}-2": _brax(f"{body}-2", 2)
+        for body in ("hopper", "halfcheetah", "ant", "walker2d", "humanoid")
+    },
+    **{f"{body}-3": _brax(f"{body}-3", 3) for body in ("hopper", "ant")},
 }
+"""Records by name. Those of brax's bodies hold for its back-end `spring` alone."""
 
 
 def task(name: str) -> Task:

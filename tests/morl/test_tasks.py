@@ -3,6 +3,7 @@
 import pytest
 
 from jaxrl.core.errors import UsageError
+from jaxrl.envs.adapters.brax_objectives import brax_objectives
 from jaxrl.morl.tasks import TASKS, Task, check_same_record, task
 
 
@@ -11,6 +12,12 @@ def test_record_fits_its_environment(name):
     record = task(name)
     env = record.make()
     assert env.reward_dim == len(record.reference) == record.preferences().shape[1]
+
+
+def test_bodies_of_brax_name_their_back_end():
+    assert task("hopper-3").make() == brax_objectives("hopper-3", "spring")
+    with pytest.raises(UsageError, match=r"Brax\.backend: unknown 'bullet'"):
+        Task("brax bullet ant-2", (-100.0, -100.0), 0.99, 500, "greedy", 0.01).make()
 
 
 def test_unknown_task_names_the_nearest():
