@@ -75,9 +75,10 @@ PRESETS = {
     "concave": Config(("dst-concave",)),
     "convex": Config(("dst-convex",)),
     "tree": Config(("fruit-tree-5",)),
+    "constraints": Config(("dst-concave",), ("barrier", "lagrangian", "cpo", "official", "none")),
     "paper": Config(
         ("dst-concave", "dst-convex", "dst-mirrored", "fruit-tree-5", "fruit-tree-6"),
-        ("barrier", "lagrangian", "cpo", "none"),
+        ("barrier", "lagrangian", "cpo", "official", "none"),
         seeds=5,
     ),
 }

@@ -60,7 +60,7 @@ class Config:
     selection: Literal["crowding", "random"] = "crowding"
     """How members are selected: by descending crowding distance, or at random (an ablation)."""
     optimiser: Optimiser = "barrier"
-    """Constraint optimiser, see `constraints.py`; "none" ignores the constraints (an ablation)."""
+    """Constraint optimiser, see `constraints.py`; "official" and "none" hold no constraint."""
     thresholds: Literal["shift", "paper"] = "shift"
     """Lower bounds of the constrained objectives: z + beta (G - z), feasible at the start of a run, or beta G
     as in the paper, which is replaced by the former where G is negative and counted as `fallback`."""

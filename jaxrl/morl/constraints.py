@@ -1,7 +1,8 @@
 """Constraint optimisers behind one interface: how a run extends one objective and keeps the others.
 
 Every optimiser is PPO with something exchanged: the barrier adds a term to the surrogate, the Lagrangian
-moves the preference of the actor, CPO takes another step, "none" does nothing of it and is the ablation.
+moves the preference of the actor, CPO takes another step. "official" has the term of the released code, which
+holds no constraint, and "none" nothing: both are there to be compared with.
 
 Legend: `B` samples of a minibatch, `m` objectives.
 """
@@ -15,10 +16,10 @@ import jax.numpy as jnp
 
 from jaxrl.baselines import ppo
 from jaxrl.core.types import Array, PyTree
-from jaxrl.morl import cpo, objectives
+from jaxrl.morl import cpo, objectives, official
 from jaxrl.morl.learners import Evaluated
 
-Optimiser = Literal["barrier", "lagrangian", "cpo", "none"]
+Optimiser = Literal["barrier", "lagrangian", "cpo", "official", "none"]
 """Names of the constraint optimisers."""
 
 
@@ -67,7 +68,14 @@ def constraint(name: Optimiser, m: int) -> Constraint:
     """The constraint optimiser of that name for m objectives; raises `UsageError` for CPO on more than 9."""
     if name == "cpo":
         cpo.check_objectives(m)
-    return {"barrier": _BARRIER, "lagrangian": _LAGRANGIAN, "cpo": _CPO, "none": _NONE}[name]
+    known = {
+        "barrier": _BARRIER,
+        "lagrangian": _LAGRANGIAN,
+        "cpo": _CPO,
+        "official": _OFFICIAL,
+        "none": _NONE,
+    }
+    return known[name]
 
 
 def barrier_surrogate(ratio: Array, advantage: Array, progress: Array, extra: dict[str, Any]) -> Array:
@@ -117,6 +125,11 @@ def _within_trust_region(hyper: Any, problem: Problem, values: Evaluated, memory
     return hyper.learner.replace(w=problem.extended, surrogate=limits)
 
 
+def _with_released_term(hyper: Any, problem: Problem, values: Evaluated, memory: PyTree) -> ppo.Hyper:
+    term = official.Released(problem.extended, jnp.asarray(hyper.beta), jnp.asarray(hyper.t))
+    return hyper.learner.replace(w=problem.extended, surrogate=term)
+
+
 def _zero_multipliers(m: int) -> objectives.Multipliers:
     return objectives.Multipliers(jnp.zeros(m), jnp.zeros(m), jnp.zeros(m))
 
@@ -141,3 +154,4 @@ _LAGRANGIAN = Constraint(ppo.clipped_surrogate, _zero_multipliers, _ascend_lagra
 _CPO = Constraint(
     ppo.clipped_surrogate, _nothing, _within_trust_region, _unchanged, cpo.learning_step(cpo.Config())
 )
+_OFFICIAL = Constraint(official.released_surrogate, _nothing, _with_released_term, _unchanged)

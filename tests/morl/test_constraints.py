@@ -66,3 +66,14 @@ def test_cpo_reads_the_whole_problem_and_refuses_more_than_nine_objectives():
     assert float(limits.delta) == pytest.approx(0.02) and constraint("cpo", 2).learn is not None
     with pytest.raises(UsageError, match="9"):
         constraint("cpo", 10)
+
+
+def test_the_released_term_sees_objective_beta_and_t_and_no_threshold():
+    chosen = constraint("official", 2)
+    first = chosen.hyper(extension_hyper(beta=0.8, t=7.0), PROBLEM, VALUES, ())
+    other = chosen.hyper(
+        extension_hyper(beta=0.8, t=7.0), PROBLEM._replace(thresholds=jnp.array([3.0, 5.0])), VALUES, ()
+    )
+    assert float(first.surrogate.beta) == pytest.approx(0.8) and float(first.surrogate.t) == 7.0
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
