@@ -41,14 +41,14 @@ def test_agreement_is_the_weighted_correlation_of_two_critics():
 
 
 @pytest.mark.parametrize(
-    ("share", "agreed", "warned"), [(0.2, 0.3, True), (0.9, 0.3, False), (0.2, 0.9, False)]
+    ("share", "agreed", "warned"), [(0.2, 0.8, True), (0.8, 0.8, False), (0.2, 0.95, False)]
 )
 def test_review_warns_where_few_rows_count_and_the_critics_disagree(share, agreed, warned):
     history = {"ess": np.array([1.0, share, np.nan]), "agreement": np.array([0.0, agreed, np.nan])}
     text = review(history)
     assert (text is not None) == warned
     if warned:
-        assert text.startswith("weights without ground: they leave an effective 20 % of the rows")
+        assert text.startswith("policy weights may follow errors: they leave an effective 20 % of the rows")
         moving = {"drift": np.array([9.0]), "unsettled": np.array([0.5])}
         assert review(history | moving) == f"{review(moving)}; {text}"
 
