@@ -87,10 +87,12 @@ WRAPPED = [
 
 # one level distribution per program; the others differ from them in tables that test_gridworld checks
 FAST = {"GridWorld-small", "GridWorld-mazes", "GridWorld-rand_small"}
+# likewise other sizes and switches, compared with other libraries step by step in tests of their own
+ALIKE = {"FruitTree-5", "FruitTree-7", "Minecart-deterministic", "Building-9"}
 
 
 def row(name, entry):
-    slow = name.startswith("GridWorld-") and name not in FAST
+    slow = name in ALIKE or (name.startswith("GridWorld-") and name not in FAST)
     return pytest.param(entry, id=name, marks=[pytest.mark.slow] if slow else [])
 
 
