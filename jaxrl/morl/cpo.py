@@ -105,6 +105,7 @@ def sub_problem(q: Array, r: Array, S: Array, c: Array, delta: Array) -> Solutio
     is the best point of the trust region, and the best of those that meet all constraints is the solution,
     with the multipliers lam = 1 / alpha, nu = y + lam z. Infeasible iff max_{mu >= 0} mu . c - mu S mu / 2,
     over the same sets, is above delta; then x = -sqrt(delta / v) H^-1 B mu.
+    Equation: achiam2017cpo [sub-problem with several constraints]
     """
     k = len(r)
     # constraints of unit length: S has ones on its diagonal

@@ -42,6 +42,7 @@ def released_term(
     """What the released loss adds, float[], for ratios `[B]` and returns `[B, m]`.
 
     row: int[], the sample that is left out; clip, beta, t: float[].
+    Equation: liu2025cmorl [released extension term]
     """
     means = returns.mean(0, keepdims=True)
     clipped = jnp.clip(ratio, 1 - clip, 1 + clip)[:, None]

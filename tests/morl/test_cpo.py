@@ -1,5 +1,9 @@
 """The sub-problem of CPO against values by hand and a cone solver, and its step as a learning step of PPO."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -278,3 +282,56 @@ def test_refuses_more_than_nine_objectives_and_what_has_no_step():
     state = jax.eval_shape(algorithm.init, jax.random.key(0), hyper, mdp)
     with pytest.raises(UsageError, match=r"^Config\.memory: CPO has"):
         jax.eval_shape(algorithm.step, state, hyper, mdp)
+
+
+# four members on two devices; in each, runs that extend by CPO and are evaluated exactly, as one batch
+SEVERAL_DEVICES = """
+import jax
+import jax.numpy as jnp
+from jaxrl.baselines import ppo
+from jaxrl.core.spmd import map_population, mesh
+from jaxrl.envs.grids.deep_sea import DeepSeaTreasure
+from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.morl import cpo
+from jaxrl.morl.learners import exact_values
+
+assert jax.device_count() == 2
+sea = DeepSeaTreasure("concave")
+mdp = sea.to_tabular(sea.default_params())
+config = ppo.Config(n_envs=8, length=8, epochs=1, minibatches=1, widths=())
+algorithm = ppo.make(config, Tabular.of(mdp), learn=cpo.learning_step(cpo.Config()))
+extended, thresholds = jnp.tile(jnp.eye(2), (6, 1)), jnp.array([0.0, -50.0])
+
+def member(key):
+    def values(state):
+        x = jnp.eye(mdp.n_states)
+        kernel = state.params["actor"]["Dense_0"]
+        pi = jax.nn.softmax(x @ kernel["kernel"] + kernel["bias"][None])
+        return exact_values(mdp, pi, jnp.float32(0.99))
+    def one(state, w):
+        found = values(state)
+        limits = cpo.Limits(w, thresholds, found.returns, found.length, jnp.float32(0.01), jnp.float32(0.1))
+        return algorithm.step(state, ppo.Hyper(w=w, surrogate=limits), mdp)[0]
+    blank = cpo.Limits(*[jnp.zeros(2)] * 3, *[jnp.float32(1)] * 3)
+    init = lambda k, w: algorithm.init(k, ppo.Hyper(w=w, surrogate=blank), mdp)
+    states = jax.vmap(init)(jax.random.split(key, 12), extended)
+    states, _ = jax.lax.scan(lambda s, _: (jax.vmap(one)(s, extended), None), states, length=5)
+    return jax.vmap(values)(states).returns
+
+run = jax.jit(map_population(member, mesh(), 2))
+for seed in range(2):
+    assert jnp.isfinite(run(jax.random.split(jax.random.key(seed), 4))).all()
+print("ends")
+"""
+
+
+@pytest.mark.slow
+def test_twelve_extensions_in_each_of_four_members_on_two_devices_end():
+    env = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_NUMPY_RANK_PROMOTION": "raise",
+        "JAX_PLATFORMS": "cpu",
+    }
+    command = [sys.executable, "-c", SEVERAL_DEVICES]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout == "ends\n", done.stderr

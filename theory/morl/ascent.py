@@ -38,7 +38,7 @@ class Sea(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A policy float64[S, A] with its returns [m], their gradients in the logits [m, S, A], and visits [S]."""
+    """A policy float64[S, A], its returns [m] with their gradients in the logits [m, S, A], visits [S]."""
 
     pi: np.ndarray
     returns: np.ndarray
