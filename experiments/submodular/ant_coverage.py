@@ -62,7 +62,7 @@ PRESETS = {
 BETTER = "more"
 
 
-def measure(value: Array, length: Array) -> dict[str, Array]:
+def measure(value: Array, length: Array, path: Array) -> dict[str, Array]:
     """Covered cells, and steps until the end."""
     return {"cells": value.mean() / WORTH, "steps": length.mean()}
 

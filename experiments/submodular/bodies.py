@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from jaxrl.run.folder import RunFolder
 
 LEARNERS = ("SubPO", "ModPO")
-Measure = Callable[[Array, Array], dict[str, Array]]
-"""`(F float[E] of whole episodes, their lengths int32[E]) -> {name: float[]}`."""
+Measure = Callable[[Array, Array, Array], dict[str, Array]]
+"""`(F float[E] of whole episodes, their lengths int32[E], paths float[E, S, 2]) -> {name: float[]}`."""
 
 
 class EitherParams(NamedTuple):
@@ -90,17 +90,21 @@ class Config:
         check_fields(self)
 
 
-def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) -> None:
+def run(
+    config: Config, folder: RunFolder, body: SetReward, measure: Measure, inner: PyTree | None = None
+) -> None:
     """Trains all members and saves their curves, and an episode of each last policy.
 
     Arrays: `learner [A]`, `update [L]`, `env_steps [L]`; per name n of `measure` `n [A, M, L]` and, before
     training, `untrained_n [M]`; of the episodes `path [A, M, S, 2]` and `seen [A, M, ...]`, the statistic at
     the end.
 
-    body: paid gains; its observations begin with two coordinates.
+    body: paid gains; its observations begin with two coordinates. inner: parameters of the environment below
+    the set reward; None for its own.
     """
     env, count = either(body), len(LEARNERS)
     data, hyper = env.default_params(), config.hyper.replace(updates_total=float(config.updates))
+    data = data if inner is None else data._replace(env=inner)
     algorithm = proximal.make(config.algo, env)
     # those of the members, and after them as many for looking at policies
     keys = member_keys(config.seed, 2 * config.seeds)
@@ -110,7 +114,7 @@ def run(config: Config, folder: RunFolder, body: SetReward, measure: Measure) ->
     def look(key: Key, state: PyTree, data: EitherParams) -> tuple[dict[str, Array], PyTree, Array]:
         policy = algorithm.act(state, hyper, False)
         stat, length, path = episodes(env, policy, key, data, config.episodes, steps)
-        return measure(jax.vmap(partial(body.F.value, data.F))(stat), length), stat, path
+        return measure(jax.vmap(partial(body.F.value, data.F))(stat), length, path), stat, path
 
     def evaluate(key: Key, state: PyTree, hyper: Any, data: EitherParams) -> dict[str, Array]:
         return {f"eval/{name}": x for name, x in look(key, state, data)[0].items()}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from experiments.submodular import bodies
-from experiments.submodular.bodies import Config
 from jaxrl.baselines import ppo
 from jaxrl.cli.main import experiment_main
+from jaxrl.core.fields import NonNegative
 from jaxrl.core.types import Array
 from jaxrl.envs.control.car_track import CarParams, CarTrack, car_track
 from jaxrl.report import plots
@@ -19,7 +21,19 @@ from jaxrl.submodular import proximal
 
 _HYPER = ppo.Hyper(lr=3e-4, entropy=0.0)
 # positions are paid up to 16 m at each of 700 steps: without a scale of its own the critic of ModPO saturates
-_SCALED = {"normalise_obs": True, "scale_rewards": True}
+_ALGO = proximal.Config(
+    n_envs=128, length=128, minibatches=8, widths=(64, 64), normalise_obs=True, scale_rewards=True
+)
+
+
+@dataclass(frozen=True)
+class Config(bodies.Config):
+    """Configuration of the study, with the worth of a finished lap."""
+
+    prize: NonNegative = 1.0
+    """Reward at the finish, where an episode ends, >= 0. Paper: 1. A car that is paid for its position gives
+    up as much as 1,640 there, the discounted sum of what it would be paid just before the finish for ever."""
+
 
 PRESETS = {
     "smoke": Config(
@@ -29,38 +43,32 @@ PRESETS = {
         evaluations=1,
         episodes=2,
     ),
-    "quick": Config(
-        algo=proximal.Config(n_envs=128, length=128, minibatches=8, widths=(64, 64), **_SCALED),
-        hyper=_HYPER,
-        seeds=5,
-        updates=160,
-        evaluations=20,
-    ),
-    "paper": Config(
-        algo=proximal.Config(n_envs=1024, length=128, minibatches=32, widths=(128, 128), **_SCALED),
-        hyper=_HYPER,
-        seeds=20,
-        updates=400,
-        evaluations=40,
-        episodes=128,
-    ),
+    "quick": Config(algo=_ALGO, hyper=_HYPER, seeds=3, updates=160, evaluations=20),
+    "paper": Config(algo=_ALGO, hyper=_HYPER, seeds=5, updates=480, evaluations=48),
+    "prize": Config(algo=_ALGO, hyper=_HYPER, seeds=5, updates=480, evaluations=48, prize=1640.0),
 }
 BETTER = "more"
 
 
-def measure(value: Array, length: Array) -> dict[str, Array]:
-    """Track seen in m, share of episodes that finish the lap, and length in s."""
+def measure(value: Array, length: Array, path: Array) -> dict[str, Array]:
+    """Track seen in m, share of episodes that finish the lap, length in s, and what ModPO is paid for its
+    positions, in sum over an episode.
+    """
     track = CarTrack().default_params()
+    played = jnp.arange(1, path.shape[1]) <= length[:, None]
     return {
         "track": value.mean(),
         "lap": (value >= track.finish).mean(),
         "seconds": length.mean() * track.dt,
+        "position": jnp.sum(path[:, 1:, 0] * played, axis=1).mean(),
     }
 
 
 def run(config: Config, folder: RunFolder) -> None:
     """Trains both learners on the car and saves what `bodies.run` says, with the measures of `measure`."""
-    bodies.run(config, folder, car_track(), measure)
+    body = car_track()
+    track = body.env.default_params()
+    bodies.run(config, folder, body, measure, track._replace(prize=jnp.full_like(track.prize, config.prize)))
 
 
 estimate = bodies.estimate
@@ -77,13 +85,18 @@ def figure(folder: RunFolder) -> list[Path]:
     """Track seen, laps finished, their time, and an episode of each last policy on the track."""
     result = folder.load_result()
     with plots.paper():
-        fig, axes = plots.subplots(1, 5, width=3.3, height=3.1)
-        labels = {"track": "track seen (m)", "lap": "share of laps finished", "seconds": "episode (s)"}
+        fig, axes = plots.subplots(1, 6, width=3.3, height=3.1)
+        labels = {
+            "track": "track seen (m)",
+            "lap": "share of laps finished",
+            "seconds": "episode (s)",
+            "position": "positions, summed (m)",
+        }
         for ax, (name, label) in zip(axes[0], labels.items(), strict=False):
             bodies.curve(ax, result, name)
             ax.set(title=label, ylim=(0, None))
         for a, learner in enumerate(result["learner"].tolist()):
-            _drive(axes[0, 3 + a], result["path"][a], f"{learner}, an episode of each seed")
+            _drive(axes[0, 4 + a], result["path"][a], f"{learner}, an episode of each seed")
         return plots.save(fig, folder.figures / "learning_curves")
 
 
