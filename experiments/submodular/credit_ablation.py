@@ -17,6 +17,11 @@ PRESETS = {
         ("M", "M total", "M marginal", "M prefix", "M gae", "M official"),
         seeds=20,
     ),
+    "maps": Config(
+        ("gorilla", "noisy items", "design"),
+        ("M", "M total", "M marginal", "M prefix", "M gae", "M official", "ModPO"),
+        seeds=10,
+    ),
 }
 BETTER = "more"
 
