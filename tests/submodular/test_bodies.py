@@ -76,9 +76,18 @@ def test_plane_of_the_track():
 
 
 def test_measures():
-    found = car_track.measure(jnp.array([16.5, 8.0]), jnp.array([300, 100]))
+    path = (
+        jnp.zeros((2, 701, 2))
+        .at[0, 1:301, 0]
+        .set(2.0)
+        .at[1, 1:, 0]
+        .set(jnp.minimum(jnp.arange(700), 99) / 99)
+    )
+    found = car_track.measure(jnp.array([16.5, 8.0]), jnp.array([300, 100]), path)
     assert float(found["track"]) == pytest.approx(12.25) and float(found["lap"]) == 0.5
     assert float(found["seconds"]) == pytest.approx(6.0)
+    # 300 steps at 2 m, and 100 steps of 0 .. 1 m, of which nothing counts after the end
+    assert float(found["position"]) == pytest.approx((600 + 50) / 2)
 
 
 def test_bad_input():

@@ -5,6 +5,7 @@ Legend: `H` actions of an episode, `V` places, `A` actions.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxrl.core.types import Array
 from jaxrl.submodular.exact import Unfolded, best_value, myopic_value, policy_value
+from theory.submodular.bandit import Bandit, extension
 from theory.submodular.instances import Problem
 
 OBJECTIVES = {"to_go": policy_value, "marginal": myopic_value}
@@ -30,6 +32,18 @@ def climb(problem: Problem, credit: str, steps: int, rate: float = 2.0) -> tuple
         decoded = jnp.eye(shape[-1])[jnp.argmax(logits, axis=-1)]
         value = policy_value(jax.nn.softmax(logits), unfolded)
         return float(value), float(policy_value(decoded, unfolded))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def climb_bandit(bandit: Bandit, steps: int, rate: Array) -> Array:
+    """float[H, V], the policy after `steps` of ascent on J from the uniform one; `rate` float[] of logits."""
+
+    def value(logits: Array) -> Array:
+        return extension(jax.nn.softmax(logits), bandit)
+
+    start = jnp.zeros((bandit.table.ndim, len(bandit.table) - 1))
+    last = jax.lax.fori_loop(0, steps, lambda _, x: x + rate * jax.grad(value)(x), start)
+    return jax.nn.softmax(last)
 
 
 def _ascend(

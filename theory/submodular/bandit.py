@@ -66,6 +66,31 @@ def half() -> Bandit:
     return coverage_bandit(covers, np.array([1.0, 0.99]), 2, 0.0)
 
 
+def twins(places: int) -> Bandit:
+    """As many steps as places, each worth 1 once: the uniform policy is stationary at 1 - (1 - 1/V)^V."""
+    return coverage_bandit(np.eye(places, dtype=bool), np.ones(places), places, 0.0)
+
+
+def tight(places: int) -> Bandit:
+    """Two steps where ascent from the uniform policy ends at V / (2 V - 3) of the best.
+
+    All places of step 0 but the last cover item 0, those of step 1 item 1. The last place of either step
+    covers the other step's item and one of its own, of weight 1 - 3 / V: worth more only where the other step
+    chooses its last place with probability above 1.5 / V.
+    """
+    covers = np.zeros((2, places, 4), bool)
+    covers[0, :-1, 0] = covers[1, :-1, 1] = True
+    covers[0, -1, [1, 2]] = covers[1, -1, [0, 3]] = True
+    return coverage_bandit(covers, np.array([1, 1, 1 - 3 / places, 1 - 3 / places]), 2, 0.0)
+
+
+def both_or_decoy(places: int) -> Bandit:
+    """Not submodular: two steps pay 1 if both choose place 0, and 0.4 if step 0 chooses place 1."""
+    table = np.zeros((places + 1, places + 1))
+    table[0, 0], table[1] = 1.0, 0.4
+    return Bandit(table, 0.0)
+
+
 def random_bandit(seed: int, eps: float) -> Bandit:
     """Three draws from three random sets."""
     rng = np.random.default_rng(seed)
@@ -88,10 +113,25 @@ def values(policies: Array, bandit: Bandit) -> Array:
     return jax.vmap(extension, (0, None))(policies, bandit)
 
 
+@jax.jit
+def gaps(policies: Array, bandit: Bandit) -> Array:
+    """float[B], max_q <grad J(pi), q - pi> over policies q, at `policies` float[B, H, V]; 0 where stationary.
+
+    Stationary on the simplices: at a vertex the gradient in logits vanishes, and this need not.
+    """
+    gradient = jax.vmap(jax.grad(extension), (0, None))(policies, bandit)
+    return jnp.sum(gradient.max(-1) - jnp.sum(policies * gradient, -1), -1)
+
+
+def vertices(bandit: Bandit) -> np.ndarray:
+    """float[V^H, H, V], all deterministic policies."""
+    chosen = itertools.product(range(bandit.places), repeat=bandit.steps)
+    return np.eye(bandit.places)[np.array(list(chosen))]
+
+
 def best(bandit: Bandit) -> float:
     """Largest value: of a deterministic choice per step."""
-    chosen = list(itertools.product(range(bandit.places), repeat=bandit.steps))
-    return float(values(np.eye(bandit.places)[np.array(chosen)], bandit).max())
+    return float(values(vertices(bandit), bandit).max())
 
 
 @functools.partial(jax.jit, static_argnums=1)
