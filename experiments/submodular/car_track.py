@@ -45,7 +45,7 @@ PRESETS = {
     ),
     "quick": Config(algo=_ALGO, hyper=_HYPER, seeds=3, updates=160, evaluations=20),
     "paper": Config(algo=_ALGO, hyper=_HYPER, seeds=5, updates=480, evaluations=48),
-    "prize": Config(algo=_ALGO, hyper=_HYPER, seeds=5, updates=480, evaluations=48, prize=1640.0),
+    "prize": Config(algo=_ALGO, hyper=_HYPER, seeds=3, updates=160, evaluations=20, prize=1640.0),
 }
 BETTER = "more"
 
@@ -55,7 +55,7 @@ def measure(value: Array, length: Array, path: Array) -> dict[str, Array]:
     positions, in sum over an episode.
     """
     track = CarTrack().default_params()
-    played = jnp.arange(1, path.shape[1]) <= length[:, None]
+    played = jnp.arange(1, path.shape[1])[None] <= length[:, None]
     return {
         "track": value.mean(),
         "lap": (value >= track.finish).mean(),

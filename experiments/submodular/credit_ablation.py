@@ -20,7 +20,7 @@ PRESETS = {
     "maps": Config(
         ("gorilla", "noisy items", "design"),
         ("M", "M total", "M marginal", "M prefix", "M gae", "M official", "ModPO"),
-        seeds=10,
+        seeds=5,
     ),
 }
 BETTER = "more"

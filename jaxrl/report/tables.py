@@ -239,7 +239,7 @@ def judge(score: Score | np.ndarray | None, entry: Mapping[str, Any]) -> tuple[s
     finished = x[np.isfinite(x), None]
     count = f"n = {finished.size}" + (f" of {x.size}" if finished.size < x.size else "")
     if not finished.size:
-        return f"- ({count})", "not judged" if entry["paper"] is None else "outside"
+        return f"- ({score.note or count})", "not judged" if entry["paper"] is None else "outside"
     mean = float(statistics.mean(finished))
     interval = _interval(score)
     shown = "" if interval is None else f" [{interval[0]:.4g}, {interval[1]:.4g}]"

@@ -121,6 +121,8 @@ def test_what_did_not_run_or_only_diverged():
     assert tables.judge(None, entry) == ("-", "not run")
     assert tables.judge(np.array([np.nan]), entry) == ("- (n = 0 of 1)", "outside")
     assert tables.judge(np.array([np.nan]), {**entry, "paper": None}) == ("- (n = 0 of 1)", "not judged")
+    never = tables.Score(np.array([np.nan]), note="0 of 5 seeds reach it")
+    assert tables.judge(never, entry) == ("- (0 of 5 seeds reach it)", "outside")
 
 
 def test_intervals_of_one_number_and_of_an_experiment():

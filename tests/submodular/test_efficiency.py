@@ -1,0 +1,65 @@
+"""Steps to a level, with curves that never reach it, against values worked out by hand."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from experiments.submodular import study
+from experiments.submodular.efficiency import first_of_both, median_of, steps_to
+
+
+def test_steps_are_those_of_the_first_point_at_the_level_and_nan_where_there_is_none():
+    curve = np.array([[1.0, 5.0, 2.0, 9.0], [1.0, 2.0, 3.0, 4.9], [5.0, 0.0, 0.0, 0.0], [np.nan] * 4])
+    np.testing.assert_array_equal(steps_to(curve, [10, 20, 30, 40], 5.0), [20, np.nan, 10, np.nan])
+    np.testing.assert_array_equal(
+        steps_to(curve, [10, 20, 30, 40], [6.0, 2.0, 5.0, 0.0]), [40, 20, 10, np.nan]
+    )
+
+
+def test_members_that_never_reach_the_level_count_as_the_latest():
+    found = median_of(np.array([3.0, np.nan, 1.0]))
+    assert found.values.tolist() == [3.0] and found.note == "median; 2 of 3 seeds reach it"
+    never = median_of(np.array([3.0, np.nan, np.nan]))
+    assert np.isnan(never.values).all() and "1 of 3" in never.note and never.interval is None
+
+
+@pytest.mark.parametrize("n", [6, 10, 20])
+def test_the_interval_of_the_median_covers_at_least_95_percent(n):
+    """By enumeration: ranks enclose the median when neither too many nor too few values lie below it."""
+    interval = median_of(np.arange(1.0, n + 1)).interval
+    low, high = int(interval[0]), int(interval[1])
+    assert low == n + 1 - high
+    inside = sum(low <= sum(signs) <= high - 1 for signs in itertools.product((0, 1), repeat=min(n, 12)))
+    if n <= 12:
+        assert 0.95 <= inside / 2**n < 1
+    else:
+        assert (low, high) == (6, 15)
+
+
+def test_five_members_have_no_interval_and_an_open_one_is_named_in_the_note():
+    assert median_of(np.arange(5.0)).interval is None
+    found = median_of(np.array([1.0, 2, 3, 4, 5, 6, 7, 8, np.nan, np.nan]))
+    assert found.interval is None and found.values[0] == 5.5 and found.note.endswith("interval from 2 on")
+
+
+def test_first_of_both_counts_two_that_never_arrive_against_and_has_wilsons_interval():
+    found = first_of_both(np.array([1.0, np.nan, 2.0, 5.0]), np.array([2.0, np.nan, np.nan, 4.0]))
+    assert found.values.tolist() == [1, 0, 1, 0]
+    # (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4 n^2)) / (1 + z^2 / n) at p = 1/2, n = 4
+    np.testing.assert_allclose(found.interval, (0.1500, 0.8500), atol=1e-4)
+    np.testing.assert_allclose(first_of_both(np.zeros(5), np.ones(5)).interval, (0.5655, 1.0), atol=1e-4)
+
+
+def test_scores_of_a_study_hold_last_values_steps_and_the_paired_comparison():
+    value = np.array([[[10.0, 19.0], [19.5, 20.0]], [[1.0, 2.0], [3.0, 18.95]]])
+    result = {
+        "problem": np.array(["items"]), "learner": np.array(["M", "ModPO"]), "n_envs": np.array(8),
+        "value_0": value, "best_0": np.array([21.0]),
+    }  # fmt: skip
+    found = study.scores(result)
+    assert found["items: M"].tolist() == [19.0, 20.0]
+    assert found["items: M, steps to 90 %"].values.tolist() == [1.5 * 8 * 39]
+    assert found["items: ModPO, steps to 90 %"].note.startswith("median; 1 of 2")
+    assert found["items: M minus ModPO"].tolist() == pytest.approx([17.0, 1.05])
+    assert found["items: M at 90 % before ModPO"].values.tolist() == [1.0, 1.0]
