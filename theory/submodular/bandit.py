@@ -67,7 +67,7 @@ def half() -> Bandit:
 
 
 def twins(places: int) -> Bandit:
-    """As many steps as places, each worth 1 once: the uniform policy is stationary at 1 - (1 - 1/V)^V."""
+    """Items of worth 1, as many steps as places: the uniform policy is stationary at 1 - (1 - 1/V)^V."""
     return coverage_bandit(np.eye(places, dtype=bool), np.ones(places), places, 0.0)
 
 
