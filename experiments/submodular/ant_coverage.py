@@ -15,6 +15,7 @@ from jaxrl.cli.main import experiment_main
 from jaxrl.core.types import Array
 from jaxrl.envs.coverage.ant_coverage import ant_coverage
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.rollout.unroll import Pool
 from jaxrl.run.folder import RunFolder
 from jaxrl.submodular import proximal
@@ -75,9 +76,18 @@ def run(config: Config, folder: RunFolder) -> None:
 estimate = bodies.estimate
 
 
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Cells covered by the last policy, `float[M]` per learner."""
-    return {f"{learner}: cells": result["cells"][a, :, -1] for a, learner in enumerate(result["learner"])}
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
+    """Cells covered by the last policy, `float[M]` per learner, what that is more than before training, and
+    `bodies.progress` towards the best evaluation of any seed, as no optimum is known.
+    """
+    found: dict[str, np.ndarray | Score] = {}
+    for a, learner in enumerate(result["learner"].tolist()):
+        last = result["cells"][a, :, -1]
+        found[f"{learner}: cells"] = last
+        found[f"{learner}: cells minus untrained"] = Score(
+            last - result["untrained_cells"], "more", derived=True
+        )
+    return found | bodies.progress(result, "cells", float(result["cells"].max()))
 
 
 def figure(folder: RunFolder) -> list[Path]:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.submodular.efficiency import LEVEL, median_of, steps_to
 from experiments.submodular.episodes import play
 from jaxrl.baselines import ppo
 from jaxrl.core.fields import Seed, Size, check_fields
@@ -22,6 +23,7 @@ from jaxrl.core.types import Array, Key, Policy, PyTree, Step
 from jaxrl.envs.base import Env, real
 from jaxrl.envs.wrappers.set_reward import SetReward, SetState
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import train
 from jaxrl.submodular import proximal
@@ -179,6 +181,21 @@ def episodes(
 def estimate(config: Config) -> dict[str, int]:
     """Members of both learners."""
     return {"members": len(LEARNERS) * config.seeds}
+
+
+def progress(result: dict[str, np.ndarray], name: str, best: float) -> dict[str, Score]:
+    """Steps until `name [A, M, L]` is 90 % of `best`, its growth in the last quarter of the evaluations in
+    per cent, and the paired difference of the last values of both learners.
+    """
+    found, value = {}, result[name]
+    before = -1 - value.shape[-1] // 4
+    for a, learner in enumerate(result["learner"].tolist()):
+        steps = steps_to(value[a], result["env_steps"], LEVEL * best)
+        found[f"{learner}: steps to 90 %"] = median_of(steps)
+        growth = 100 * (value[a, :, -1] / value[a, :, before] - 1)
+        found[f"{learner}: growth in the last quarter, %"] = Score(growth, None, derived=True)
+    difference = Score(value[0, :, -1] - value[1, :, -1], "more", derived=True)
+    return {**found, f"SubPO minus ModPO: {name}": difference}
 
 
 def curve(ax: Any, result: dict[str, np.ndarray], name: str, worst: float = 0.0) -> None:

@@ -16,6 +16,7 @@ from jaxrl.core.fields import NonNegative
 from jaxrl.core.types import Array
 from jaxrl.envs.control.car_track import CarParams, CarTrack, car_track
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.submodular import proximal
 
@@ -43,7 +44,7 @@ PRESETS = {
         evaluations=1,
         episodes=2,
     ),
-    "quick": Config(algo=_ALGO, hyper=_HYPER, seeds=3, updates=160, evaluations=20),
+    "quick": Config(algo=_ALGO, hyper=_HYPER, seeds=5, updates=160, evaluations=20),
     "paper": Config(algo=_ALGO, hyper=_HYPER, seeds=5, updates=480, evaluations=48),
     "prize": Config(algo=_ALGO, hyper=_HYPER, seeds=3, updates=160, evaluations=20, prize=1640.0),
 }
@@ -74,11 +75,15 @@ def run(config: Config, folder: RunFolder) -> None:
 estimate = bodies.estimate
 
 
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Share of episodes of the last policy that finish the lap, `float[M]` per learner."""
-    return {
-        f"{learner}: laps finished": result["lap"][a, :, -1] for a, learner in enumerate(result["learner"])
-    }
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
+    """Share of episodes of the last policy that finish the lap, `float[M]` per learner, the largest share of
+    any evaluation, and `bodies.progress` towards the whole track.
+    """
+    found: dict[str, np.ndarray | Score] = {}
+    for a, learner in enumerate(result["learner"].tolist()):
+        found[f"{learner}: laps finished"] = result["lap"][a, :, -1]
+        found[f"{learner}: most laps finished"] = Score(result["lap"][a].max(-1), "more", derived=True)
+    return found | bodies.progress(result, "track", float(CarTrack().default_params().finish))
 
 
 def figure(folder: RunFolder) -> list[Path]:

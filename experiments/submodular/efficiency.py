@@ -36,7 +36,8 @@ def median_of(steps: np.ndarray) -> Score:
         low, high = float(ordered[rank - 1]), float(ordered[n - rank])
         interval = (low, high) if np.isfinite(high) else None
         note += "" if np.isfinite(high) else f", interval from {low:.4g} on"
-    return Score(np.array([median if np.isfinite(median) else np.nan]), "less", interval, note)
+    value = np.array([median if np.isfinite(median) else np.nan])
+    return Score(value, "less", interval, note, derived=True)
 
 
 def first_of_both(steps: np.ndarray, other: np.ndarray) -> Score:
@@ -49,7 +50,7 @@ def first_of_both(steps: np.ndarray, other: np.ndarray) -> Score:
     middle = (first.mean() + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(first.mean() * (1 - first.mean()) / n + z**2 / (4 * n**2))
     interval = float(max(middle - half, 0)), float(min(middle + half, 1))
-    return Score(first, "more", interval if n > 1 else None)
+    return Score(first, "more", interval if n > 1 else None, derived=True)
 
 
 def _rank(n: int) -> int | None:

@@ -123,7 +123,8 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
         if "ModPO" in learners:
             other = learners.index("ModPO")
             for a in (a for a in range(len(learners)) if a != other):
-                found[f"{name}: {learners[a]} minus ModPO"] = last[a] - last[other]
+                difference = Score(last[a] - last[other], "more", derived=True)
+                found[f"{name}: {learners[a]} minus ModPO"] = difference
                 found[f"{name}: {learners[a]} at 90 % before ModPO"] = first_of_both(steps[a], steps[other])
     return found
 

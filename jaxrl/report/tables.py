@@ -45,12 +45,15 @@ class Score(NamedTuple):
     interval: `(low, high)` of the mean at 95 %, where the experiment has a better one than Student's t over
     `values`, for example that of a regression.
     note: what the interval was made from, in place of the count of members.
+    derived: whether it is computed from members that another label already holds, for example a difference of
+    two or a median; its NaN say that there is no value, not that a member diverged.
     """
 
     values: np.ndarray
     better: str | None = None
     interval: tuple[float, float] | None = None
     note: str = ""
+    derived: bool = False
 
 
 class Row(NamedTuple):
@@ -83,9 +86,9 @@ def rows(scores: Mapping[str, Score | np.ndarray], state: str = "done") -> list[
 def _row(label: str, score: Score, state: str) -> Row:
     x = score.values
     finished = x[np.isfinite(x), None]
-    missing = x.size - finished.size
+    missing = 0 if score.derived else x.size - finished.size
     stopped = state in ("preempted", "running")
-    counts = (x.size, finished.size, 0 if stopped else missing, missing if stopped else 0)
+    counts = (finished.size + missing, finished.size, 0 if stopped else missing, missing if stopped else 0)
     if not finished.size:
         return Row(label, *counts)
     worst = statistics.worst_finite(x, score.better)

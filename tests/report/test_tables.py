@@ -269,3 +269,9 @@ def test_a_readme_without_its_end_mark_is_refused(published):
     readme.write_text(readme.read_text().replace(tables.END, ""))
     with pytest.raises(CorruptInput, match="is missing"):
         tables.write_readme(root, "toy")
+
+
+def test_a_derived_quantity_without_a_value_is_no_diverged_member():
+    members, derived = np.array([1.0, np.nan]), tables.Score(np.array([2.0, np.nan]), derived=True)
+    found = tables.rows({"members": members, "derived": derived})
+    assert [(row.planned, row.finished, row.diverged) for row in found] == [(2, 1, 1), (1, 1, 0)]

@@ -93,3 +93,14 @@ def test_measures():
 def test_bad_input():
     with pytest.raises(UsageError, match="evaluations"):
         bodies.Config(evaluations=0)
+
+
+def test_progress_of_bodies_counts_steps_growth_and_the_paired_difference():
+    """Four evaluations of two seeds: the last quarter is the last step."""
+    value = np.array([[[1.0, 9.0, 10.0, 11.0], [1.0, 2.0, 8.0, 8.0]], [[1.0] * 4, [2.0] * 4]])
+    result = {"learner": np.array(["SubPO", "ModPO"]), "env_steps": np.array([5, 10, 15, 20]), "track": value}
+    found = bodies.progress(result, "track", 10.0)
+    assert found["SubPO: steps to 90 %"].note == "median; 1 of 2 seeds reach it"
+    np.testing.assert_allclose(found["SubPO: growth in the last quarter, %"].values, (10, 0))
+    np.testing.assert_allclose(found["SubPO minus ModPO: track"].values, (10, 6))
+    assert all(score.derived for score in found.values())

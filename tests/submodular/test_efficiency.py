@@ -61,5 +61,5 @@ def test_scores_of_a_study_hold_last_values_steps_and_the_paired_comparison():
     assert found["items: M"].tolist() == [19.0, 20.0]
     assert found["items: M, steps to 90 %"].values.tolist() == [1.5 * 8 * 39]
     assert found["items: ModPO, steps to 90 %"].note.startswith("median; 1 of 2")
-    assert found["items: M minus ModPO"].tolist() == pytest.approx([17.0, 1.05])
+    assert found["items: M minus ModPO"].values.tolist() == pytest.approx([17.0, 1.05])
     assert found["items: M at 90 % before ModPO"].values.tolist() == [1.0, 1.0]
