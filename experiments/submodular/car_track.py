@@ -44,7 +44,7 @@ PRESETS = {
         evaluations=1,
         episodes=2,
     ),
-    "quick": Config(algo=_ALGO, hyper=_HYPER, seeds=5, updates=160, evaluations=20),
+    "quick": Config(algo=_ALGO, hyper=_HYPER, seeds=3, updates=160, evaluations=20),
     "paper": Config(algo=_ALGO, hyper=_HYPER, seeds=5, updates=480, evaluations=48),
     "prize": Config(algo=_ALGO, hyper=_HYPER, seeds=3, updates=160, evaluations=20, prize=1640.0),
 }
