@@ -10,6 +10,8 @@ Treasure, where the gap is 1 / t exactly, on an edge between two policies.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from jaxrl.envs.tabular.mdp import TabularMDP
@@ -23,6 +25,7 @@ SHARPNESS = (1.0, 5.0, 20.0, 100.0)
 TOLERANCE = 1e-6  # of the certified maximiser
 
 
+@functools.cache
 def instance() -> tuple[TabularMDP, np.ndarray, np.ndarray]:
     """The problem, the vertices of its coverage set, and a return float64[3] to start from."""
     mdp = formula_mdp(3)
@@ -45,10 +48,17 @@ def gaps(weight: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     return gap, slack
 
 
+@functools.cache
+def edge() -> tuple[TabularMDP, np.ndarray]:
+    """The concave sea, and its two vertices float64[2, 2]: treasures 1 and 124."""
+    mdp = treasure("concave", 0.99)
+    return mdp, convex_coverage_set(mdp)
+
+
 def edge_gap(t: float) -> float:
-    """The gap on the edge from treasure 1 to treasure 124 of the concave sea, shifted to positive returns."""
-    mdp, shift = treasure("concave", 0.99), np.array([0.0, 50.0])
-    vertices = convex_coverage_set(mdp) + shift
+    """The gap on the edge between the two vertices of the concave sea, shifted to positive returns."""
+    (mdp, vertices), shift = edge(), np.array([0.0, 50.0])
+    vertices = vertices + shift
     start = vertices.mean(0)
     d = 0.9 * start
     best = extend(mdp, 0, d - shift).returns[0]
