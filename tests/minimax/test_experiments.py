@@ -1,5 +1,6 @@
 """Experiments: a member of the shared program is a run by itself, and errors on the zoo."""
 
+import re
 from pathlib import Path
 
 import jax
@@ -15,6 +16,7 @@ from jaxrl.minimax.designs.demand import demand
 from jaxrl.minimax.designs.npiv_zoo import zoo
 from jaxrl.minimax.problem import minibatch, points
 from jaxrl.report import tables
+from jaxrl.run import catalogue
 from jaxrl.run.sweep import member_keys
 from theory.minimax.oracles import saddle
 
@@ -99,6 +101,22 @@ def test_every_row_is_judged_or_says_why_not():
     entries = tables.read_expected(FOLDER / "expected.json")
     silent = [e["reason"] for labels in entries.values() for e in labels.values() if e["paper"] is None]
     assert set(silent) == {"no published value", "exploratory"} and len(silent) < 30
+
+
+def test_published_rows_that_depend_on_a_draw_rest_on_five_or_more():
+    """What has one number says `no draw`, or is fitted to sizes."""
+    few = []
+    for name, labels in tables.read_expected(FOLDER / "expected.json").items():
+        module = catalogue.load(FOLDER.parent.parent, f"minimax/{name}")
+        for preset in {entry["preset"] for entry in labels.values()}:
+            with np.load(FOLDER / "results" / f"{name}-{preset}.npz") as file:
+                scores = tables.module_scores(module, file)
+            for label in (k for k, entry in labels.items() if entry["preset"] == preset):
+                fitted = re.search(r"(\d+) draws", scores[label].note)
+                draws = int(fitted[1]) if fitted else scores[label].values.size
+                if draws < 5 and scores[label].note != "no draw":
+                    few.append((name, label, draws))
+    assert not few
 
 
 def test_a_thinned_curve_ends_where_the_curve_does():
