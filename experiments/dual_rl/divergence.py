@@ -49,7 +49,7 @@ class Config:
     """Members per task, method and scale; all of them learn from the same data."""
     seed: Seed = 0
     """Root seed of members and data."""
-    updates: Size = 3000
+    updates: Size = 1500
     """Updates per member, which are multiplied by the `patience` of the task."""
 
     def __post_init__(self) -> None:

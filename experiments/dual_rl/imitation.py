@@ -124,7 +124,9 @@ PRESETS = {
     ),
     "quick": Config(),
     "paper": _PAPER,
-    "weight": replace(_PAPER, methods=("ReCOIL, beta 0.02",), seeds=3),
+    "weight": replace(
+        _PAPER, mixtures=("random", "medium + expert"), methods=("ReCOIL, beta 0.02",), seeds=3
+    ),
     "hanging": replace(
         _PAPER,
         mixtures=("random + expert",),
