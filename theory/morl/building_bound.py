@@ -36,7 +36,7 @@ def bound(weight: float, horizon: int = 480, k: int = 1, limit: float | None = 1
     """The best `weight` comfort + (1 - `weight`) cost of `Building(3)` over `horizon` hours from hour `k`.
 
     limit: largest absolute power, None for none. Temperatures stay in [0, 40]. A horizon of 48 takes a second
-    or two, one of 480 minutes. Raises `NumericalFailure` where the solver finds no optimum.
+    of a core, one of 480 half a minute. Raises `NumericalFailure` where the solver finds no optimum.
     """
     with jax.enable_x64(True):
         p = Building(3).default_params()
