@@ -189,7 +189,7 @@ def figure(folder: RunFolder) -> list[Path]:
                     y = np.median(result["score"][k, i, r][:, : 1 if i == 0 else None], axis=-1)
                     ax.plot(result["beta"], y, marker="o", color=plots.PALETTE[i], label=labelled)
                 ax.axvline(0.5, color=plots.GREY, linewidth=0.8, linestyle=":")
-                ax.set(xscale="log", ylim=(-5, 105), title=f"{mixture}: Q of {resolution}")
+                ax.set(xscale="log", ylim=(-5, 105), title=f"{mixture}:\nQ of {resolution}")
                 ax.set(
                     xlabel=r"$\beta$ (dotted: released)" if k == len(mixtures) - 1 else "",
                     ylabel="score" if r == 0 else "",
