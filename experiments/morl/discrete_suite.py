@@ -128,6 +128,10 @@ def _solve(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
     one, found = setting(name), finite(name)
     first = _initialise(config, one, found, folder, name)
     begin = first.state.archive
+    for s in np.flatnonzero(~first.diverged):
+        line = archives.check_reference(tree_take(begin, int(s)), found.task.reference)
+        if line is not None:
+            folder.say(f"{name}, seed {s}: {line}")
     after: dict[str, _Extended] = {}
     for optimiser in config.optimisers:
         after |= _extend(config, one, found, folder, name, optimiser, begin)
@@ -135,9 +139,6 @@ def _solve(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
     for stage, archive in stages.items():
         for s in range(config.seeds):
             certificate.store(folder, name, stage, s, tree_take(archive, s), found.task.record())
-    line = archives.check_reference(tree_take(begin, 0), found.task.reference)
-    if line is not None:
-        folder.say(f"{name}, seed 0: {line}")
     sets = [[_members(archive, s) for s in range(config.seeds)] for archive in stages.values()]
     for stage, row in zip(stages, sets, strict=True):
         volumes = ", ".join(f"{hypervolume(x, found.task.reference).value:.4f}" for x in row)
@@ -163,7 +164,7 @@ def _initialise(config: Config, one: Setting, found: Finite, folder: RunFolder, 
         learner=numbers(one, found, updates),
         gamma=found.task.gamma,
     )
-    return train(
+    trained = train(
         scalarised.make(static, found.env),
         member_keys(config.seed, config.seeds),
         stack_hypers([hyper], config.seeds),
@@ -173,6 +174,19 @@ def _initialise(config: Config, one: Setting, found: Finite, folder: RunFolder, 
         stage=f"initialise-{name}",
         folder=folder,
     )
+    shown = [f"preference {w.round(6).tolist()}" for w in weights]
+    for text in diverged(trained, shown):
+        folder.say(f"{name}, initialise, {text}")
+    return trained
+
+
+def diverged(trained: Trained, learners: list[str]) -> list[str]:
+    """One line per learner whose `loss/<i>` was not finite: member, what it is called, and update."""
+    return [
+        f"member {member}: {what} diverged at update {trained.first_bad[f'loss/{i}'][member]}"
+        for i, what in enumerate(learners)
+        for member in np.flatnonzero(trained.first_bad[f"loss/{i}"] >= 0).tolist()
+    ]
 
 
 def _extend(
@@ -219,6 +233,10 @@ def _extend(
         labels=[f"{variant}, seed {s}" for variant in variants for s in range(seeds)],
         folder=folder,
     )
+
+    shown = [f"start {i // m}, objective {one.objectives[i % m]}" for i in range(one.selected * m)]
+    for text in diverged(trained, shown):
+        folder.say(f"{name}, {optimiser}, {text}")
 
     def own(v: int) -> slice:
         return slice(v * seeds, (v + 1) * seeds)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
@@ -58,7 +60,9 @@ def archive_policy(config: ppo.Config, nets: ActorCritic) -> Callable[[Archive, 
             policies: PyTree, returns: Array, valid: Array, key: Key, obs: PyTree, memory: PyTree
         ) -> tuple[PyTree, PyTree, PyTree]:
             chosen = assigned(returns, valid, obs["preference"])
-            return acting(config, nets, tree_take(policies, chosen), greedy).act(key, obs["obs"], memory)
+            # leaves of a policy that was read from a file are numpy arrays
+            own = tree_take(jax.tree.map(jnp.asarray, policies), chosen)
+            return acting(config, nets, own, greedy).act(key, obs["obs"], memory)
 
         return act
 

@@ -60,6 +60,14 @@ def test_unseen_preferences_are_served_by_the_member_of_largest_utility(greedy):
         assert int(act(jax.random.key(0), obs, policy.memory)[0]) == action
 
 
+def test_archives_of_numpy_arrays_serve_alike():
+    nets, archive = archive_of_constant_policies()
+    policy = archive_policy(LEARNER, nets)(jax.tree.map(np.asarray, archive), True)
+    obs = {"obs": jnp.zeros(2, jnp.int32), "preference": jnp.array([[1.0, 0.0], [0.1, 0.9]])}
+    act = jax.jit(jax.vmap(lambda o: policy.act(jax.random.key(0), o, policy.memory)[0]))
+    assert act(obs).tolist() == [2, 0]
+
+
 def test_expected_utility_is_the_mean_of_the_assigned_utilities():
     _, archive = archive_of_constant_policies()
     G, grid = archive.entries.returns, jnp.asarray(metrics.weight_lattice(2, 0.01), jnp.float32)
