@@ -69,7 +69,7 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
-        ("dst-concave",), ("barrier",), seeds=1, n_envs=8, initial=4, rounds=1, updates=2, capacity=64
+        ("dst-concave",), ("barrier",), seeds=1, n_envs=8, initial=30, rounds=1, updates=4, capacity=64
     ),
     "quick": Config(),
     "concave": Config(("dst-concave",)),
