@@ -395,7 +395,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Any]:
         for kind, values in zip(result["kind"].tolist(), result["likeness"][k], strict=True):
             if np.isfinite(values).all():
                 note = f"{len(values)} critics"
-                found[f"{kind} against the simulated, {task}"] = Score(values, "more", note=note)
+                found[f"{kind} against the simulated, {task}"] = Score(values, "more", note=note, derived=True)
     return found
 
 

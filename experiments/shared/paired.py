@@ -22,8 +22,8 @@ def differences(name: str, task: str, values: np.ndarray, base: np.ndarray) -> d
     interval = statistics.mean_interval(difference[:, None]) if np.isfinite(difference).all() else None
     low = np.nan if interval is None else float(interval[0])
     return {
-        f"{name}, {task}": Score(difference, "more", note=f"{n} pairs"),
-        f"{name} (lower end), {task}": Score(np.array([low]), "more", note=f"of {n} pairs"),
+        f"{name}, {task}": Score(difference, "more", note=f"{n} pairs", derived=True),
+        f"{name} (lower end), {task}": Score(np.array([low]), "more", note=f"of {n} pairs", derived=True),
     }
 
 
