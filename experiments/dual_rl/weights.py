@@ -394,8 +394,8 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Any]:
         found[f"agreement of critics, {task}"] = result["agreement"][k]
         for kind, values in zip(result["kind"].tolist(), result["likeness"][k], strict=True):
             if np.isfinite(values).all():
-                note = f"{len(values)} critics"
-                found[f"{kind} against the simulated, {task}"] = Score(values, "more", note=note, derived=True)
+                label, note = f"{kind} against the simulated, {task}", f"{len(values)} critics"
+                found[label] = Score(values, "more", note=note, derived=True)
     return found
 
 

@@ -100,6 +100,17 @@ function place(g) {
   return [W / 2 + a * 300, H / 2 + (b * Math.sin(tilt) - z * Math.cos(tilt)) * 300];
 }
 
+// corners of what mixtures of points in the plane reach: the upper right part of their convex hull
+function mixtures(points) {
+  const hull = [];
+  for (const p of [...points].sort((a, b) => a[0] - b[0] || b[1] - a[1])) {
+    const left = (a, b) => (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0]) >= 0;
+    while (hull.length > 1 && left(hull[hull.length - 2], hull[hull.length - 1])) hull.pop();
+    hull.push(p);
+  }
+  return hull;
+}
+
 function axes() {
   if (m === 2) {
     node("path", {d: `M${pad} ${pad / 2}V${H - pad}H${W - pad / 2}`, class: "axis"}, plot);
@@ -121,12 +132,8 @@ function axes() {
 
 function points() {
   axes();
-  if (m === 2 && front) {
-    const sorted = [...front].sort((a, b) => a[0] - b[0]);
-    node("path", {d: "M" + sorted.map(place).join("L"), class: "front"}, plot);
-  } else if (front) {
-    for (const g of front) { const [cx, cy] = place(g); node("circle", {cx, cy, r: 7, class: "exact"}, plot); }
-  }
+  if (front) for (const g of front) { const [cx, cy] = place(g); node("circle", {cx, cy, r: 7, class: "exact"}, plot); }
+  if (m === 2 && front) node("path", {d: "M" + mixtures(front).map(place).join("L"), class: "front"}, plot);
   if ($("arrows").checked) for (const a of arrows) {
     const [x1, y1] = place(a.start), [x2, y2] = place(a.end);
     node("line", {x1, y1, x2, y2, class: a.feasible ? "kept" : "broken", "marker-end": `url(#${a.feasible ? "kept" : "broken"})`}, plot);
@@ -221,6 +228,7 @@ function roll() {
   const line = node("path", {d: "M" + path.map(p => p.join(" ")).join("L"), class: "trace"}, svg);
   const head = node("circle", {r: rollouts.width / 40, class: "head"}, svg);
   line.setAttribute("stroke-width", rollouts.width / 120);
+  head.setAttribute("stroke-width", rollouts.width / 240);
   clock = 0;
   const tick = () => {
     const [cx, cy] = path[Math.min(clock, path.length - 1)];

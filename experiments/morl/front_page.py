@@ -56,7 +56,7 @@ class Front:
     record: dict[str, Any] = field(default_factory=dict)
     """Task record: discount, horizon and evaluation, without which the returns mean nothing."""
     exact: Any = None
-    """Vertices of the exact front, float[k, m], where it is known."""
+    """Exact returns of the deterministic policies that none of them dominates, float[k, m], where known."""
     starts: Any = None
     """Returns of the policies from which extensions started, float[e, m]."""
     ends: Any = None
@@ -132,7 +132,9 @@ def _plot(front: Front) -> str:
     turn = _slider("turn", "turn", -3.14, 3.14, 0.7) + _slider("tilt", "tilt", -1.5, 1.5, 0.45)
     legend = "Blue: policies. Orange: what is served."
     if front.exact is not None and m <= 3:
-        legend += " Green: the exact front."
+        legend += " Green circles: exact returns of deterministic policies."
+    if front.exact is not None and m == 2:
+        legend += " Dashed: what mixtures of them reach."
     if front.starts is not None and m <= 3:
         legend += " Arrows: extensions, green where the constraints hold at their end, pink where not."
     hidden = "" if front.starts is not None and m <= 3 else " hidden"
