@@ -84,7 +84,7 @@ function mixture(best, bounds) {
 
 // ---- plots
 
-const W = 720, H = 520, pad = m > 3 ? 84 : 64;
+const W = 720, H = 520, pad = 84;
 const plot = $("plot");
 let turn = 0.7, tilt = 0.45;
 const lows = range(m).map(j => Math.min(...returns.map(g => g[j]), ...(front || []).map(g => g[j])));
@@ -120,7 +120,7 @@ function axes() {
       node("text", {x: pad - 6, y: y + 4, class: "tick", "text-anchor": "end"}, plot, fmt(lows[1] + f * (highs[1] - lows[1])));
     }
     node("text", {x: W / 2, y: H - 12, class: "name", "text-anchor": "middle"}, plot, objectives[0]);
-    node("text", {x: 12, y: H / 2, class: "name", "text-anchor": "middle", transform: `rotate(-90 12 ${H / 2})`}, plot, objectives[1]);
+    node("text", {x: 16, y: H / 2, class: "name", "text-anchor": "middle", transform: `rotate(-90 16 ${H / 2})`}, plot, objectives[1]);
   } else {
     for (const j of range(3)) {
       const from = place(lows), to = place(lows.map((x, i) => i === j ? highs[i] : x));
