@@ -55,14 +55,14 @@ def _loopback_only(event: str, args: tuple) -> None:
 
 sys.addaudithook(_loopback_only)
 
-MAPPINGS = 30_000  # Linux gives a process 65,530; a compiled program takes about 35, and jaxlib aborts beyond
+MAPPINGS = 15_000  # Linux gives a process 65,530; a compiled program takes about 35, and jaxlib aborts beyond
 _finished = itertools.count(1)
 
 
 def pytest_runtest_teardown() -> None:
-    """Forgets compiled programs after every tenth test where they take too many memory mappings."""
+    """Forgets compiled programs after every fifth test where they take too many memory mappings."""
     maps = Path("/proc/self/maps")
-    if next(_finished) % 10 == 0 and maps.exists() and maps.read_bytes().count(b"\n") > MAPPINGS:
+    if next(_finished) % 5 == 0 and maps.exists() and maps.read_bytes().count(b"\n") > MAPPINGS:
         jax.clear_caches()
         gc.collect()
 

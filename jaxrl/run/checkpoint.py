@@ -107,6 +107,8 @@ class Checkpoints:
         needed = sum(x.nbytes for x in leaves.values())
         path = self.folder / str(step)
         with _quiet():
+            # tasks of orbax that fail beside the first are collected at any time, each with a traceback
+            logging.getLogger("asyncio").addFilter(_is_news)
             try:
                 if not self._open().save(step, args=ocp.args.StandardSave(leaves)):
                     raise UsageError(f"{path}: a checkpoint of this or a later step exists")
@@ -115,8 +117,6 @@ class Checkpoints:
                 raise
             except Exception as error:  # every failure here is a write that did not happen
                 self._abandon(step)
-                # tasks of orbax that failed too are collected at some time later, each with a traceback
-                logging.getLogger("asyncio").addFilter(_is_news)
                 time.sleep(SETTLE_S)
                 raise storage_error(path, needed, error) from error
         if distributed.is_primary():
