@@ -9,12 +9,14 @@ runs are mapped as one batch (`vmap`) in one program. float32, no evaluation.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
 from benchmarks.measure import Entry, compile_ahead, emit, repeat
+from jaxrl.core.types import Key
 from jaxrl.minimax import sgda
 from jaxrl.minimax.problem import Points, minibatch, points
 from jaxrl.run.sweep import member_keys
@@ -35,16 +37,24 @@ def observations(n: int = 2000) -> Points:
     return points(x[:, None, None], np.ones((n, 1)), np.sin(x) + xi / 2, z[:, None, None], lam=1e-3)
 
 
-def measure(width: int, runs: int, batch: int, steps: int, rounds: int) -> Entry:
-    """Steps per wall second, all runs together."""
+def descent(
+    width: int, batch: int, steps: int
+) -> tuple[Callable[[Any, Points], Any], Callable[[Key], Any], Points]:
+    """`(go, init, data)`: `steps` updates of one run from a state, and its state at the start by a key."""
     algorithm, hyper = sgda.make(sgda.Config(width=width), minibatch(batch)), sgda.Hyper()
     data = jax.tree.map(jax.numpy.asarray, observations())
 
     def go(state: Any, data: Points) -> Any:
         return jax.lax.scan(lambda s, _: (algorithm.step(s, hyper, data)[0], None), state, length=steps)[0]
 
+    return go, lambda key: algorithm.init(key, hyper, data), data
+
+
+def measure(width: int, runs: int, batch: int, steps: int, rounds: int) -> Entry:
+    """Steps per wall second, all runs together."""
+    go, init, data = descent(width, batch, steps)
     over = jax.vmap(go, (0, None))
-    state = jax.jit(jax.vmap(algorithm.init, (0, None, None)))(member_keys(0, runs), hyper, data)
+    state = jax.jit(jax.vmap(init))(member_keys(0, runs))
     compiled, _ = compile_ahead(over, state, data, donate_argnums=0)
     _, clocks = repeat(lambda s: compiled(s, data), state, rounds)
     return Entry.of(

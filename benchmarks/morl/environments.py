@@ -39,6 +39,15 @@ COMMANDS = [
 ]
 
 
+def worker_arguments(doc: str) -> argparse.Namespace:
+    """Arguments of a worker: name of the environment, how many at once, steps of a round."""
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument("name", choices=PEERS)
+    parser.add_argument("--envs", type=int, required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    return parser.parse_args()
+
+
 def program(name: str, envs: int, steps: int) -> tuple[Callable[..., Any], PyTree, Clock]:
     """`(run, carry, compile time)`, `run(carry) -> (carry, outputs [T, N, ...])` of `steps` steps."""
     env = make(name)

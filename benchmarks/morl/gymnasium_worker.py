@@ -5,7 +5,6 @@ python -m benchmarks.morl.gymnasium_worker Minecart --envs 64 --steps 100
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from importlib.metadata import version
@@ -15,15 +14,11 @@ import numpy as np
 from mo_gymnasium.wrappers.vector import MOSyncVectorEnv
 
 from benchmarks.measure import Clock
-from benchmarks.morl.environments import PEERS
+from benchmarks.morl.environments import PEERS, worker_arguments
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("name", choices=PEERS)
-    parser.add_argument("--envs", type=int, required=True)
-    parser.add_argument("--steps", type=int, required=True)
-    args = parser.parse_args()
+    args = worker_arguments(__doc__)
     warnings.filterwarnings("ignore", module="gymnasium")
     envs = MOSyncVectorEnv([lambda: mo_gymnasium.make(PEERS[args.name]) for _ in range(args.envs)])
     shape, n = (args.steps, args.envs), envs.single_action_space.n

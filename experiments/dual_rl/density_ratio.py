@@ -26,6 +26,7 @@ from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Range, Seed, Size, check_fields
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from theory.dual_rl import pendulum
 from theory.dual_rl.imitation import released_fixed_point
@@ -156,14 +157,14 @@ def _return(config: Config, g: pendulum.Grid, policy: np.ndarray) -> float:
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members are fixed points, those at other weights than the first counted twice, with their gain."""
-    points = len(RESOLUTIONS) * len(config.mixtures) * (1 + 2 * config.seeds)
-    return {"members": points * (2 * len(config.betas) - 1)}
+    """Members are fixed points."""
+    return {"members": len(RESOLUTIONS) * len(config.mixtures) * (1 + 2 * config.seeds) * len(config.betas)}
 
 
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
     """Score of the policy, and its gain over that at the first beta; `float[S]`, [1] if nothing is drawn."""
-    found, betas = {}, result["beta"].tolist()
+    found: dict[str, np.ndarray | Score] = {}
+    betas = result["beta"].tolist()
     for k, mixture in enumerate(result["mixture"].tolist()):
         for i, labelled in enumerate(result["labelled"].tolist()):
             for r, resolution in enumerate(result["resolution"].tolist()):
@@ -172,7 +173,8 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
                 for b, beta in enumerate(betas):
                     found[f"{of}, beta {beta:g}"] = values[b]
                     if b > 0:
-                        found[f"{of}, beta {beta:g} less {betas[0]:g}"] = values[b] - values[0]
+                        gain = Score(values[b] - values[0], BETTER, derived=True)
+                        found[f"{of}, beta {beta:g} less {betas[0]:g}"] = gain
     return found
 
 

@@ -28,6 +28,7 @@ from jaxrl.data.scores import Reference, normalised_score, reference_of
 from jaxrl.dual_rl import agent, forms
 from jaxrl.dual_rl.data import Data, initial
 from jaxrl.report import plots
+from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member
 
@@ -280,9 +281,8 @@ def _trained(
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Members, those that stand in several rows counted in each, and the differences of ReCOIL's."""
-    each = len(config.methods) + len(_differences(config.methods))
-    return {"members": len(config.mixtures) * each * config.seeds}
+    """Members, those that stand in several rows counted in each."""
+    return {"members": len(config.mixtures) * len(config.methods) * config.seeds}
 
 
 def _differences(methods: Sequence[str]) -> list[tuple[str, str]]:
@@ -291,16 +291,18 @@ def _differences(methods: Sequence[str]) -> list[tuple[str, str]]:
     return [(a, b) for a in first for b in methods if b in ("SMODICE", *CLONES)]
 
 
-def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
     """Score of the last policy, `float[S]`: 0 random, 100 the expert; NaN where a member diverged.
 
     And by seed the differences between ReCOIL and SMODICE or cloning.
     """
-    scale, methods, found = Reference(*result["reference"]), result["method"].tolist(), {}
+    scale, methods = Reference(*result["reference"]), result["method"].tolist()
+    found: dict[str, np.ndarray | Score] = {}
     for mixture, returns in zip(result["mixture"].tolist(), result["eval_return"], strict=True):
         of = dict(zip(methods, [normalised_score(x, scale) for x in returns], strict=True))
         found |= {f"{method}, {mixture}": x for method, x in of.items()}
-        found |= {f"{a} less {b}, {mixture}": of[a] - of[b] for a, b in _differences(methods)}
+        for a, b in _differences(methods):
+            found[f"{a} less {b}, {mixture}"] = Score(of[a] - of[b], BETTER, derived=True)
     return found
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from experiments.dual_rl import tasks
 from experiments.dual_rl.car import optimal_advantages
 from experiments.dual_rl.tasks import World
+from experiments.dual_rl.truth import simulated_advantage, states_at
 from experiments.shared.paired import differences
 from experiments.shared.standardised import Standardised
 from jaxrl.baselines import bc
@@ -25,7 +26,7 @@ from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, NonNegative, Seed, Share, Size, check_fields
 from jaxrl.core.prng import stream
-from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree, struct
+from jaxrl.core.types import Algorithm, Array, Key, PyTree, struct
 from jaxrl.data.dataset import Dataset, dataset_hash
 from jaxrl.data.episodes import episode_returns
 from jaxrl.data.scores import Reference, normalised_score, reference_of
@@ -33,8 +34,6 @@ from jaxrl.dual_rl import agent, forms, implicit
 from jaxrl.dual_rl.data import Data
 from jaxrl.dual_rl.weighting import share_weight
 from jaxrl.envs.base import Env
-from jaxrl.envs.control.mountain_car import MountainCar, MountainCarState
-from jaxrl.envs.control.pendulum import Pendulum, PendulumState
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.rollout.returns import gae
@@ -323,7 +322,7 @@ def _likeness(
     found = np.full((len(advantages), config.seeds), np.nan)
     index = np.random.default_rng(config.seed).permutation(data.size)[: config.truth_rows]
     rows = data.take(jnp.asarray(index))
-    states = _states(env, np.asarray(rows.obs))
+    states = states_at(env, np.asarray(rows.obs))
     if states is None:
         return found
     static = bc.Config(batch_size=None, widths=config.algo.widths)
@@ -341,40 +340,6 @@ def _likeness(
         for g, values in enumerate(advantages.values()):
             found[g, s] = np.corrcoef(values[s][index], simulated)[0, 1]
     return found
-
-
-def simulated_advantage(
-    env: Env, policy: Policy, states: PyTree, obs: Array, actions: Array, gamma: float, steps: int
-) -> Array:
-    """`[n]`, Q - V of a policy that does not draw, from `states` with observations `obs`, `[n, ...]` each.
-
-    Both are discounted returns of `steps` steps in an environment that does not draw either.
-    """
-    params = env.default_params()
-
-    def returned(state: PyTree, obs: Array, first: Array | None) -> Array:
-        def advance(carry: tuple, t: Array) -> tuple[tuple, None]:
-            state, obs, total, alive = carry
-            action, _, _ = policy.act(jax.random.key(0), obs, policy.memory)
-            action = action if first is None else jnp.where(t == 0, first, action)
-            state, step = env.step(jax.random.key(0), state, action, params)
-            total = total + alive * gamma**t * step.reward
-            return (state, step.obs, total, alive * (1.0 - step.terminated)), None
-
-        start = state, obs, jnp.zeros(()), jnp.ones(())
-        return jax.lax.scan(advance, start, jnp.arange(steps))[0][2]
-
-    taken = jax.vmap(returned)(states, obs, actions)
-    return taken - jax.vmap(lambda s, o: returned(s, o, None))(states, obs)
-
-
-def _states(env: Env, obs: np.ndarray) -> PyTree | None:
-    """States of the environment at observations `[n, k]`; None where they do not say all."""
-    if isinstance(env, Pendulum):
-        return PendulumState(jnp.asarray(np.arctan2(obs[:, 1], obs[:, 0])), jnp.asarray(obs[:, 2]))
-    if isinstance(env, MountainCar):
-        return MountainCarState(jnp.asarray(obs[:, 0]), jnp.asarray(obs[:, 1]))
-    return None
 
 
 def estimate(config: Config) -> dict[str, int]:

@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.morl.settings import Finite, finite, learner, setting
+from jaxrl.baselines.ppo import networks
 from jaxrl.core.errors import JaxrlError, UsageError
 from jaxrl.morl import archive as archives
 from jaxrl.morl.archive import Archive, Entries
 from jaxrl.morl.hypervolume import hypervolume
-from jaxrl.morl.learners import networks
 from jaxrl.morl.metrics import hull_gap, maximum_utility_loss
 from jaxrl.run.folder import RunFolder, atomic_write
 from theory.exact.policy_evaluation import evaluate_policy

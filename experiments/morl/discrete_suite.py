@@ -21,7 +21,7 @@ from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import tree_take
 from jaxrl.morl import archive as archives
-from jaxrl.morl import cmorl, scalarised
+from jaxrl.morl import cmorl, objectives, scalarised
 from jaxrl.morl.constraints import Optimiser
 from jaxrl.morl.hypervolume import hypervolume
 from jaxrl.morl.metrics import expected_utility, hull_gap
@@ -348,7 +348,6 @@ def _page(folder: RunFolder, result: dict[str, np.ndarray], i: int, name: str) -
     live = result[f"live_{i}"][0, 0]
     starts, ends, bounds = (result[f"{n}_{i}"][0, 0][live] for n in ("start", "end", "threshold"))
     extended = np.tile(np.eye(len(one.objectives)), (one.selected, 1))[None].repeat(len(live), 0)[live]
-    slack = np.where(extended > 0, np.inf, ends - bounds + 1e-5 * np.maximum(1, np.abs(bounds)))
     members, tables = certificate.stored(folder, name, result[f"variant_{i}"].tolist()[0], 0, found)
     page = front_page.Front(
         title=f"C-MORL on {name}",
@@ -359,7 +358,7 @@ def _page(folder: RunFolder, result: dict[str, np.ndarray], i: int, name: str) -
         exact=found.front,
         starts=starts,
         ends=ends,
-        feasible=(slack >= 0).all(-1),
+        feasible=np.asarray(jax.vmap(objectives.feasible)(ends, bounds, 1 - extended)),
         rollouts=rollouts.on_map(found, tables),
     )
     path = folder.figures / f"front-{name}.html"

@@ -200,6 +200,23 @@ def clipped_surrogate(ratio: Array, advantage: Array, progress: Array, extra: di
     return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + clip) * advantage)
 
 
+def networks(config: Config, env: Env) -> ActorCritic:
+    """Actor and critic of a configuration; raises `UsageError` where no head fits the action space."""
+    try:
+        return actor_critic(
+            env.observation_space,
+            env.action_space,
+            env.reward_dim,
+            widths=config.widths,
+            activation=config.activation,
+            memory=config.memory,
+            squash=config.squash,
+            free_log_std=config.free_log_std,
+        )
+    except ValueError as error:
+        raise UsageError(f"{env.name}: {error}") from error
+
+
 def make(
     config: Config,
     env: Env,
@@ -224,19 +241,7 @@ def make(
     Raises:
         UsageError: the configuration does not fit the environment.
     """
-    try:
-        nets = actor_critic(
-            env.observation_space,
-            env.action_space,
-            env.reward_dim,
-            widths=config.widths,
-            activation=config.activation,
-            memory=config.memory,
-            squash=config.squash,
-            free_log_std=config.free_log_std,
-        )
-    except ValueError as error:
-        raise UsageError(f"{env.name}: {error}") from error
+    nets = networks(config, env)
     optimiser = optax.scale_by_adam(eps=1e-5) if optimiser is None else optimiser
     learn = proximal_epochs if learn is None else learn
     parts = Parts(config, nets, surrogate, advantages, optimiser, axis)

@@ -14,7 +14,7 @@ def clip_norm(grads: PyTree, limit: float | Array | None) -> tuple[PyTree, Array
 
     `norm` is the Euclidean one before shrinking, float[]. A limit that is None or infinite changes nothing.
     """
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     if limit is None:
         return grads, norm
     short = norm <= limit

@@ -35,7 +35,6 @@ from jaxrl.morl.learners import (
     EvaluationOptions,
     check_learner,
     evaluator,
-    networks,
     resumed,
     snapshot,
 )
@@ -142,7 +141,7 @@ def make(config: Config, env: Env) -> Algorithm:
     check_learner(config.learner, env, config.evaluation)
     chosen = constraint(config.optimiser, env.reward_dim or 0)
     inner = ppo.make(config.learner, env, chosen.surrogate, learn=chosen.learn)
-    nets = networks(config.learner, env)
+    nets = ppo.networks(config.learner, env)
     evaluate, policy = evaluator(config.learner, env, config.evaluation), archive_policy(config.learner, nets)
     m, n = env.reward_dim, config.selected
     assert m is not None

@@ -10,7 +10,7 @@ Legend: `W` preferences of the evaluation, `m` objectives. `data` is the environ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -18,58 +18,35 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxrl.baselines import ppo
-from jaxrl.core.fields import Share, Size, Weights, check_fields
-from jaxrl.core.prng import stream, streams
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
 from jaxrl.envs.base import Env
 from jaxrl.envs.wrappers.prefer import prefer
 from jaxrl.morl import archive as archives
+from jaxrl.morl import scalarised
 from jaxrl.morl.archive import Archive
 from jaxrl.morl.learners import (
     Evaluated,
-    EvaluationOptions,
     acting,
     check_learner,
     exact_values,
-    networks,
     sampled_values,
     snapshot,
 )
 from jaxrl.morl.preferences import observation_space
-from jaxrl.morl.scalarised import archive_metrics, candidates, check_hyper
+from jaxrl.morl.scalarised import check_hyper, entropy_bonus, offer
 
 
 @dataclass(frozen=True)
-class Config:
-    """Static choices of the conditioned learner."""
-
-    learner: ppo.Config = field(default_factory=ppo.Config)
-    """Static choices of PPO."""
-    capacity: Size = 256
-    """Members of the archive."""
-    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
-    """How the network is evaluated for each preference."""
-    updates: Size = 1
-    """PPO updates between two evaluations."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
+class Config(scalarised.Config):
+    """Static choices: those of the scalarised population, for one learner."""
 
 
 @struct.dataclass
-class Hyper:
-    """Hyper-parameters, each a leaf that can be swept."""
+class Hyper(scalarised.Hyper):
+    """Hyper-parameters: those of the scalarised population, with the preferences of the evaluation.
 
-    weights: Weights
-    """Preferences of the evaluation, float[W, m], rows of the simplex; training draws its own."""
-    reference: Weights
-    """Reference point z, float[m], in units of the returns; the archive refuses returns below it."""
-    learner: ppo.Hyper = field(default_factory=ppo.Hyper)
-    """Hyper-parameters of PPO, of which `w` is set by this algorithm."""
-    gamma: Share = 0.99
-    """Discount of the returns that are archived and compared, in [0, 1]."""
-    anneal_entropy: Share = 1.0
-    """Fraction of the entropy bonus that is gone after `learner.updates_total` updates of PPO, in [0, 1]."""
+    weights: float[W, m], for which the network is evaluated; training draws its own.
+    """
 
 
 @struct.dataclass
@@ -93,20 +70,17 @@ def make(config: Config, env: Env) -> Algorithm:
     m = env.reward_dim
     assert m is not None
     shown = prefer(env)
-    inner, nets = ppo.make(config.learner, shown), networks(config.learner, shown)
+    inner, nets = ppo.make(config.learner, shown), ppo.networks(config.learner, shown)
 
-    def of_preference(policy: dict[str, PyTree], greedy: bool, w: Array) -> Policy:
-        """The network as a policy on the environment itself."""
-        whole = acting(config.learner, nets, policy, greedy)
-        return Policy(Partial(_preferring, whole.act, w), whole.memory)
-
-    def values(key: Key, policy: dict[str, PyTree], w: Array, data: PyTree, gamma: Array) -> Evaluated:
+    def evaluate(key: Key, policy: dict[str, PyTree], data: PyTree, gamma: Array) -> Evaluated:
+        w = policy["preference"]
         if config.evaluation.kind == "exact":
             states = jnp.arange(data.n_states)
             x = jax.vmap(lambda s: nets.encode({"obs": s, "preference": w}))(states)
             x = policy["moments"].normalise(x) if config.learner.normalise_obs else x
             return exact_values(data, jax.nn.softmax(nets.actor.apply(policy["params"]["actor"], x)), gamma)
-        chosen = of_preference(policy, config.evaluation.kind == "greedy", w)
+        whole = acting(config.learner, nets, policy, config.evaluation.kind == "greedy")
+        chosen = Policy(Partial(_preferring, whole.act, w), whole.memory)
         return sampled_values(env, chosen, key, data, gamma, config.evaluation)
 
     def with_sum(hyper: Hyper) -> ppo.Hyper:
@@ -124,25 +98,18 @@ def make(config: Config, env: Env) -> Algorithm:
         return State(learner, free, k_run, jnp.zeros((), jnp.int32))
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
-        weights, reference = jnp.asarray(hyper.weights), jnp.asarray(hyper.reference)
-        count = len(weights)
+        weights = jnp.asarray(hyper.weights)
 
         def update(learner: ppo.State, _: None) -> tuple[ppo.State, dict[str, Any]]:
-            progress = jnp.minimum(learner.updates / hyper.learner.updates_total, 1.0)
-            entropy = hyper.learner.entropy * (1 - hyper.anneal_entropy * progress)
-            return inner.step(learner, with_sum(hyper).replace(entropy=entropy), data)
+            own = with_sum(hyper).replace(entropy=entropy_bonus(hyper, learner.updates))
+            return inner.step(learner, own, data)
 
         learner, metrics = jax.lax.scan(update, state.learner, length=config.updates)
-        policy = snapshot(learner)
-        keys = streams(stream(state.key, state.updates), count)
-        found = jax.vmap(values, (0, None, 0, None, None))(keys, policy, weights, data, hyper.gamma)
-        new = candidates(jax.vmap(candidate, (None, 0))(policy, weights), found, state.updates)
-        archive = archives.insert(state.archive, new, reference, jnp.ones(count, bool))
+        policies = jax.vmap(candidate, (None, 0))(snapshot(learner), weights)
+        values, archive, found = offer(evaluate, state, policies, hyper, data)
         losses = {"loss": metrics["loss"].mean(), "entropy": metrics["entropy"].mean()}
-        utility = {"utility": (found.returns * weights).sum(-1)}
-        return State(learner, archive, state.key, state.updates + 1), (
-            losses | utility | archive_metrics(archive, reference)
-        )
+        utility = {"utility": (values.returns * weights).sum(-1)}
+        return State(learner, archive, state.key, state.updates + 1), losses | utility | found
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         return acting(config.learner, nets, snapshot(state.learner), greedy)

@@ -14,39 +14,31 @@ Legend: `M` learners, `m` objectives, `C` members. `data` is the environment's p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from jaxrl.baselines import ppo
-from jaxrl.core.fields import NonNegative, Positive, Share, Size, Weights, check_fields
-from jaxrl.core.prng import stream, streams
+from jaxrl.core.fields import NonNegative, Positive, Size
 from jaxrl.core.tree import tree_take, tree_where
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
 from jaxrl.envs.base import Env
 from jaxrl.morl import archive as archives
+from jaxrl.morl import scalarised
 from jaxrl.morl.archive import Archive
-from jaxrl.morl.learners import EvaluationOptions, check_learner, evaluator, networks, snapshot
+from jaxrl.morl.learners import check_learner, evaluator, snapshot
 from jaxrl.morl.preferences import archive_policy, observation_space
-from jaxrl.morl.scalarised import archive_metrics, candidates, check_hyper, train_learners
+from jaxrl.morl.scalarised import check_hyper, offer, start_learners, train_learners
 
 _LEARNT = ("params", "opt_state", "moments", "scale")
 
 
 @dataclass(frozen=True)
-class Config:
-    """Static choices of the decomposition."""
+class Config(scalarised.Config):
+    """Static choices: those of the scalarised population, and the switches of the decomposition."""
 
-    learner: ppo.Config = field(default_factory=ppo.Config)
-    """Static choices of PPO, the same for all learners."""
-    capacity: Size = 256
-    """Members of the archive."""
-    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
-    """How policies are evaluated before they enter the archive."""
-    updates: Size = 1
-    """PPO updates of every learner between two evaluations."""
     scalarisation: Literal["weighted sum", "tchebycheff"] = "weighted sum"
     """What a learner ascends: the weighted sum of the returns, or minus the worst weighted gap to the utopian
     point."""
@@ -57,24 +49,11 @@ class Config:
     exchange: Size = 10
     """Evaluations between two exchanges, in which transfer and adaptation take place."""
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
 
 @struct.dataclass
-class Hyper:
-    """Hyper-parameters, each a leaf that can be swept."""
+class Hyper(scalarised.Hyper):
+    """Hyper-parameters of the scalarised population, whose `weights` are the first ones here, and more."""
 
-    weights: Weights
-    """First weights of the learners, float[M, m], rows of the simplex."""
-    reference: Weights
-    """Reference point z, float[m], in units of the returns; the archive refuses returns below it."""
-    learner: ppo.Hyper = field(default_factory=ppo.Hyper)
-    """Hyper-parameters of PPO, of which `w` is set by this algorithm."""
-    gamma: Share = 0.99
-    """Discount of the returns that are archived and compared, in [0, 1]."""
-    anneal_entropy: Share = 1.0
-    """Fraction of the entropy bonus that is gone after `learner.updates_total` updates of PPO."""
     margin: NonNegative = 0.5
     """How far the utopian point lies above the best return seen per objective, >= 0. Paper's code: 0.5."""
     factor: Positive = 1.1
@@ -136,7 +115,7 @@ def make(config: Config, env: Env) -> Algorithm:
     Raises `UsageError` for scalar rewards, and for exact evaluation without tables.
     """
     check_learner(config.learner, env, config.evaluation)
-    inner, nets = ppo.make(config.learner, env), networks(config.learner, env)
+    inner, nets = ppo.make(config.learner, env), ppo.networks(config.learner, env)
     evaluate, policy = evaluator(config.learner, env, config.evaluation), archive_policy(config.learner, nets)
     m = env.reward_dim
     assert m is not None
@@ -144,10 +123,8 @@ def make(config: Config, env: Env) -> Algorithm:
     def init(key: Key, hyper: Hyper, data: PyTree) -> State:
         check_hyper(hyper, m)
         k_learners, k_run = jax.random.split(key)
-        weights = jnp.asarray(hyper.weights)
-        start = jax.vmap(lambda k, w: inner.init(k, hyper.learner.replace(w=w), data))
-        learners = start(streams(k_learners, len(weights)), weights)
-        reference = jnp.asarray(hyper.reference)
+        learners = start_learners(inner, k_learners, hyper, data)
+        weights, reference = jnp.asarray(hyper.weights), jnp.asarray(hyper.reference)
         return State(
             learners=learners,
             weights=weights,
@@ -160,20 +137,16 @@ def make(config: Config, env: Env) -> Algorithm:
         )
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
-        reference, count = jnp.asarray(hyper.reference), len(state.weights)
         ascended = state.weights
         if config.scalarisation == "tchebycheff":
             utopia = state.best + hyper.margin
             ascended = jax.vmap(tchebycheff_weights, (0, 0, None))(state.weights, state.values, utopia)
         learners, losses = train_learners(inner, state.learners, ascended, hyper, config.updates, data)
-        keys = streams(stream(state.key, state.updates), count)
-        values = jax.vmap(evaluate, (0, 0, None, None))(keys, snapshot(learners), data, hyper.gamma)
-        new = candidates(snapshot(learners), values, state.updates)
-        archive = archives.insert(state.archive, new, reference, jnp.ones(count, bool))
+        values, archive, measured = offer(evaluate, state, snapshot(learners), hyper, data)
         best = jnp.maximum(state.best, values.returns.max(0))
         found, updates = values.returns, state.updates + 1
         exchanging = updates % config.exchange == 0
-        moved = jnp.zeros(count, bool)
+        moved = jnp.zeros(len(state.weights), bool)
         if config.transfer:
             near = neighbours(state.weights)
             gain = _utility(config, state.weights, found[near], best + hyper.margin)
@@ -189,7 +162,7 @@ def make(config: Config, env: Env) -> Algorithm:
             weights = jnp.where(exchanging, changed, weights)
         after = State(learners, weights, found, best, archive, state.key, updates)
         metrics = losses | {"transferred": moved.sum(), "utility": (found * weights).sum(-1)}
-        return after, metrics | archive_metrics(archive, reference)
+        return after, metrics | measured
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         return policy(state.archive, greedy)

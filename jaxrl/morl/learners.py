@@ -20,7 +20,7 @@ from jaxrl.core.types import Array, Key, Policy, PyTree
 from jaxrl.envs.base import Env
 from jaxrl.envs.tabular.mdp import TabularMDP
 from jaxrl.envs.tabular.tabular import Tabular
-from jaxrl.nets.actor_critic import SAME, ActorCritic, actor_critic
+from jaxrl.nets.actor_critic import SAME, ActorCritic
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.rollout.normalise import ReturnScale, RunningMoments
 
@@ -54,20 +54,6 @@ class Evaluated(NamedTuple):
     returns: Array
     undiscounted: Array
     length: Array
-
-
-def networks(config: ppo.Config, env: Env) -> ActorCritic:
-    """The networks that `ppo.make` builds for the environment."""
-    return actor_critic(
-        env.observation_space,
-        env.action_space,
-        env.reward_dim,
-        widths=config.widths,
-        activation=config.activation,
-        memory=config.memory,
-        squash=config.squash,
-        free_log_std=config.free_log_std,
-    )
 
 
 def check_learner(config: ppo.Config, env: Env, options: EvaluationOptions) -> None:
@@ -143,7 +129,7 @@ def sampled_values(
 
 def evaluator(config: ppo.Config, env: Env, options: EvaluationOptions) -> Evaluate:
     """Evaluation of one snapshot, `(key, policy, params of the environment, gamma float[]) -> Evaluated`."""
-    nets = networks(config, env)
+    nets = ppo.networks(config, env)
 
     def on_tables(key: Key, policy: dict[str, PyTree], params: PyTree, gamma: Array) -> Evaluated:
         x = jnp.eye(params.n_states)

@@ -26,11 +26,11 @@ from jaxrl.morl import archive as archives
 from jaxrl.morl.archive import Archive, Entries
 from jaxrl.morl.hypervolume import hypervolume_device
 from jaxrl.morl.learners import (
+    Evaluate,
     Evaluated,
     EvaluationOptions,
     check_learner,
     evaluator,
-    networks,
     snapshot,
 )
 from jaxrl.morl.preferences import archive_policy, observation_space
@@ -89,7 +89,7 @@ def make(config: Config, env: Env) -> Algorithm:
     Raises `UsageError` for scalar rewards, and for exact evaluation without tables.
     """
     check_learner(config.learner, env, config.evaluation)
-    inner, nets = ppo.make(config.learner, env), networks(config.learner, env)
+    inner, nets = ppo.make(config.learner, env), ppo.networks(config.learner, env)
     evaluate, policy = evaluator(config.learner, env, config.evaluation), archive_policy(config.learner, nets)
     m = env.reward_dim
     assert m is not None
@@ -97,32 +97,29 @@ def make(config: Config, env: Env) -> Algorithm:
     def init(key: Key, hyper: Hyper, data: PyTree) -> State:
         check_hyper(hyper, m)
         k_learners, k_run = jax.random.split(key)
-        weights = jnp.asarray(hyper.weights)
-        start = jax.vmap(lambda k, w: inner.init(k, hyper.learner.replace(w=w), data))
-        learners = start(streams(k_learners, len(weights)), weights)
+        learners = start_learners(inner, k_learners, hyper, data)
         free = archives.empty(tree_take(snapshot(learners), 0), m, config.capacity)
         return State(learners, free, k_run, jnp.zeros((), jnp.int32))
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
-        weights, reference = jnp.asarray(hyper.weights), jnp.asarray(hyper.reference)
-        count = len(weights)
-
+        weights = jnp.asarray(hyper.weights)
         learners, losses = train_learners(inner, state.learners, weights, hyper, config.updates, data)
-        policies = snapshot(learners)
-        keys = streams(stream(state.key, state.updates), count)
-        values = jax.vmap(evaluate, (0, 0, None, None))(keys, policies, data, hyper.gamma)
-        new = candidates(policies, values, state.updates)
-        archive = archives.insert(state.archive, new, reference, jnp.ones(count, bool))
+        values, archive, found = offer(evaluate, state, snapshot(learners), hyper, data)
         utility = {"utility": (values.returns * weights).sum(-1)}
-        return State(learners, archive, state.key, state.updates + 1), (
-            losses | utility | archive_metrics(archive, reference)
-        )
+        return State(learners, archive, state.key, state.updates + 1), losses | utility | found
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         return policy(state.archive, greedy)
 
     reads = observation_space(env.observation_space, m)
     return Algorithm(init, step, act, origin=Origin(__name__, config, reads, env.action_space, env))
+
+
+def start_learners(inner: Algorithm, key: Key, hyper: Hyper, data: PyTree) -> ppo.State:
+    """Learners at the start, leaves `[M, ...]`, one for each row of `hyper.weights`."""
+    weights = jnp.asarray(hyper.weights)
+    start = jax.vmap(lambda k, w: inner.init(k, hyper.learner.replace(w=w), data))
+    return start(streams(key, len(weights)), weights)
 
 
 def train_learners(
@@ -135,8 +132,7 @@ def train_learners(
     """
 
     def update(learners: ppo.State, _: None) -> tuple[ppo.State, dict[str, Any]]:
-        progress = jnp.minimum(learners.updates[0] / hyper.learner.updates_total, 1.0)
-        entropy = hyper.learner.entropy * (1 - hyper.anneal_entropy * progress)
+        entropy = entropy_bonus(hyper, learners.updates[0])
 
         def one(learner: ppo.State, w: Array) -> tuple[ppo.State, dict[str, Any]]:
             return inner.step(learner, hyper.learner.replace(w=w, entropy=entropy), data)
@@ -148,8 +144,29 @@ def train_learners(
     return learners, losses | {"entropy": metrics["entropy"].mean()}
 
 
-def candidates(policies: PyTree, values: Evaluated, round: Array) -> Entries:
-    """What scalarised policies, leaves `[M, ...]`, offer to the archive after evaluation `round` int32[]."""
+def entropy_bonus(hyper: Any, updates: Array) -> Array:
+    """Weight of the entropy after `updates` int32[] updates of PPO, float[], by `hyper.anneal_entropy`."""
+    progress = jnp.minimum(updates / hyper.learner.updates_total, 1.0)
+    return hyper.learner.entropy * (1 - hyper.anneal_entropy * progress)
+
+
+def offer(
+    evaluate: Evaluate, state: Any, policies: PyTree, hyper: Hyper, data: PyTree
+) -> tuple[Evaluated, Archive, dict[str, Array]]:
+    """Values of policies, leaves `[M, ...]`, the archive after they were offered to it, and its metrics.
+
+    state: with `archive`, `key` and `updates`, by which the policies are evaluated and marked.
+    """
+    reference = jnp.asarray(hyper.reference)
+    count = len(jax.tree.leaves(policies)[0])
+    keys = streams(stream(state.key, state.updates), count)
+    values = jax.vmap(evaluate, (0, 0, None, None))(keys, policies, data, hyper.gamma)
+    new = _candidates(policies, values, state.updates)
+    archive = archives.insert(state.archive, new, reference, jnp.ones(count, bool))
+    return values, archive, archive_metrics(archive, reference)
+
+
+def _candidates(policies: PyTree, values: Evaluated, round: Array) -> Entries:
     count, m = values.returns.shape
     return Entries(
         policy=policies,
@@ -173,7 +190,7 @@ def archive_metrics(archive: Archive, reference: Array) -> dict[str, Array]:
     return found | {"hypervolume": hypervolume_device(archive.entries.returns, archive.valid, reference)}
 
 
-def check_hyper(hyper: Any, m: int) -> None:
+def check_hyper(hyper: Hyper, m: int) -> None:
     """Raise `UsageError` where weights or reference do not have the shape of the rewards; may be traced."""
     shape = jnp.shape(hyper.weights)
     if len(shape) != 2 or shape[1] != m:

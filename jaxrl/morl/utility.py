@@ -25,7 +25,7 @@ from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
 from jaxrl.envs.base import Env
-from jaxrl.morl.learners import EvaluationOptions, acting, check_learner, evaluator, networks, snapshot
+from jaxrl.morl.learners import EvaluationOptions, acting, check_learner, evaluator, snapshot
 from jaxrl.morl.scalarised import train_learners
 
 Utility = Callable[[Array], Array]
@@ -83,7 +83,7 @@ def make(config: Config, env: Env, utility: Utility) -> Algorithm:
     Raises `UsageError` for scalar rewards, and for exact evaluation without tables.
     """
     check_learner(config.learner, env, config.evaluation)
-    inner, nets = ppo.make(config.learner, env), networks(config.learner, env)
+    inner, nets = ppo.make(config.learner, env), ppo.networks(config.learner, env)
     evaluate = evaluator(config.learner, env, config.evaluation)
     m = env.reward_dim
     assert m is not None

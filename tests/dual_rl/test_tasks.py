@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.data import recipes
-from experiments.dual_rl import car, lambda_sweep, offline_rl, scripted, tasks, weights
+from experiments.dual_rl import car, lambda_sweep, offline_rl, scripted, tasks, truth, weights
 from jaxrl.baselines import bc
 from jaxrl.cli import api
 from jaxrl.core.errors import MissingExtra, UsageError
@@ -89,10 +89,10 @@ def test_simulated_advantages_are_those_of_a_loop():
     params = env.default_params()
     starts = [env.reset(jax.random.key(i), params) for i in range(3)]
     obs, actions = np.stack([o for _, o in starts]), np.array([[1.5], [-2.0], [0.0]], np.float32)
-    states = weights._states(env, obs)
+    states = truth.states_at(env, obs)
     np.testing.assert_allclose(states.theta, [float(s.theta) for s, _ in starts], atol=1e-5)
     still = Policy(lambda key, obs, memory: (jnp.zeros(1), (), memory))
-    found = jax.jit(lambda states, obs, a: weights.simulated_advantage(env, still, states, obs, a, gamma, 5))(
+    found = jax.jit(lambda states, obs, a: truth.simulated_advantage(env, still, states, obs, a, gamma, 5))(
         states, obs, actions
     )
 
@@ -106,7 +106,7 @@ def test_simulated_advantages_are_those_of_a_loop():
     expected = [returned(s, a) - returned(s, 0 * a) for (s, _), a in zip(starts, actions, strict=True)]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     assert abs(expected[0]) > 1e-2 and expected[2] == 0
-    assert weights._states(recipes.environment("maze2d-umaze"), obs) is None
+    assert truth.states_at(recipes.environment("maze2d-umaze"), obs) is None
 
 
 def test_optimal_advantages_of_the_car_are_those_of_its_environment():

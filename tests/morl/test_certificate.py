@@ -9,10 +9,10 @@ import pytest
 
 from experiments.morl import certificate, discrete_suite
 from experiments.morl.settings import SEA, finite, learner
+from jaxrl.baselines.ppo import networks
 from jaxrl.core.errors import UsageError
 from jaxrl.morl import archive as archives
 from jaxrl.morl.archive import Entries
-from jaxrl.morl.learners import networks
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.train import Trained
 

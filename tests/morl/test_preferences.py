@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.baselines.ppo import networks
 from jaxrl.core.errors import UsageError
 from jaxrl.morl import archive as archives
 from jaxrl.morl import metrics
 from jaxrl.morl.archive import Entries
-from jaxrl.morl.learners import networks
 from jaxrl.morl.objectives import assigned
 from jaxrl.morl.preferences import archive_policy, preferences
 from tests.morl.finite_problems import ENV, LEARNER

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 from scipy.optimize import linprog
 from scipy.spatial import ConvexHull
@@ -14,11 +15,13 @@ from scipy.spatial import ConvexHull
 from jaxrl.core.errors import NumericalFailure
 from jaxrl.envs.tabular.mdp import TabularMDP
 from jaxrl.morl.hypervolume import exact_hypervolume
-from jaxrl.morl.metrics import weight_lattice
+from jaxrl.morl.metrics import crowding, weight_lattice
 from jaxrl.morl.objectives import shifted_thresholds
 from theory.exact import lp, optimal_control
 from theory.exact.pareto import nondominated
 from theory.exact.policy_evaluation import evaluate_policy
+
+_crowding = jax.jit(crowding)
 
 
 def extend(mdp: TabularMDP, l: int, thresholds: Any) -> lp.Primal:
@@ -136,10 +139,9 @@ def _archive(points: list[np.ndarray]) -> np.ndarray:
 
 def by_crowding(points: np.ndarray) -> np.ndarray:
     """Order int[n] of points `[n, m]` by descending crowding distance, equal ones as they stand."""
-    distance = np.zeros(len(points))
-    for column in points.T:
-        order = np.argsort(column, kind="stable")
-        size = max(column[order[-1]] - column[order[0]], 1e-12)
-        distance[order[0]] = distance[order[-1]] = np.inf
-        distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / size
-    return np.argsort(-distance, kind="stable")
+    # a few sizes of arrays, so that archives of many sizes are few programs
+    room = 1 << max(len(points) - 1, 0).bit_length()
+    padded = np.concatenate([points, np.zeros((room - len(points), points.shape[1]))])
+    with jax.enable_x64(True):
+        distance = np.asarray(_crowding(padded, np.arange(room) < len(points)))
+    return np.argsort(-distance[: len(points)], kind="stable")
