@@ -116,13 +116,25 @@ def execute(module: ModuleType, config: Any, folder: RunFolder, *, live: bool = 
     """
     with folder.lock(), _one_line(folder):
         try:
-            with _live_report(folder, live and folder.writes), folder.session():
+            with _live_report(folder, live and folder.writes), folder.session(), precision(config):
                 module.run(config, folder)
         except BaseException:
             with contextlib.suppress(Exception):  # why the run stopped matters more than its page
                 render(module, folder)
             raise
         render(module, folder)
+
+
+def precision(config: Any) -> contextlib.AbstractContextManager[Any]:
+    """The precision of an experiment: float64 in the block where the field `float64` of its `Config` is set.
+
+    Whatever repeats a run or restores its states is done inside, as the run itself.
+    """
+    if not getattr(config, "float64", False):
+        return contextlib.nullcontext()
+    import jax
+
+    return jax.enable_x64(True)
 
 
 def render(module: ModuleType, folder: RunFolder) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxrl.cli import policies
-from jaxrl.cli.execution import scratch_copy
+from jaxrl.cli.execution import precision, scratch_copy
 from jaxrl.core.errors import MissingExtra, StorageError, UsageError
 from jaxrl.core.types import Algorithm, PyTree
 from jaxrl.run.folder import RunFolder, atomic_write
@@ -81,11 +81,19 @@ def export_run(
     a run that is not finished or trains nothing, and for a stage or a member that it does not have.
     """
     folder.load_result()  # a run that has not finished would be trained to its end
-    with scratch_copy(folder, WatchedRun) as copy:
-        module.run(config, copy)
-    found = copy.populations
+    with precision(config):
+        with scratch_copy(folder, WatchedRun) as copy:
+            module.run(config, copy)
+        algorithm, state, hyper = _member_of(copy.populations, folder.experiment, member, stage)
+        return policies.export_policy(dest, algorithm, state, hyper)
+
+
+def _member_of(
+    found: dict[str, Population], experiment: str, member: int, stage: str | None
+) -> tuple[Algorithm, PyTree, PyTree]:
+    """Algorithm, state and hyper-parameters of one member, the latter two without a population axis."""
     if not found:
-        raise UsageError(f"{folder.experiment}: trains no algorithm in its run folder, nothing to export")
+        raise UsageError(f"{experiment}: trains no algorithm in its run folder, nothing to export")
     if stage is None and len(found) == 1:
         stage = next(iter(found))
     if stage not in found:
@@ -94,7 +102,7 @@ def export_run(
     size = int(state.updates.shape[0])
     if not 0 <= member < size:
         raise UsageError(f"member: must be >= 0 and < {size}, got {member}")
-    return policies.export_policy(dest, algorithm, *policies.one_member((state, hypers), member))
+    return algorithm, *policies.one_member((state, hypers), member)
 
 
 def _columns(record: dict[str, Any]) -> dict[str, Any]:

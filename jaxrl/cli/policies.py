@@ -47,6 +47,8 @@ def export_policy(dest: Path, algorithm: Algorithm, state: PyTree, hyper: PyTree
     Raises `UsageError` where the algorithm says no origin, or where a space, the configuration or a part of
     the state has no JSON form; `StorageError` where `dest` cannot be written.
     """
+    import jax
+
     origin = algorithm.origin
     if origin is None:
         raise UsageError("policy: the algorithm carries no origin; set `Algorithm.origin` in its `make`")
@@ -74,6 +76,7 @@ def export_policy(dest: Path, algorithm: Algorithm, state: PyTree, hyper: PyTree
         "action_space": _space_to_dict(origin.action_space),
         "state": _describe(needed[0], "state", arrays),
         "hyper": _describe(needed[1], "hyper", arrays),
+        "float64": jax.config.read("jax_enable_x64") and any(x.dtype == np.float64 for x in arrays.values()),
         "versions": installed_versions(),
     }
     make_folder(dest)
@@ -89,7 +92,8 @@ def load_policy(path: str | Path, *, greedy: bool = True, trust: Sequence[str] =
 
     trust: packages beside jaxrl that the file may import, for example that of your own algorithm.
 
-    Raises `UsageError` for a module that is not trusted, `CorruptInput` for files that are damaged or not of
+    Raises `UsageError` for a module that is not trusted, and for a policy in double precision outside of
+    `jax.enable_x64(True)`, inside which it acts, too; `CorruptInput` for files that are damaged or not of
     this format.
     """
     return _load(Path(path), greedy, trust)[0]
@@ -145,6 +149,8 @@ def make_folder(dest: Path) -> None:
 
 
 def _load(path: Path, greedy: bool, trust: Sequence[str]) -> tuple[Policy, Any]:
+    import jax
+
     rebuild: Any = functools.partial(_rebuild, trust=("jaxrl", *trust))
     try:
         record = json.loads((path / "policy.json").read_text(encoding="utf-8"))
@@ -152,6 +158,8 @@ def _load(path: Path, greedy: bool, trust: Sequence[str]) -> tuple[Policy, Any]:
             arrays = {name: file[name] for name in file.files}
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']!r} is not {FORMAT}")
+        if record.get("float64", False) and not jax.config.read("jax_enable_x64"):
+            raise _Refused(f"{path}: computes in float64; load and use it inside `jax.enable_x64(True)`")
         module = _trusted_module(record["algorithm"], ("jaxrl", *trust))
         config = config_from_dict(module.Config, record["config"])
         spaces = [_space_from_dict(record[name]) for name in ("observation_space", "action_space")]
@@ -162,7 +170,7 @@ def _load(path: Path, greedy: bool, trust: Sequence[str]) -> tuple[Policy, Any]:
         state, hyper = rebuild(record["state"], arrays), rebuild(record["hyper"], arrays)
         standardise = rebuild(record["standardise"], arrays)
         policy = _made(module, config, env).act(state, hyper, greedy)
-    except _UntrustedModule:
+    except _Refused:
         raise
     except Exception as error:  # zip, zlib, numpy and json each have their own classes
         raise CorruptInput(f"{path}: holds no policy that can be read ({error})") from error
@@ -289,7 +297,7 @@ def _fields(record: Any, cls: Any = None) -> Iterator[tuple[str, Any]]:
     return ((name, getattr(record, name)) for name in names)
 
 
-class _UntrustedModule(UsageError):
+class _Refused(UsageError):
     pass
 
 
@@ -297,7 +305,7 @@ def _trusted_module(name: str, trust: Sequence[str]) -> ModuleType:
     """A module of a trusted package: a file must not choose what else is imported."""
     if not any(name == package or name.startswith(f"{package}.") for package in trust):
         package = name.partition(".")[0]
-        raise _UntrustedModule(
+        raise _Refused(
             f"policy: would import {name}, which is no part of jaxrl; if you trust it, load with"
             f" trust=({package!r},)"
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.cli.execution import scratch_copy, stage_checkpoints
+from jaxrl.cli.execution import precision, scratch_copy, stage_checkpoints
 from jaxrl.core.errors import CorruptInput, NumericalFailure
 from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.folder import RunFolder, installed_versions
@@ -45,7 +45,7 @@ def verify(module: ModuleType, config: Any, folder: RunFolder) -> dict[str, Any]
     if not (folder.path / "result.npz").exists():
         return facts
     result = folder.load_result()
-    with scratch_copy(folder) as copy:
+    with scratch_copy(folder) as copy, precision(config):
         facts["replayed"] = _drop_last(copy)
         # members that diverged in the run diverge again, after everything was saved
         with contextlib.suppress(NumericalFailure), copy.session():

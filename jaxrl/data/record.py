@@ -18,6 +18,7 @@ def from_unroll(
     frozen: whether the unroll ran under `Freeze`; what follows the end of an episode is masked then.
 
     The last row of an unfinished episode counts as truncated: its successor is known, but not recorded.
+    Numbers of 64 bits, as inside `jax.enable_x64(True)`, become 32.
     """
     length, n = transitions.reward.shape[:2]
     done = transitions.done  # [T, N]
@@ -31,7 +32,7 @@ def from_unroll(
     cut = jnp.zeros_like(done).at[-1].set(True)
 
     def rows(x: Array) -> Array:
-        x = jnp.swapaxes(x, 0, 1)
+        x = jnp.swapaxes(_narrow(x), 0, 1)
         return x.reshape(n * length, *x.shape[2:])
 
     fields = {
@@ -50,3 +51,8 @@ def from_unroll(
         # episodes that begin inside an environment's rows move all later ones on
         episode = episode + jnp.cumsum(rows(before), dtype=jnp.int32)
     return Dataset(**fields, episode=episode, meta=meta)
+
+
+def _narrow(x: Array) -> Array:
+    narrow = {"float64": jnp.float32, "int64": jnp.int32, "uint64": jnp.uint32}.get(x.dtype.name)
+    return x if narrow is None else x.astype(narrow)

@@ -87,7 +87,7 @@ def sweep(
     """Trains every `(static, hyper)` with `seeds` seeds; the result is ordered by member, then seed.
 
     make: the algorithm of a static part. evaluate: its evaluation. env_steps_per_update: its environment
-    steps, or a number for all. data: shared by all. options: as `train`.
+    steps, or a number for all. data: shared by all. options: as `train`, `float64` among them.
     Members of one static part are one bucket: one program, and one stage of the run folder where there is one
     (`stage`, or `stage-<i>` where there are several).
     """

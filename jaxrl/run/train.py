@@ -111,6 +111,7 @@ def train(
     chunk: int | None = None,
     progress: bool = True,
     labels: Sequence[str] | None = None,
+    float64: bool = False,
 ) -> Trained:
     """Trains `B` members for `updates` updates each; with a folder, continues where its checkpoints end.
 
@@ -128,11 +129,15 @@ def train(
         NumericalFailure at once, "ignore" only reports. Inside `folder.session()` frozen members make the
         session end with NumericalFailure, after everything was saved; elsewhere read `Trained.first_bad`.
     labels: what to call the members in messages.
+    float64: whether the run computes in double precision. It has to be what jax is set to: a float64 run is
+        made inside `jax.enable_x64(True)`, its keys, hypers and data too. Part of the run's identity; metrics
+        stay float32.
 
     Raises UsageError for what cannot be run, CorruptCheckpoint, StorageError, and Preempted after SIGTERM or
     SIGINT with a verified checkpoint.
     """
     _check_options(folder, evaluate, eval_every, checkpoint_every, on_nonfinite, chunk)
+    _check_precision(float64)
     check_hypers(hypers)
     if folder is not None:
         folder.writes = distributed.is_primary()
@@ -154,7 +159,7 @@ def train(
         if asked == "auto" and (width := _choose_lane(members)) > 1:
             members = members_in(width)
         names = list(labels) if labels is not None else [f"seed {i}" for i in range(size)]
-        driver = _Driver(members, schedule, folder, stage, on_nonfinite, env_steps_per_update, names)
+        driver = _Driver(members, schedule, folder, stage, on_nonfinite, env_steps_per_update, names, float64)
         if folder is not None and folder.debug_nan:
             driver.replay(folder.resume_from)
         if folder is not None and not folder.in_session:
@@ -188,9 +193,11 @@ class _Driver:
         on_nonfinite: OnNonFinite,
         env_steps: int | None,
         labels: list[str],
+        float64: bool,
     ) -> None:
         self.members, self.schedule, self.folder, self.stage = members, schedule, folder, stage
         self.on_nonfinite, self.env_steps, self.labels = on_nonfinite, env_steps, labels
+        self.float64 = float64
         self.messages: dict[int, str] = {}
         self.history, self.clock, self.pace = History(), Clock(), Pace()
         self.logged = records.Digest()  # what checkpoints rely on, beside their own files
@@ -442,6 +449,11 @@ class _Driver:
         made_with, own = manifest["meta"].get("identity"), self.identity
         if not isinstance(made_with, dict):
             raise CorruptCheckpoint(step, MANIFEST, "the identity of a run", repr(made_with))
+        if made_with.get("float64", False) != self.float64:
+            raise UsageError(
+                f"float64: checkpoint {step} of {self.stage} was made with float64={not self.float64};"
+                " continue it so, or start a new run"
+            )
         made_by = manifest["versions"].get("jax")
         if made_by != jax.__version__:
             self.reporter.line(
@@ -461,7 +473,8 @@ class _Driver:
         schedule = dataclasses.asdict(self.schedule)
         del schedule["checkpoint_every"]  # decides what is kept, not what is computed
         own = {"config": config, "on_nonfinite": self.on_nonfinite, "env_steps_per_update": self.env_steps}
-        return own | schedule | self.members.identity
+        precision = {"float64": True} if self.float64 else {}
+        return own | precision | schedule | self.members.identity
 
     def preempted(self, update: int, number: int) -> Preempted:
         """The error that ends a run stopped by a signal, after its checkpoint was read back."""
@@ -482,7 +495,7 @@ class _Driver:
             backend=jax.default_backend(),
             devices=[str(d) for d in self.members.population.mesh.devices.flat],
             processes=jax.process_count(),
-            x64=jax.config.read("jax_enable_x64"),
+            x64=self.float64,
             prng_impl=str(jax.random.key_impl(self.members.keys)),
             lane=lanes,
         )
@@ -506,8 +519,21 @@ def _check_options(
         raise UsageError("eval_every: there is nothing to evaluate; give evaluate=...")
     if chunk is not None and chunk < 1:
         raise UsageError(f"chunk: must be >= 1, got {chunk}")
-    if jax.config.read("jax_enable_x64"):
-        raise UsageError("jax_enable_x64: runs are float32; switch it off, float64 is for theory/ only")
+
+
+def _check_precision(float64: bool) -> None:
+    on = jax.config.read("jax_enable_x64")
+    if not isinstance(float64, bool):
+        raise UsageError(f"float64: must be True or False, got {float64!r}")
+    if float64 and not on:
+        raise UsageError(
+            "float64: declared, but jax computes in float32; enter `with jax.enable_x64(True)` before keys,"
+            " hypers and data are made"
+        )
+    if on and not float64:
+        raise UsageError(
+            "jax_enable_x64: is on, but the run does not declare it; pass float64=True, or switch it off"
+        )
 
 
 def _lane(lane: lanes.Lane | None, folder: RunFolder | None, stage: str) -> lanes.Lane:

@@ -3,17 +3,21 @@
 import os
 import re
 import shlex
+import shutil
 import threading
 import time
 import types
 
+import jax
+import numpy as np
 import pytest
 
-from jaxrl.cli import execution
+from jaxrl.cli import api, execution, policies
 from jaxrl.cli.main import main
 from jaxrl.core.errors import UsageError
 from jaxrl.run import catalogue
 from jaxrl.run.folder import RunFolder
+from tests.run import ring
 
 
 def test_an_unexpected_error_is_one_line_and_a_traceback_in_the_log(root, tmp_path, monkeypatch, capsys):
@@ -68,3 +72,27 @@ def test_commands_that_are_printed_quote_the_path(root, tmp_path):
         folder.load_result()
     command = re.search(r"`jaxrl (.*?)`", str(refused.value))[1]
     assert shlex.split(command) == ["resume", str(folder.path)]
+
+
+def test_an_experiment_that_declares_float64_runs_resumes_verifies_and_exports_in_it(tmp_path):
+    root = ring.make_root(tmp_path)
+    folder = api.run("toy/ring", "smoke", root=root, float64=True)
+    result = folder.load_result()
+    assert (folder.meta["x64"], folder.status["state"]) == (True, "done")
+    assert (folder.path / "report.html").is_file()
+    facts = api.verify(folder.path, root=root)
+    assert facts["replayed"] == 2
+    shutil.rmtree(folder.checkpoints / "train" / "6")
+    (folder.path / "result.npz").unlink()
+    again = api.resume(folder.path, root=root).load_result()
+    assert again["value"].tobytes() == result["value"].tobytes()
+    assert not jax.config.read("jax_enable_x64")
+    api.export(folder.path, "policy", dest=tmp_path / "policy", root=root)
+    with np.load(tmp_path / "policy" / "policy.npz") as file:
+        (table,) = (file[name] for name in file.files if name.endswith("q"))
+    assert table.dtype == np.float64
+    with pytest.raises(UsageError, match=r"computes in float64; load and use it inside `jax\.enable_x64"):
+        policies.load_policy(tmp_path / "policy", trust=("tests",))
+    with jax.enable_x64(True):
+        policy = policies.load_policy(tmp_path / "policy", trust=("tests",))
+        assert [int(policy.act(None, s, ())[0]) for s in range(5)] == np.argmax(table, -1).tolist()

@@ -42,6 +42,15 @@ def test_whole_episodes_and_nothing_else():
     assert row == data.size
 
 
+def test_double_precision_is_recorded_with_numbers_of_32_bits():
+    with jax.enable_x64(True):
+        env = Pendulum()
+        params = env.default_params()
+        data = collect(env, uniform(env), jax.random.key(0), params, episodes=1, limit=3)
+        assert jax.tree.leaves(params)[0].dtype == np.float64
+    assert {x.dtype.name for x in jax.tree.leaves(data)} == {"float32", "int32", "bool"}
+
+
 def test_uniform_actions_fill_the_space():
     env = Pendulum()
     data = collect(env, uniform(env), jax.random.key(0), env.default_params(), episodes=10)

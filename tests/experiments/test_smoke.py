@@ -76,22 +76,26 @@ def test_smoke_run_repeats_bit_for_bit(smoke):
 @pytest.mark.slow  # trains every experiment once more; tests of policies have small ones
 def test_exported_policy_acts_like_the_trained_one(smoke, tmp_path):
     """Of every experiment that trains an algorithm with an origin, the last population's member 0."""
-    import jax
-
-    from jaxrl.core.spaces import sample
-
     module, folder = smoke
     if not execution.stage_checkpoints(folder):
         pytest.skip("trains nothing in its folder")
     config = config_from_dict(module.Config, folder.config)
-    with execution.scratch_copy(folder, export.WatchedRun) as copy:
+    with execution.scratch_copy(folder, export.WatchedRun) as copy, execution.precision(config):
         module.run(config, copy)
-    found = {k: p for k, p in copy.populations.items() if p.algorithm.origin is not None}
+        assert_exports_act_alike(copy.populations, tmp_path)
+
+
+def assert_exports_act_alike(populations, folder):
+    import jax
+
+    from jaxrl.core.spaces import sample
+
+    found = {k: p for k, p in populations.items() if p.algorithm.origin is not None}
     if not found:
         pytest.skip("trains no policy")
     algorithm, hypers, states = list(found.values())[-1]
     state, hyper = policies.one_member((states, hypers), 0)
-    policies.export_policy(tmp_path, algorithm, state, hyper)
+    policies.export_policy(folder, algorithm, state, hyper)
     space = algorithm.origin.observation_space
     keys = jax.random.split(jax.random.key(0), 64)
     obs = jax.vmap(lambda k: sample(space, k))(keys)
@@ -101,7 +105,7 @@ def test_exported_policy_acts_like_the_trained_one(smoke, tmp_path):
 
     for greedy in (True, False):
         expected = jax.tree.leaves(act(algorithm.act(state, hyper, greedy)))
-        loaded = jax.tree.leaves(act(policies.load_policy(tmp_path, greedy=greedy)))
+        loaded = jax.tree.leaves(act(policies.load_policy(folder, greedy=greedy)))
         assert any(np.ptp(np.asarray(x)) > 0 for x in expected)
         for a, b in zip(expected, loaded, strict=True):
             np.testing.assert_array_equal(a, b)

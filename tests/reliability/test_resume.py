@@ -93,3 +93,37 @@ def test_resuming_with_other_devices_and_padding_changes_no_bit(tmp_path):
     truncate_updates(folder, 10)
     assert toy_run.digest(toy_run.run(config, folder, devices=2)) == expected
     assert len(jax.devices()) == 4
+
+
+def test_a_float64_run_killed_inside_a_save_ends_in_equal_bits_on_two_and_four_devices(tmp_path):
+    config = toy_run.Config(float64=True)
+    with jax.enable_x64(True):
+        whole = toy_run.run(config, devices=4)
+        expected = toy_run.digest(whole)
+        assert whole.state.params["w1"].dtype == "float64"
+    folder = toy_run.new_folder(tmp_path, float64=True)
+    for cores, kill in ((2, "manifest:11"), (4, "log:25")):
+        status, _ = run_script(folder.path, "--kill", kill, "--cores", cores)
+        assert status == -9
+    status, text = run_script(folder.path, "--cores", 2)
+    assert status == 0, text
+    assert str(folder.load_result()["digest"]) == expected
+    assert folder.meta["x64"] is True
+    refusal = "float64: checkpoint 40 of train was made with float64=True; continue it so, or start a new run"
+    with pytest.raises(UsageError, match=refusal):
+        toy_run.run(toy_run.Config(), folder)
+
+
+def test_a_float32_run_is_not_continued_in_float64(tmp_path):
+    folder = toy_run.new_folder(tmp_path, updates=10)
+    toy_run.run(toy_run.Config(updates=10), folder)
+    with jax.enable_x64(True), pytest.raises(UsageError, match="was made with float64=False; continue it so"):
+        toy_run.run(toy_run.Config(updates=10, float64=True), folder)
+
+
+def test_the_replay_of_a_diverged_float64_member_names_the_update(tmp_path):
+    folder = toy_run.new_folder(tmp_path, updates=20, poison=(13, 2), float64=True)
+    status, text = run_script(folder.path)
+    assert (status, "seed 2: 'reward' at update 13" in text) == (4, True), text
+    status, text = run_script(folder.path, "--debug-nan")
+    assert (status, "not finite at update 13" in text) == (4, True), text

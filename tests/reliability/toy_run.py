@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "run"))
 import jax
 import numpy as np
 
+from jaxrl.cli import execution
 from jaxrl.core.errors import JaxrlError
 from jaxrl.run import distributed
 from jaxrl.run.checkpoint import Checkpoints
@@ -40,6 +41,7 @@ class Config:
     lr: tuple[float, ...] | None = None
     poison: tuple[int, int] | None = None
     on_nonfinite: str = "freeze"
+    float64: bool = False
 
 
 def new_folder(root: Path, **fields: object) -> RunFolder:
@@ -67,6 +69,7 @@ def run(config: Config, folder: RunFolder | None = None, devices: int | None = N
         chunk=config.chunk,
         env_steps_per_update=100,
         progress=False,
+        float64=config.float64,
     )
     if folder is not None:
         folder.save_result(digest=digest(trained), **{"last": trained.history["loss"][-1]})
@@ -141,8 +144,9 @@ def main() -> int:
     folder.resume_from = int(args.start) if args.start.isdigit() else args.start
     folder.debug_nan = args.debug_nan
     try:
-        with folder.session():
-            run(config_from_dict(Config, folder.config), folder)
+        config = config_from_dict(Config, folder.config)
+        with folder.session(), execution.precision(config):
+            run(config, folder)
     except JaxrlError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -39,6 +39,8 @@ class Config:
     """Root seed."""
     updates: Size = 6
     """Updates of every member."""
+    float64: bool = False
+    """Whether the run computes in double precision."""
     grid: dict[str, tuple[int | float | bool | str, ...]] = field(default_factory=dict)
     """Swept fields and their values."""
 
@@ -64,6 +66,7 @@ def run(config, folder):
         log_every=1,
         eval_every=2,
         progress=False,
+        float64=config.float64,
     )
     value = np.stack([m.history["eval/value"] for m in members])
     if "TOY_BREAKS" in os.environ:

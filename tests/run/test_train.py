@@ -168,13 +168,43 @@ def test_pace_is_exponentially_weighted():
     assert pace.seconds == pytest.approx(0.7 * (0.7 * 0.5 + 0.3 * 1.0) + 0.3 * 2.0)
 
 
-def test_float64_is_refused_at_the_start():
-    jax.config.update("jax_enable_x64", True)
-    try:
-        with pytest.raises(UsageError, match="jax_enable_x64: runs are float32"):
-            run()
-    finally:
-        jax.config.update("jax_enable_x64", False)
+def test_double_precision_is_refused_where_declaration_and_setting_of_jax_differ():
+    with jax.enable_x64(True), pytest.raises(UsageError, match="does not declare it; pass float64=True"):
+        run()
+    with pytest.raises(UsageError, match="float64: declared, but jax computes in float32; enter `with jax"):
+        run(float64=True)
+    with pytest.raises(UsageError, match="float64: must be True or False, got 'yes'"):
+        run(float64="yes")
+
+
+def test_a_declared_float64_run_is_a_loop_of_float64_updates_with_float32_metrics():
+    with jax.enable_x64(True):
+        trained = run(members=2, updates=5, log_every=5, width=4, float64=True)
+        algorithm, hypers, data = toy.make(toy.Config(width=4)), toy.hypers(2), toy.data()
+        step, rewards = jax.jit(algorithm.step), []
+        hyper = jax.tree.map(lambda x: x[1], hypers)
+        state = algorithm.init(jax.random.split(member_keys(0, 2)[1])[0], hyper, data)
+        for _ in range(5):
+            state, metrics = step(state, hyper, data)
+            rewards.append(metrics["reward"])
+    assert trained.state.params["w1"].dtype == jnp.float64
+    np.testing.assert_allclose(trained.state.params["w1"][1], state.params["w1"], rtol=1e-13)
+    assert trained.history["loss"].dtype == np.float32
+    np.testing.assert_allclose(trained.history["reward"][0, 1], np.mean(rewards), rtol=1e-6)
+
+
+def test_a_sweep_hands_the_declaration_on():
+    with jax.enable_x64(True):
+        members = sweep(
+            toy.make,
+            [(toy.Config(), toy.Hyper(lr=lr)) for lr in (0.1, 0.2)],
+            seeds=1,
+            data=toy.data(),
+            updates=2,
+            progress=False,
+            float64=True,
+        )
+        assert {m.state.params["q"].dtype.name for m in members} == {"float64"}
 
 
 def test_metrics_that_collide_are_refused():

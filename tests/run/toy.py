@@ -76,7 +76,7 @@ def make(config: Config, env: Any = None) -> Algorithm:
 
     def step(state: State, hyper: Hyper, data: Any) -> tuple[State, dict[str, Any]]:
         k_act, k_env = jax.random.split(stream(state.key, state.updates))
-        action = jax.random.randint(k_act, (), 0, ACTIONS)
+        action = jax.random.randint(k_act, (), 0, ACTIONS, jnp.int32)
         noise = jax.random.uniform(k_env)
         after = (state.position + 2 * action - 1 + (noise < 0.1)) % STATES
         reward = (after == 0) * data["scale"]
