@@ -60,6 +60,16 @@ def inverse(a: Array) -> Array:
     return solve(a, jnp.eye(a.shape[-1], dtype=a.dtype))
 
 
+def inverse_positive(a: Array) -> tuple[Array, Array]:
+    """The inverse `[n, n]` of a symmetric positive definite a `[n, n]`, and log det a `[]`.
+
+    NaN where `a` is not positive definite to rounding. The inverse is exactly symmetric.
+    """
+    root = cholesky(a)
+    half = _substitute(root, jnp.eye(a.shape[0], dtype=a.dtype), lower=True)
+    return jnp.matmul(half.T, half, precision="highest"), 2 * jnp.log(jnp.diag(root)).sum()
+
+
 def cholesky(a: Array) -> Array:
     """Lower triangular L `[n, n]` with L L' = a, for a symmetric positive definite a `[n, n]`.
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.core.linear import cholesky, inverse, solve, solve_positive
+from jaxrl.core.linear import cholesky, inverse, inverse_positive, solve, solve_positive
 
 
 def systems(kind, n, batch=16):
@@ -52,6 +52,16 @@ def test_rows_are_exchanged():
         np.testing.assert_allclose(solve(a, b), [1.0, 1.0], rtol=1e-6)
     a = jnp.array([[0.0, 2.0, 0.0], [0.0, 0.0, 4.0], [1.0, 0.0, 0.0]])
     np.testing.assert_allclose(inverse(a), [[0, 0, 1], [0.5, 0, 0], [0, 0.25, 0]], atol=1e-7)
+
+
+def test_inverse_and_log_determinant_of_positive_matrices_are_those_of_numpy():
+    with jax.enable_x64(True):
+        a, _ = systems("positive", 9)
+        found, log_det = jax.vmap(inverse_positive)(jnp.asarray(a))
+        np.testing.assert_allclose(found, np.linalg.inv(a), rtol=1e-8, atol=1e-8)
+        np.testing.assert_array_equal(found, np.swapaxes(found, 1, 2))
+        np.testing.assert_allclose(log_det, np.linalg.slogdet(a)[1], rtol=1e-12)
+        assert np.isnan(inverse_positive(-jnp.eye(3))[1])
 
 
 def test_the_root_is_that_of_numpy():
