@@ -2,6 +2,7 @@
 
 python -m benchmarks.replay memory --rows 1 --rounds 5   writes and draws, interleaved with flashbax
 python -m benchmarks.replay sac --rounds 5               updates of SAC on Pendulum
+python -m benchmarks.replay sac --lane 8 --rounds 5      eight members as one batch, as the driver runs them
 
 `memory` needs the peers' environment: python -m benchmarks.peers setup.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.measure import Entry, compile_ahead, emit, repeat
+from benchmarks.measure import Entry, emit, repeat
 from benchmarks.peers import PEERS_PYTHON
 from benchmarks.workers import Worker, interleave
 
@@ -19,6 +20,7 @@ COMMANDS = [
     (False, ["memory", "--rows", "1"], ["memory", "--rows", "1", "--steps", "20"]),
     (False, ["memory", "--rows", "256"], ["memory", "--rows", "256", "--steps", "20"]),
     (True, ["sac"], ["sac", "--steps", "4"]),
+    (True, ["sac", "--lane", "8"], ["sac", "--lane", "2", "--steps", "4"]),
 ]
 
 
@@ -43,28 +45,36 @@ def memory(capacity: int, rows: int, batch: int, steps: int, rounds: int) -> lis
     ]
 
 
-def sac_updates(capacity: int, steps: int, rounds: int) -> list[Entry]:
-    """CPU milliseconds of one update of SAC with a memory of this capacity."""
+def sac_updates(capacity: int, lane: int, steps: int, rounds: int) -> list[Entry]:
+    """CPU milliseconds of an update of one SAC member with a memory of this capacity, `lane` as one batch."""
     import jax
+    import numpy as np
 
     from jaxrl.baselines import sac
     from jaxrl.envs.control.pendulum import Pendulum
+    from jaxrl.run.population import Members, Population
+    from jaxrl.run.sweep import member_keys, stack_hypers
 
-    env, hyper = Pendulum(), sac.Hyper(warmup=2)
-    params = env.default_params()
+    env = Pendulum()
     config = sac.Config(n_envs=1, gradient_steps=1, batch_size=64, capacity=capacity, widths=(32, 32))
-    algorithm = sac.make(config, env)
-    state = jax.jit(algorithm.init)(jax.random.key(0), hyper, params)
-
-    def updates(state: sac.State) -> sac.State:
-        return jax.lax.scan(
-            lambda s, _: (algorithm.step(s, hyper, params)[0], None), state, None, length=steps
-        )[0]
-
-    run, _ = compile_ahead(updates, state, donate_argnums=0)
-    _, clocks = repeat(run, state, rounds)
-    times = [1e3 * clock.cpu / steps for clock in clocks]
-    return [Entry.of("replay", f"SAC, capacity {capacity:,}", times, "CPU-ms", settings="one update, 32-32")]
+    hypers = stack_hypers([sac.Hyper(warmup=2)], lane)
+    members = Members(
+        sac.make(config, env),
+        None,
+        Population.create(lane, lane, jax.devices()[:1]),
+        member_keys(0, lane),
+        hypers,
+        env.default_params(),
+        shared_data=True,
+        freeze=True,
+    )
+    state = members.init()
+    carry = state, members.empty_window(state)
+    _, clocks = repeat(lambda carry: members.advance(*carry, steps, np.bool_(True)), carry, rounds)
+    times = [1e3 * clock.cpu / steps / lane for clock in clocks]
+    name = f"SAC, {lane} members as one batch" if lane > 1 else "SAC"
+    settings = "one update of one member, 32-32"
+    return [Entry.of("replay", f"{name}, capacity {capacity:,}", times, "CPU-ms", settings=settings)]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -72,6 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("what", choices=("memory", "sac"))
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--lane", type=int, default=1)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args(argv)
@@ -81,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.what == "memory":
             emit(memory(capacity, args.rows, args.batch, args.steps or 2000, args.rounds))
         else:
-            emit(sac_updates(capacity, args.steps or 500, args.rounds))
+            emit(sac_updates(capacity, args.lane, args.steps or 500, args.rounds))
 
 
 if __name__ == "__main__":

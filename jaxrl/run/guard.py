@@ -88,7 +88,8 @@ def advance(
     count: int32[], dynamic, so that one program serves every distance to the next log point and results
     cannot depend on how updates are grouped. fresh: bool[], whether the sums start anew. live: bool[], False
     for padding, which does nothing. With `freeze` a member does nothing after its first broken update. In a
-    lane wider than one, both cost a selection over the whole state at every update.
+    lane wider than one all members take every step, and those that do nothing keep their state by a selection
+    at every update; buffers are too large for it and go on being written, which nothing reads.
     """
 
     def member(
@@ -96,21 +97,64 @@ def advance(
     ) -> tuple[PyTree, Window]:
         metrics = jax.tree.map(lambda x: jnp.where(fresh, jnp.zeros_like(x), x), window.metrics)
 
+        def works(window: Window) -> Array:
+            return live & (is_good(window.first_bad) if freeze else True)
+
         def goes_on(carry: tuple[Array, PyTree, Window]) -> Array:
             i, _, window = carry
-            return (i < count) & live & (is_good(window.first_bad) if freeze else True)
+            return (i < count) & _anyone(works(window))
 
         def body(carry: tuple[Array, PyTree, Window]) -> tuple[Array, PyTree, Window]:
             i, before, window = carry
             state, new = step.call(before, hyper, data)
             first_bad = mark(window.first_bad, broken(state, new), before.updates)
-            return i + 1, state, Window(jax.tree.map(jnp.add, window.metrics, new), first_bad)
+            after = Window(jax.tree.map(jnp.add, window.metrics, new), first_bad)
+            return i + 1, *_taken(works(window), state, after, before, window)
 
         start = (jnp.zeros((), jnp.int32), state, Window(metrics, window.first_bad))
         _, state, window = jax.lax.while_loop(goes_on, body, start)
         return state, window
 
     return member
+
+
+@jax.custom_batching.custom_vmap
+def _anyone(flag: Array) -> Array:
+    """Whether any member of the lane has its flag set, bool[]: one for all, so a loop selects nothing."""
+    return flag
+
+
+@_anyone.def_vmap
+def _anyone_of_lane(size: int, batched: list[bool], flag: Array) -> tuple[Array, bool]:
+    return jnp.any(flag), False
+
+
+@jax.custom_batching.custom_vmap
+def _taken(
+    works: Array, state: PyTree, window: Window, before: PyTree, window_before: Window
+) -> tuple[PyTree, Window]:
+    """What a member holds after an update; alone it takes no update that it does not use."""
+    return state, window
+
+
+@_taken.def_vmap
+def _taken_in_lane(size: int, batched: list[Any], works: Array, *trees: PyTree) -> tuple[PyTree, Any]:
+    axes = [jax.tree.map(lambda b: 0 if b else None, tree) for tree in batched]
+
+    def select(works: Array, *trees: PyTree) -> tuple[PyTree, Window]:
+        state, window, before, window_before = trees
+
+        def choose(new: Array, old: Array) -> Array:
+            return jnp.where(works, new, old)
+
+        def choose_leaf(path: tuple[Any, ...], new: Array, old: Array) -> Array:
+            return new if _decisive(path) == "buffer" else choose(new, old)
+
+        chosen = jax.tree_util.tree_map_with_path(choose_leaf, state, before)
+        return chosen, jax.tree.map(choose, window, window_before)
+
+    out = jax.vmap(select, axes, axis_size=size)(works, *trees)
+    return out, jax.tree.map(lambda _: True, out)
 
 
 def is_good(first_bad: dict[str, Array]) -> Array:
@@ -146,11 +190,16 @@ def watched(state: PyTree) -> dict[str, list[tuple[Any, bool]]]:
     """
     found: dict[str, list[tuple[Any, bool]]] = {}
     for path, x in jax.tree_util.tree_leaves_with_path(state):
-        fields = [jax.tree_util.keystr((entry,), simple=True) for entry in path]
-        decisive = next((f for f in fields if f in UNWATCHED or "params" in f), "")
+        decisive = _decisive(path)
         if decisive not in UNWATCHED and jnp.issubdtype(x.dtype, jnp.floating):
-            found.setdefault("".join(fields[:1]), []).append((x, bool(decisive)))
+            found.setdefault(jax.tree_util.keystr(path[:1], simple=True), []).append((x, bool(decisive)))
     return found
+
+
+def _decisive(path: tuple[Any, ...]) -> str:
+    """The first field on the way to a leaf that is unwatched or holds parameters, "" where none is."""
+    fields = [jax.tree_util.keystr((entry,), simple=True) for entry in path]
+    return next((f for f in fields if f in UNWATCHED or "params" in f), "")
 
 
 def parameters(state: PyTree) -> dict[str, list[Any]]:

@@ -1,5 +1,6 @@
 """What counts as broken, leaf by leaf."""
 
+import types
 from typing import NamedTuple
 
 import jax
@@ -54,3 +55,53 @@ def test_simulators_buffers_and_keys_are_not_watched_at_any_depth():
         learners["params"][name] = learners["params"][name].at[0].set(jnp.inf)
         assert guard.broken(state, {}) == {"runs": True, "archive": False}
         learners["params"][name] = jnp.ones(2)
+
+
+class Member(NamedTuple):
+    params: dict
+    buffer: dict
+    updates: jnp.ndarray
+
+
+def doubling(state, limit, data):
+    """Doubles its parameters, infinite beyond `limit`; counts in its buffer."""
+    grown = jnp.where(state.params["w"] > limit, jnp.inf, 2 * state.params["w"])
+    buffer = {"rows": state.buffer["rows"].at[state.updates].add(1.0)}
+    return Member({"w": grown}, buffer, state.updates + 1), {"w": grown[0]}
+
+
+def lane_of(limits, live, count):
+    step = guard.Step(types.SimpleNamespace(step=doubling))
+    state = Member({"w": jnp.ones(2)}, {"rows": jnp.zeros(1000)}, jnp.int32(0))
+    several = jax.tree.map(lambda x: jnp.broadcast_to(x, (len(limits), *x.shape)), state)
+    blank = jax.vmap(lambda s, h: guard.empty_window(step, s, h, None))(several, limits)
+    run = jax.vmap(guard.advance(step, freeze=True), in_axes=(0, 0, 0, 0, None, None, None))
+    return run, (several, blank, limits, live, None, jnp.int32(count), jnp.bool_(True))
+
+
+def test_members_of_a_lane_stop_alone():
+    """Beyond 3 the parameters 1, 2, 4 break at update 2; the second member ends, the third is padding."""
+    run, args = lane_of(jnp.array([1e9, 3.0, 1e9]), jnp.array([True, True, False]), 5)
+    state, window = jax.jit(run)(*args)
+    assert state.updates.tolist() == [5, 3, 0]
+    assert state.params["w"][:, 0].tolist() == [32.0, float("inf"), 1.0]
+    assert window.first_bad["params"].tolist() == [-1, 2, -1]
+    assert window.metrics["w"].count.tolist() == [5.0, 3.0, 0.0]
+    assert state.buffer["rows"][0, :6].tolist() == [1.0] * 5 + [0.0]
+
+
+def test_a_lane_that_has_ended_takes_no_further_step():
+    run, args = lane_of(jnp.array([3.0, 3.0]), jnp.array([True, True]), 1000)
+    state, _ = jax.jit(run)(*args)
+    assert float(state.buffer["rows"].sum()) == 2 * 3
+
+
+def test_no_selection_over_a_buffer():
+    """A selection over a replay memory at every update would cost more than the update."""
+    run, args = lane_of(jnp.array([1e9, 3.0]), jnp.array([True, True]), 5)
+    selected = [
+        line
+        for line in str(jax.make_jaxpr(run)(*args)).splitlines()
+        if "select_n" in line and "[2,1000]" in line
+    ]
+    assert selected == []
