@@ -1,4 +1,4 @@
-"""Finite MDPs of the literature: random, Garnet, chains, RiverSwim, random walk, grid world."""
+"""Finite MDPs of the literature: random, Garnet, chains, RiverSwim, random walk, grid world, four rooms."""
 
 from __future__ import annotations
 
@@ -140,3 +140,32 @@ def gridworld(
     R[..., goals] = 1.0
     starts = np.array([x == "S" for x in kinds], np.float64)
     return make_mdp(P, R, starts / starts.sum(), gamma, terminal=goals if terminal_goal else ())
+
+
+def four_rooms_layout(n: int = 9) -> tuple[str, ...]:
+    """The map of `four_rooms`, `n` rows of `n` characters as `gridworld` reads them.
+
+    Walls fill the middle row and column but for four doors; start (0, 0), goal (n - 1, n - 1).
+    Raises `UsageError` unless n is odd and at least 3.
+    """
+    if n < 3 or n % 2 == 0:
+        raise UsageError(f"n: must be odd and >= 3, got {n}")
+    mid = n // 2
+    grid = np.full((n, n), ".")
+    grid[mid, :] = grid[:, mid] = "#"
+    near, far = mid // 2, mid + 1 + mid // 2
+    grid[[near, far, mid, mid], [mid, mid, near, far]] = "."
+    grid[0, 0], grid[-1, -1] = "S", "G"
+    return tuple("".join(row) for row in grid)
+
+
+def four_rooms(n: int = 9, slip: float = 0.1, *, gamma: float = 1.0) -> TabularMDP:
+    """Four rooms of an n x n map with the moves of `gridworld`; never ends, pays 1 per step at the goal.
+
+    States are the free cells in row-major order, (n - 1)^2 + 4 of them; the start is the first, the goal the
+    last one. Raises `UsageError` as `four_rooms_layout` does, and for `slip` outside [0, 1].
+    """
+    P = np.asarray(gridworld(four_rooms_layout(n), slip, terminal_goal=False).P, np.float64)
+    R = np.zeros(P.shape[:2])
+    R[-1] = 1.0
+    return make_mdp(P, R, 0, gamma)

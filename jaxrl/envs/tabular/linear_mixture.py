@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.spaces import Discrete, Space
 from jaxrl.core.types import Array, Key, PyTree, Step
 from jaxrl.envs.base import Entry, integer
 from jaxrl.envs.tabular.mdp import TabularMDP, inverse_cdf
 from jaxrl.envs.tabular.mixture import LinearMixtureMDP
-from jaxrl.envs.tabular.mixture_generators import hashed_mixture, random_mixture
+from jaxrl.envs.tabular.mixture_generators import hard_instance, hashed_mixture, random_mixture
 
 
 class MixtureState(NamedTuple):
@@ -48,11 +49,18 @@ class LinearMixture:
     """Number of features, that of the parameters."""
     H: Size | None = None
     """Horizon of parameters `[H, d]`, None for stationary ones."""
+    instance: Literal["hashed", "hard"] = "hashed"
+    """What `default_params` returns: `hashed_mixture`, or `hard_instance`."""
     name: str = "LinearMixture"
     reward_dim: None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.instance == "hard" and (3, 2 ** (self.d - 1)) != (self.S, self.A):
+            raise UsageError(
+                f"LinearMixture.S: the hard instance has S = 3 and A = 2^(d - 1) = {2 ** (self.d - 1)},"
+                f" got S = {self.S} and A = {self.A}; use these, or instance='hashed'"
+            )
 
     @classmethod
     def of(cls, mixture: LinearMixtureMDP) -> LinearMixture:
@@ -71,8 +79,11 @@ class LinearMixture:
         return Discrete(self.A)
 
     def default_params(self) -> LinearMixtureMDP:
-        """One fixed `hashed_mixture`; pass your own instead."""
-        mixture = hashed_mixture(self.S, self.A, self.d, (7, 3, 5, 11), 13)
+        """The mixture that `instance` names; pass your own instead."""
+        if self.instance == "hard":
+            mixture = hard_instance(self.d)
+        else:
+            mixture = hashed_mixture(self.S, self.A, self.d, (7, 3, 5, 11), 13)
         return mixture if self.H is None else mixture.replace(theta=jnp.tile(mixture.theta, (self.H, 1)))
 
     def sample_params(self, key: Key) -> LinearMixtureMDP:
@@ -130,4 +141,5 @@ class LinearMixture:
 ENVIRONMENTS = {
     "LinearMixture": Entry(partial(LinearMixture, 4, 2, 3)),
     "LinearMixture-horizon": Entry(partial(LinearMixture, 4, 2, 3, H=10)),
+    "LinearMixture-hard": Entry(partial(LinearMixture, 3, 8, 4, instance="hard", name="HardInstance")),
 }

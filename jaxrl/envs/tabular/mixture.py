@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, struct
+from jaxrl.envs.tabular.feature_norm import check_feature_norm
 from jaxrl.envs.tabular.mdp import TabularMDP, check_distribution
 
 
@@ -86,7 +87,7 @@ def validate_mixture(mixture: LinearMixtureMDP) -> LinearMixtureMDP:
     """`mixture` itself if it is one: a host check, never inside jit.
 
     Raises `UsageError` for wrong shapes, numbers that are not finite, probabilities below -1e-6, rows or
-    `mu0` that do not sum to 1 within 1e-5.
+    `mu0` that do not sum to 1 within 1e-5, and features beyond the normalisation (`check_feature_norm`).
     """
     phi, theta, mu0 = (np.asarray(x) for x in (mixture.phi, mixture.theta, mixture.mu0))
     if phi.ndim != 4 or phi.shape[0] != phi.shape[2] or 0 in phi.shape:
@@ -100,4 +101,5 @@ def validate_mixture(mixture: LinearMixtureMDP) -> LinearMixtureMDP:
             raise UsageError(f"mixture.{name}: contains NaN or infinity; every entry must be finite")
     check_distribution("mixture.phi . theta", np.einsum("satd,...d->...sat", phi, theta))
     check_distribution("mixture.mu0", mu0)
+    check_feature_norm(phi)
     return mixture

@@ -1,6 +1,8 @@
-"""Linear-mixture MDPs: random, hashed, combination lock, and any tabular MDP."""
+"""Linear-mixture MDPs: random, hashed, combination lock, hard instance, and any tabular MDP."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +64,39 @@ def lock(n: int, A: int, p_good: float, p_bad: float) -> LinearMixtureMDP:
             phi[s, a, sink, 0], phi[s, a, sink, i] = c, -c
             theta[i] = (p_good if a == (2 * s + 1) % A else p_bad) / c
     return make_mixture(phi, theta)
+
+
+def hard_instance(d: int, episodes: int = 1000, signs: Sequence[int] | None = None) -> LinearMixtureMDP:
+    """The instance of the lower bound (2303.10165; scalings of LDP-UCRL-VTR): A = 2^(d - 1), start 0.
+
+    From state 0 action a leads to state 2 with probability 1/6 + sum_j a_j mu_j, otherwise to state 1; both
+    absorb. a_j is +1 where bit j of the action's index is set, else -1; mu_j = signs_j Delta with
+    Delta = sqrt(1 / (6 episodes)) / (4 sqrt 2), and |theta| = 1 + Delta (d - 1).
+
+    episodes: a constant of the instance, not the length of a run. signs: +1 or -1 `[d - 1]`, by default +1.
+    Raises `UsageError` for d < 2, episodes < 1, other signs, and probabilities below 0 (episodes too few).
+    """
+    if d < 2 or episodes < 1:
+        name, least, value = ("d", 2, d) if d < 2 else ("episodes", 1, episodes)
+        raise UsageError(f"hard_instance.{name}: must be >= {least}, got {value}")
+    signs = np.ones(d - 1) if signs is None else np.asarray(signs, np.float64)
+    if signs.shape != (d - 1,) or np.any(np.abs(signs) != 1):
+        raise UsageError(
+            f"hard_instance.signs: must be +1 or -1, d - 1 = {d - 1} of them, got {signs.tolist()}"
+        )
+    p = 1 / 6
+    gap = np.sqrt(p / episodes) / (4 * np.sqrt(2))
+    if gap * (d - 1) > p:
+        least = int(np.ceil((d - 1) ** 2 / (32 * p)))
+        raise UsageError(f"hard_instance.episodes: with d = {d} at least {least} are needed, got {episodes}")
+    scale = 1 + gap * (d - 1)
+    alpha, beta = np.sqrt(1 / scale), np.sqrt(gap / scale)
+    actions = 2.0 * (np.arange(2 ** (d - 1))[:, None] >> np.arange(d - 1) & 1) - 1
+    phi = np.zeros((3, len(actions), 3, d))
+    phi[0, :, 1, 0], phi[0, :, 1, 1:] = alpha * (1 - p), -beta * actions
+    phi[0, :, 2, 0], phi[0, :, 2, 1:] = alpha * p, beta * actions
+    phi[1, :, 1, 0] = phi[2, :, 2, 0] = alpha
+    return make_mixture(phi, np.concatenate([[1 / alpha], gap * signs / beta]))
 
 
 def tabular_mixture(mdp: TabularMDP) -> LinearMixtureMDP:

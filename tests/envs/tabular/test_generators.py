@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
-from jaxrl.envs.tabular.generators import chain, garnet, gridworld, random_walk, riverswim
+from jaxrl.envs.tabular.generators import (
+    chain,
+    four_rooms,
+    four_rooms_layout,
+    garnet,
+    gridworld,
+    random_walk,
+    riverswim,
+)
 from jaxrl.envs.tabular.mdp import (
     expected_reward,
     validate,
@@ -36,25 +44,15 @@ def test_chain_published_values(gamma, value):
 
 
 def test_four_rooms_published_values():
-    n, mid = 9, 4
-    doors = {(2, 4), (7, 4), (4, 2), (4, 7)}
-    layout = [
-        "".join(
-            "S" if (r, c) == (0, 0) else
-            "G" if (r, c) == (8, 8) else
-            "#" if mid in (r, c) and (r, c) not in doors else "."
-            for c in range(n)
-        )
-        for r in range(n)
-    ]  # fmt: skip
+    assert four_rooms_layout(9)[2:5] == ("........."[:9], "....#....", "##.####.#")
     with jax.enable_x64(True):
-        mdp = gridworld(layout, slip=0.1, terminal_goal=False)
+        mdp = four_rooms(9)
         P = np.asarray(mdp.P)
         assert P.shape == (68, 4, 68) and np.asarray(mdp.mu0).argmax() == 0
         # reward 1 / H for every step that begins at the goal, and once at the last step
         per_step, once = np.zeros(68), (np.arange(68) == 67).astype(float)
         for _ in range(40):
-            per_step = (np.arange(68) == 67) / 40 + (P @ per_step).max(1)
+            per_step = (np.asarray(mdp.R) / 40 + P @ per_step).max(1)
         for _ in range(39):
             once = (P @ once).max(1)
     assert per_step[0] == pytest.approx(0.5254839078, abs=1e-9)

@@ -31,6 +31,7 @@ def test_the_environment_has_the_transitions_of_its_tables():
     ("call", "message"),
     [
         (lambda: LinearMixture(3, 2, 0), r"LinearMixture\.d: must be >= 1"),
+        (lambda: LinearMixture(3, 4, 4, instance="hard"), r"LinearMixture\.S: the hard instance has .* = 8"),
     ],
 )
 def test_refusals_name_the_field(call, message):

@@ -8,7 +8,13 @@ from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.generators import random_mdp
 from jaxrl.envs.tabular.mdp import validate
 from jaxrl.envs.tabular.mixture import validate_mixture
-from jaxrl.envs.tabular.mixture_generators import hashed_mixture, lock, random_mixture, tabular_mixture
+from jaxrl.envs.tabular.mixture_generators import (
+    hard_instance,
+    hashed_mixture,
+    lock,
+    random_mixture,
+    tabular_mixture,
+)
 
 
 @pytest.mark.parametrize(("H", "concentration"), [(None, 0.1), (4, None)])
@@ -54,6 +60,29 @@ def test_hashed_mixture_published_values():
     np.testing.assert_allclose(value, (0.7458416077, 0.6765194378, 0.7961637051), atol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("d", "H", "best", "worst"),
+    [(4, 16, 0.1626686237208, 0.1498313762792), (8, 32, 0.1769343483045, None)],
+)
+def test_hard_instance_published_values(d, H, best, worst):
+    """Reward 1 / H in state 2; the value of an action at the start is (H - 1) / H P(2 | 0, a)."""
+    with jax.enable_x64(True):
+        mixture = hard_instance(d)
+        P = np.asarray(mixture.to_tabular().P)
+        flipped = np.asarray(hard_instance(d, signs=[-1] * (d - 1)).to_tabular().P)
+    theta = np.asarray(mixture.theta)
+    value = np.zeros(3)
+    for _ in range(H - 1):
+        value = (np.arange(3) == 2) / H + (P @ value).max(1)
+    action = P[0] @ value
+    assert action.max() == pytest.approx(best, abs=1e-12) and action.argmax() == 2 ** (d - 1) - 1
+    if worst is not None:
+        assert action.min() == pytest.approx(worst, abs=1e-12) and action.argmin() == 0
+        assert 1 / theta[0] == pytest.approx(0.9965942124467, abs=1e-12)
+        assert np.linalg.norm(theta) == pytest.approx(1.006846531969, abs=1e-11)
+    np.testing.assert_allclose(flipped[0], P[0, ::-1], atol=1e-15)
+
+
 @pytest.mark.parametrize("horizon", [None, 3])
 def test_tables_as_a_mixture(horizon):
     with jax.enable_x64(True):
@@ -69,6 +98,10 @@ def test_tables_as_a_mixture(horizon):
     ("call", "message"),
     [
         (lambda: lock(3, 2, 1.1, 0), r"lock\.p_good: must be a probability"),
+        (lambda: hard_instance(1), r"hard_instance\.d: must be >= 2"),
+        (lambda: hard_instance(4, 0), r"hard_instance\.episodes: must be >= 1"),
+        (lambda: hard_instance(9, 3), r"hard_instance\.episodes: with d = 9 at least 12"),
+        (lambda: hard_instance(3, signs=[1, 2]), r"hard_instance\.signs: must be \+1 or -1"),
     ],
 )
 def test_refusals_name_the_field(call, message):
