@@ -121,6 +121,8 @@ class Algorithm(NamedTuple):
     check: `(data) -> None`, raises `UsageError` for data that the algorithm cannot be trained on; called on
         the host, where values can be looked at, before anything is compiled.
     origin: how it was made; None for an algorithm whose policies are not to be exported.
+    check_hyper: `(hyper, data) -> None`, raises `UsageError` for hyper-parameters of one member that do not
+        fit its data or the sizes of the algorithm; called as `check` is, after it. None where all fit.
 
     `hyper` is a pytree of numbers, so that every number can be vmapped; `data` is the environment's
     parameters (online) or a dataset (offline), always an argument, never a closure.
@@ -132,3 +134,4 @@ class Algorithm(NamedTuple):
     review: Callable[[Any], str | None] = lambda history: None
     check: Callable[[Any], None] = lambda data: None
     origin: Origin | None = None
+    check_hyper: Callable[[Any, Any], None] | None = None

@@ -1,0 +1,1 @@
+"""Tabular relatives of the family: explorers that plan on counts, and controls."""
