@@ -1,0 +1,1 @@
+"""Theorems of reward-free exploration in linear mixture MDPs."""
