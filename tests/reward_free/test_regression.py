@@ -1,8 +1,13 @@
 """Ridge regressions by rank-one updates against numpy on all data at once."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxrl.reward_free.features import form_of
 from jaxrl.reward_free.regression import PIN_WEIGHT, distance, merged, rank_one, refactored, ridge
@@ -105,3 +110,70 @@ def test_rank_one_updates_in_float32_drift_and_refactoring_repairs_them():
     exact = np.linalg.inv(np.asarray(state.gram, np.float64))
     np.testing.assert_allclose(refactored(state).inverse, exact, rtol=1e-3)
     np.testing.assert_allclose(state.inverse, exact, rtol=1e-2, atol=1e-4)
+
+
+# 8 members on two devices, each with 2 series of 4 regressions that are refactored at every update: blocks of
+# 2000 pairs with 5 successors, 16000 small matrices in all, and dense matrices of 19 features
+POPULATION = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxrl.core.prng import stream
+from jaxrl.core.types import Algorithm, struct
+from jaxrl.reward_free.features import Dense, KnownSupport
+from jaxrl.reward_free.regression import VTRState, rank_one, refactored, ridge
+from jaxrl.run.sweep import member_keys
+from jaxrl.run.train import train
+from typing import Any
+
+assert jax.device_count() == 2
+
+@struct.dataclass
+class State:
+    vtr: Any
+    key: Any
+    updates: Any
+
+def init(key, hyper, form):
+    return State(ridge(form, jnp.asarray(0.9), (2, 4)), key, jnp.zeros((), jnp.int32))
+
+def step(state, hyper, form):
+    k1, k2, k3 = jax.random.split(stream(state.key, state.updates), 3)
+    pair = jax.random.randint(k1, (), 0, form.n_states * form.n_actions, jnp.int32)
+    V = jax.random.uniform(k2, (2, 4, form.n_states))
+    vtr = rank_one(state.vtr, form.block(pair), form.phi_at(V, pair), V[..., 0], hyper * jnp.ones((2, 4)))
+    vtr = refactored(vtr)
+    return State(vtr, state.key, state.updates + 1), {"log_det": vtr.log_det.mean()}
+
+with jax.enable_x64(True):
+    rng = np.random.default_rng(0)
+    blocks = KnownSupport.of(rng.integers(500, size=(500, 4, 5)), np.ones((500, 4, 5)))
+    dense = Dense.of(jnp.asarray(rng.dirichlet(np.ones(8), (8, 3, 19)).swapaxes(-1, -2) / np.sqrt(19)))
+    for form in (blocks, dense):
+        found = []
+        for lane in (1, 8):
+            out = train(
+                Algorithm(init, step, lambda *_: None), member_keys(0, 8), jnp.linspace(1.0, 50.0, 8), form,
+                updates=UPDATES, lane=lane, progress=False, float64=True,
+            )
+            vtr = out.state.vtr
+            product = jnp.einsum("...ij,...jk->...ik", vtr.gram, vtr.inverse)
+            unit = np.broadcast_to(np.eye(product.shape[-1]), product.shape)
+            np.testing.assert_allclose(product, unit, atol=1e-8)
+            found.append(jax.tree.map(np.asarray, vtr))
+        for a, b in zip(*map(jax.tree.leaves, found), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+print("ends")
+"""
+
+
+@pytest.mark.slow
+def test_populations_with_the_largest_blocks_end_on_two_devices_in_narrow_and_wide_lanes():
+    env = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_NUMPY_RANK_PROMOTION": "allow",
+        "JAX_PLATFORMS": "cpu",
+    }
+    command = [sys.executable, "-c", POPULATION.replace("UPDATES", "60")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400, check=False)
+    assert done.stdout == "ends\n", done.stderr
