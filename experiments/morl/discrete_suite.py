@@ -7,30 +7,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.morl import certificate, front_page, rollouts
-from experiments.morl.settings import Finite, Setting, finite, grid, learner, numbers, setting
+from experiments.morl import certificate, front_page, rollouts, stages
+from experiments.morl.settings import Finite, finite, grid, learner, numbers, setting
+from experiments.morl.stages import Plan
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Seed, Size, check_fields
-from jaxrl.core.prng import stream
 from jaxrl.core.tree import tree_take
-from jaxrl.morl import archive as archives
-from jaxrl.morl import cmorl, objectives, scalarised
 from jaxrl.morl.constraints import Optimiser
 from jaxrl.morl.hypervolume import hypervolume
 from jaxrl.morl.metrics import expected_utility, hull_gap
-from jaxrl.morl.preferences import preferences
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
-from jaxrl.run.sweep import member_keys, stack_hypers
-from jaxrl.run.train import Trained, train
 
 
 @dataclass(frozen=True)
@@ -105,154 +99,58 @@ def estimate(config: Config) -> dict[str, int]:
     members = steps = 0
     for name in config.tasks:
         one = setting(name)
-        m, variants = len(one.objectives), len(_variants(config, one))
-        initial, rounds = config.initial or one.initial, config.rounds or one.rounds
+        counts = stages.variants(config.optimisers, one.t)
+        variants = sum(len(sharpness) for sharpness in counts.values())
+        m, initial, rounds = len(one.objectives), config.initial or one.initial, config.rounds or one.rounds
         runs = initial * len(grid(one)) + variants * rounds * config.updates * one.selected * m
         members += (1 + 3 * variants) * config.seeds
         steps += config.seeds * config.n_envs * one.length * runs
     return {"members": members, "env_steps": steps}
 
 
-def _variants(config: Config, one: Setting) -> dict[str, tuple[Optimiser, float]]:
-    """Variants of stage 2 by name: the barrier with every sharpness of the setting, and the others."""
-    found: dict[str, tuple[Optimiser, float]] = {}
-    for optimiser in config.optimisers:
-        if optimiser == "barrier":
-            found |= {f"barrier, t = {t:g}": (optimiser, t) for t in one.t}
-        else:
-            found[optimiser] = (optimiser, one.t[0])
-    return found
-
-
-def _solve(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
+def _plan(config: Config, name: str) -> tuple[Plan, Finite]:
+    """Both stages on the tables of a task."""
     one, found = setting(name), finite(name)
-    first = _initialise(config, one, found, folder, name)
-    begin = first.state.archive
-    for s in np.flatnonzero(~first.diverged):
-        line = archives.check_reference(tree_take(begin, int(s)), found.task.reference)
-        if line is not None:
-            folder.say(f"{name}, seed {s}: {line}")
-    after: dict[str, _Extended] = {}
-    for optimiser in config.optimisers:
-        after |= _extend(config, one, found, folder, name, optimiser, begin)
-    stages = {"initialise": begin} | {name: trained.archive for name, trained in after.items()}
-    for stage, archive in stages.items():
-        for s in range(config.seeds):
-            certificate.store(folder, name, stage, s, tree_take(archive, s), found.task.record())
-    sets = [[_members(archive, s) for s in range(config.seeds)] for archive in stages.values()]
-    for stage, row in zip(stages, sets, strict=True):
-        volumes = ", ".join(f"{hypervolume(x, found.task.reference).value:.4f}" for x in row)
-        folder.say(f"{name}, {stage}: hypervolume {volumes}")
-    arrays = _measures(found, sets) | _returns(sets, config.capacity) | _records(one, after)
-    return {"variant": list(after)} | arrays
-
-
-class _Extended(NamedTuple):
-    """One variant of stage 2: archives `[S, ...]`, metrics by name `[S, rounds, ...]`."""
-
-    archive: archives.Archive
-    history: dict[str, np.ndarray]
-
-
-def _initialise(config: Config, one: Setting, found: Finite, folder: RunFolder, name: str) -> Trained:
-    updates = config.initial or one.initial
-    weights = preferences(grid(one), len(found.task.reference))
-    static = scalarised.Config(learner(one, config.n_envs), config.capacity, found.evaluation)
-    hyper = scalarised.Hyper(
-        weights=weights,
-        reference=np.asarray(found.task.reference, np.float32),
-        learner=numbers(one, found, updates),
-        gamma=found.task.gamma,
-    )
-    trained = train(
-        scalarised.make(static, found.env),
-        member_keys(config.seed, config.seeds),
-        stack_hypers([hyper], config.seeds),
-        found.mdp,
-        updates=updates,
-        env_steps_per_update=len(weights) * config.n_envs * one.length,
-        stage=f"initialise-{name}",
-        folder=folder,
-    )
-    shown = [f"preference {w.round(6).tolist()}" for w in weights]
-    for text in diverged(trained, shown):
-        folder.say(f"{name}, initialise, {text}")
-    return trained
-
-
-def diverged(trained: Trained, learners: list[str]) -> list[str]:
-    """One line per learner whose `loss/<i>` was not finite: member, what it is called, and update."""
-    return [
-        f"member {member}: {what} diverged at update {trained.first_bad[f'loss/{i}'][member]}"
-        for i, what in enumerate(learners)
-        for member in np.flatnonzero(trained.first_bad[f"loss/{i}"] >= 0).tolist()
-    ]
-
-
-def _extend(
-    config: Config,
-    one: Setting,
-    found: Finite,
-    folder: RunFolder,
-    name: str,
-    optimiser: Optimiser,
-    begin: archives.Archive,
-) -> dict[str, _Extended]:
-    """All variants of one optimiser, as members of one program."""
-    variants = {v: t for v, (o, t) in _variants(config, one).items() if o == optimiser}
-    rounds, m = config.rounds or one.rounds, len(one.objectives)
-    static = cmorl.Config(
-        learner=learner(one, config.n_envs),
+    initial = config.initial or one.initial
+    plan = Plan(
+        name=name,
+        env=found.env,
+        data=found.mdp,
+        objectives=one.objectives,
+        reference=found.task.reference,
         evaluation=found.evaluation,
+        learner=learner(one, config.n_envs),
+        first=numbers(one, found, initial),
+        later=numbers(one, found, config.updates).replace(entropy=0.0),
+        weights=grid(one),
+        initial=initial,
+        every=1,
         selected=one.selected,
+        rounds=config.rounds or one.rounds,
         updates=config.updates,
-        rounds=rounds,
-        optimiser=optimiser,
-    )
-    hyper = cmorl.Hyper(
-        reference=np.asarray(found.task.reference, np.float32),
-        learner=numbers(one, found, config.updates).replace(entropy=0.0),
+        capacity=config.capacity,
         gamma=found.task.gamma,
         beta=config.beta,
     )
-    seeds, members = config.seeds, config.seeds * len(variants)
-    # entries 0 and 1 of a member's stream are those of its first stage
-    keys = jax.vmap(stream, (0, None))(member_keys(config.seed, seeds), 2)
-    every = np.tile(np.arange(seeds), len(variants))
-    shared = jax.tree.map(lambda x: jnp.broadcast_to(x, (members, *x.shape)), found.mdp)
-    trained = train(
-        cmorl.make(static, found.env),
-        keys[every],
-        stack_hypers([hyper.replace(t=t) for t in variants.values()], seeds),
-        cmorl.Data(shared, jax.tree.map(lambda x: x[every], begin)),
-        shared_data=False,
-        updates=rounds,
-        log_every=1,
-        env_steps_per_update=config.updates * one.selected * m * config.n_envs * one.length,
-        stage=f"extend-{name}-{optimiser}",
-        labels=[f"{variant}, seed {s}" for variant in variants for s in range(seeds)],
-        folder=folder,
-    )
-
-    shown = [f"start {i // m}, objective {one.objectives[i % m]}" for i in range(one.selected * m)]
-    for text in diverged(trained, shown):
-        folder.say(f"{name}, {optimiser}, {text}")
-
-    def own(v: int) -> slice:
-        return slice(v * seeds, (v + 1) * seeds)
-
-    return {
-        variant: _Extended(
-            jax.tree.map(lambda x, v=v: x[own(v)], trained.state.archive),
-            {n: np.moveaxis(x[:, own(v)], 1, 0) for n, x in trained.history.items()},
-        )
-        for v, variant in enumerate(variants)
-    }
+    return plan, found
 
 
-def _members(archive: archives.Archive, seed: int) -> np.ndarray:
-    """Returns float64[n, m] of the members of one archive."""
-    return np.asarray(archives.members(tree_take(archive, seed)).returns, np.float64)
+def _solve(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
+    plan, found = _plan(config, name)
+    begin = stages.initialise(plan, config.seeds, config.seed, folder).state.archive
+    after: dict[str, stages.Extended] = {}
+    for optimiser, sharpness in stages.variants(config.optimisers, setting(name).t).items():
+        after |= stages.extend(plan, config.seeds, config.seed, folder, optimiser, sharpness, begin)
+    every = {"initialise": begin} | {variant: trained.archive for variant, trained in after.items()}
+    for stage, archive in every.items():
+        for s in range(config.seeds):
+            certificate.store(folder, name, stage, s, tree_take(archive, s), found.task.record())
+    sets = [[stages.members(archive, s) for s in range(config.seeds)] for archive in every.values()]
+    for stage, row in zip(every, sets, strict=True):
+        volumes = ", ".join(f"{hypervolume(x, found.task.reference).value:.4f}" for x in row)
+        folder.say(f"{name}, {stage}: hypervolume {volumes}")
+    arrays = _measures(found, sets) | stages.padded(sets, config.capacity) | stages.records(plan, after)
+    return {"variant": list(after)} | arrays
 
 
 def _measures(found: Finite, sets: list[list[np.ndarray]]) -> dict[str, Any]:
@@ -265,29 +163,6 @@ def _measures(found: Finite, sets: list[list[np.ndarray]]) -> dict[str, Any]:
     volume = [[hypervolume(x, z).value for x in row] for row in sets]
     gap = [[hull_gap(x, found.front, z) if len(z) < 4 else np.nan for x in row] for row in sets]
     return {"volume": volume, "gap": gap, "utility": utility}
-
-
-def _returns(sets: list[list[np.ndarray]], capacity: int) -> dict[str, Any]:
-    """Members of every set in arrays of one shape."""
-    rows = [[np.pad(x, ((0, capacity - len(x)), (0, 0))) for x in row] for row in sets]
-    valid = [[np.arange(capacity) < len(x) for x in row] for row in sets]
-    return {"returns": np.array(rows, np.float32), "valid": np.array(valid)}
-
-
-def _records(one: Setting, after: dict[str, _Extended]) -> dict[str, Any]:
-    """Feasibility and gain by round, and every run of stage 2, `[V, S, rounds, ...]`."""
-    m, runs = len(one.objectives), one.selected * len(one.objectives)
-
-    def history(name: str) -> np.ndarray:
-        return np.stack([trained.history[name] for trained in after.values()])
-
-    vectors = {n: history(f"extension/{n}") for n in ("start", "end", "threshold")}
-    return {
-        "feasible": history("feasible"),
-        "gain": history("gain"),
-        "live": np.repeat(history("extension/live"), m, axis=-1) > 0,
-        **{n: x.reshape(*x.shape[:-1], runs, m) for n, x in vectors.items()},
-    }
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
@@ -345,9 +220,7 @@ def _front(ax: Any, result: dict[str, np.ndarray], i: int, name: str, variants: 
 def _page(folder: RunFolder, result: dict[str, np.ndarray], i: int, name: str) -> Path:
     """The front of the first variant and seed, with its extensions and the exact front behind it."""
     found, one = finite(name), setting(name)
-    live = result[f"live_{i}"][0, 0]
-    starts, ends, bounds = (result[f"{n}_{i}"][0, 0][live] for n in ("start", "end", "threshold"))
-    extended = np.tile(np.eye(len(one.objectives)), (one.selected, 1))[None].repeat(len(live), 0)[live]
+    arrays = {n: result[f"{n}_{i}"][0, 0] for n in ("start", "end", "threshold", "live")}
     members, tables = certificate.stored(folder, name, result[f"variant_{i}"].tolist()[0], 0, found)
     page = front_page.Front(
         title=f"C-MORL on {name}",
@@ -356,10 +229,8 @@ def _page(folder: RunFolder, result: dict[str, np.ndarray], i: int, name: str) -
         reference=found.task.reference,
         record=found.task.record(),
         exact=found.front,
-        starts=starts,
-        ends=ends,
-        feasible=np.asarray(jax.vmap(objectives.feasible)(ends, bounds, 1 - extended)),
         rollouts=rollouts.on_map(found, tables),
+        **stages.arrows(**arrays),
     )
     path = folder.figures / f"front-{name}.html"
     path.write_text(front_page.render(page))

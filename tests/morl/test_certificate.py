@@ -14,7 +14,6 @@ from jaxrl.core.errors import UsageError
 from jaxrl.morl import archive as archives
 from jaxrl.morl.archive import Entries
 from jaxrl.run.folder import RunFolder
-from jaxrl.run.train import Trained
 
 SHARP = 60.0  # logits so far apart that float32 probabilities are 0 and 1
 
@@ -103,10 +102,3 @@ def test_a_run_without_archives_is_refused(tmp_path, capsys):
 def test_configurations_without_a_task_are_refused(change, words):
     with pytest.raises(UsageError, match=words):
         discrete_suite.Config(**change)
-
-
-def test_learners_that_diverged_are_named_by_what_they_train_for():
-    none, third = np.array([-1, -1]), np.array([-1, 3])
-    trained = Trained({}, {}, np.zeros(0, int), {"loss/0": none, "loss/1": third, "members": none})
-    lines = discrete_suite.diverged(trained, ["preference [1.0, 0.0]", "preference [0.0, 1.0]"])
-    assert lines == ["member 1: preference [0.0, 1.0] diverged at update 3"]

@@ -1,0 +1,220 @@
+"""Both stages of C-MORL on one task for a population of seeds: what the experiments of the family share.
+
+Legend: `S` seeds, `V` variants of stage 2, `C` members of an archive, `m` objectives, `R` runs of a round.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.baselines import ppo
+from jaxrl.core.prng import stream
+from jaxrl.core.tree import tree_take
+from jaxrl.core.types import PyTree
+from jaxrl.envs.base import Env
+from jaxrl.morl import archive as archives
+from jaxrl.morl import cmorl, objectives, scalarised
+from jaxrl.morl.constraints import Optimiser
+from jaxrl.morl.learners import EvaluationOptions
+from jaxrl.morl.preferences import preferences
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import member_keys, stack_hypers
+from jaxrl.run.train import Trained, train
+
+
+class Plan(NamedTuple):
+    """How both stages train on one task.
+
+    name: of the task; env, data: the environment and its parameters; first, later: hyper-parameters of PPO in
+    either stage; weights: preferences float[M, m] of stage 1; initial: evaluations of stage 1; every: updates
+    of PPO between two of them; selected, rounds, updates: N, rounds and K of stage 2; capacity: members of
+    the archive; gamma: discount of the evaluation; beta: retained share.
+    """
+
+    name: str
+    env: Env
+    data: PyTree
+    objectives: tuple[str, ...]
+    reference: tuple[float, ...]
+    evaluation: EvaluationOptions
+    learner: ppo.Config
+    first: ppo.Hyper
+    later: ppo.Hyper
+    weights: np.ndarray
+    initial: int
+    every: int
+    selected: int
+    rounds: int
+    updates: int
+    capacity: int
+    gamma: float
+    beta: float
+
+    @property
+    def window(self) -> int:
+        """Transitions of one learner in one update of PPO."""
+        return self.learner.n_envs * self.learner.length
+
+    def env_steps(self, variants: int) -> int:
+        """Transitions of training of one seed: stage 1, and stage 2 once per variant."""
+        runs = self.initial * self.every * len(self.weights)
+        runs += variants * self.rounds * self.updates * self.selected * len(self.objectives)
+        return self.window * runs
+
+
+class Extended(NamedTuple):
+    """One variant of stage 2: archives `[S, ...]`, metrics by name `[S, rounds, ...]`."""
+
+    archive: archives.Archive
+    history: dict[str, np.ndarray]
+
+
+def initialise(plan: Plan, seeds: int, seed: int, folder: RunFolder) -> Trained:
+    """Stage 1 of `seeds` members; says which learners diverged and what the reference point left out."""
+    weights = preferences(plan.weights, len(plan.reference))
+    static = scalarised.Config(plan.learner, plan.capacity, plan.evaluation, plan.every)
+    hyper = scalarised.Hyper(
+        weights=weights,
+        reference=np.asarray(plan.reference, np.float32),
+        learner=plan.first,
+        gamma=plan.gamma,
+    )
+    trained = train(
+        scalarised.make(static, plan.env),
+        member_keys(seed, seeds),
+        stack_hypers([hyper], seeds),
+        plan.data,
+        updates=plan.initial,
+        env_steps_per_update=len(weights) * plan.every * plan.window,
+        stage=f"initialise-{plan.name}",
+        folder=folder,
+    )
+    for text in diverged(trained, [f"preference {w.round(6).tolist()}" for w in weights]):
+        folder.say(f"{plan.name}, initialise, {text}")
+    for s in np.flatnonzero(~trained.diverged):
+        line = archives.check_reference(tree_take(trained.state.archive, int(s)), plan.reference)
+        if line is not None:
+            folder.say(f"{plan.name}, seed {s}: {line}")
+    return trained
+
+
+def extend(
+    plan: Plan,
+    seeds: int,
+    seed: int,
+    folder: RunFolder,
+    optimiser: Optimiser,
+    sharpness: dict[str, float],
+    begin: archives.Archive,
+) -> dict[str, Extended]:
+    """Stage 2 by one optimiser from the archives `begin` `[S, ...]`: `{variant: its result}`.
+
+    sharpness: t by variant; all variants and seeds are members of one program.
+    """
+    m = len(plan.objectives)
+    static = cmorl.Config(
+        learner=plan.learner,
+        evaluation=plan.evaluation,
+        selected=plan.selected,
+        updates=plan.updates,
+        rounds=plan.rounds,
+        optimiser=optimiser,
+    )
+    hyper = cmorl.Hyper(
+        reference=np.asarray(plan.reference, np.float32),
+        learner=plan.later,
+        gamma=plan.gamma,
+        beta=plan.beta,
+    )
+    members = seeds * len(sharpness)
+    # entries 0 and 1 of a member's stream are those of its first stage
+    keys = jax.vmap(stream, (0, None))(member_keys(seed, seeds), 2)
+    every = np.tile(np.arange(seeds), len(sharpness))
+    shared = jax.tree.map(lambda x: jnp.broadcast_to(x, (members, *jnp.shape(x))), plan.data)
+    trained = train(
+        cmorl.make(static, plan.env),
+        keys[every],
+        stack_hypers([hyper.replace(t=t) for t in sharpness.values()], seeds),
+        cmorl.Data(shared, jax.tree.map(lambda x: x[every], begin)),
+        shared_data=False,
+        updates=plan.rounds,
+        log_every=1,
+        env_steps_per_update=plan.updates * plan.selected * m * plan.window,
+        stage=f"extend-{plan.name}-{optimiser}",
+        labels=[f"{variant}, seed {s}" for variant in sharpness for s in range(seeds)],
+        folder=folder,
+    )
+    shown = [f"start {i // m}, objective {plan.objectives[i % m]}" for i in range(plan.selected * m)]
+    for text in diverged(trained, shown):
+        folder.say(f"{plan.name}, {optimiser}, {text}")
+
+    def own(v: int) -> slice:
+        return slice(v * seeds, (v + 1) * seeds)
+
+    return {
+        variant: Extended(
+            jax.tree.map(lambda x, v=v: x[own(v)], trained.state.archive),
+            {n: np.moveaxis(x[:, own(v)], 1, 0) for n, x in trained.history.items()},
+        )
+        for v, variant in enumerate(sharpness)
+    }
+
+
+def variants(optimisers: tuple[Optimiser, ...], t: tuple[float, ...]) -> dict[Optimiser, dict[str, float]]:
+    """Sharpness by name of variant for every optimiser: the barrier with each t, the others once."""
+    return {
+        optimiser: {f"barrier, t = {x:g}": x for x in t} if optimiser == "barrier" else {optimiser: t[0]}
+        for optimiser in optimisers
+    }
+
+
+def diverged(trained: Trained, learners: list[str]) -> list[str]:
+    """One line per learner whose `loss/<i>` was not finite: member, what it is called, and update."""
+    return [
+        f"member {member}: {what} diverged at update {trained.first_bad[f'loss/{i}'][member]}"
+        for i, what in enumerate(learners)
+        for member in np.flatnonzero(trained.first_bad[f"loss/{i}"] >= 0).tolist()
+    ]
+
+
+def members(archive: archives.Archive, seed: int) -> np.ndarray:
+    """Returns float64[n, m] of the members of one archive of `[S, ...]`."""
+    return np.asarray(archives.members(tree_take(archive, seed)).returns, np.float64)
+
+
+def padded(sets: list[list[np.ndarray]], capacity: int) -> dict[str, np.ndarray]:
+    """Members of every set in arrays of one shape: `returns [V, S, C, m]`, zeros where `valid` is False."""
+    rows = [[np.pad(x, ((0, capacity - len(x)), (0, 0))) for x in row] for row in sets]
+    valid = [[np.arange(capacity) < len(x) for x in row] for row in sets]
+    return {"returns": np.array(rows, np.float32), "valid": np.array(valid)}
+
+
+def records(plan: Plan, after: dict[str, Extended]) -> dict[str, Any]:
+    """Feasibility and gain by round, and every run of stage 2, `[V, S, rounds, ...]`."""
+    m, runs = len(plan.objectives), plan.selected * len(plan.objectives)
+
+    def history(name: str) -> np.ndarray:
+        return np.stack([trained.history[name] for trained in after.values()])
+
+    vectors = {n: history(f"extension/{n}") for n in ("start", "end", "threshold")}
+    return {
+        "feasible": history("feasible"),
+        "gain": history("gain"),
+        "live": np.repeat(history("extension/live"), m, axis=-1) > 0,
+        **{n: x.reshape(*x.shape[:-1], runs, m) for n, x in vectors.items()},
+    }
+
+
+def arrows(start: np.ndarray, end: np.ndarray, threshold: np.ndarray, live: np.ndarray) -> dict[str, Any]:
+    """Starts and ends of the live runs of one member, and whether the ends keep their bounds, for its page.
+
+    start, end, threshold: float[rounds, R, m]; live: bool[rounds, R].
+    """
+    m = start.shape[-1]
+    others = np.broadcast_to(1 - np.tile(np.eye(m), (start.shape[1] // m, 1)), start.shape)
+    keep = np.asarray(jax.vmap(objectives.feasible)(end[live], threshold[live], others[live]))
+    return {"starts": start[live], "ends": end[live], "feasible": keep}
