@@ -17,13 +17,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.morl import episodic, episodic_certificate
 from experiments.morl.settings import Finite, finite, learner, setting
+from experiments.morl.stages import share
 from jaxrl.baselines.ppo import networks
 from jaxrl.core.errors import JaxrlError, UsageError
 from jaxrl.morl import archive as archives
-from jaxrl.morl.archive import Archive, Entries
+from jaxrl.morl.archive import Entries
 from jaxrl.morl.hypervolume import hypervolume
 from jaxrl.morl.metrics import hull_gap, maximum_utility_loss
+from jaxrl.run.config import config_from_dict
 from jaxrl.run.folder import RunFolder, atomic_write
 from theory.exact.policy_evaluation import evaluate_policy
 
@@ -53,17 +56,6 @@ class Row(NamedTuple):
     """Members that come from an extension."""
     kept: int
     """Those of them that keep every bound."""
-
-
-def store(folder: RunFolder, task: str, stage: str, seed: int, archive: Archive, record: dict) -> None:
-    """Writes an archive into the run folder, with all that is needed to evaluate it again."""
-    if not folder.writes:
-        return
-    place = folder.path / "archives"
-    place.mkdir(exist_ok=True)
-    archives.save(
-        place / f"{task}--{stage}--{seed}.npz", archive, record | {"task": task, "stage": stage, "seed": seed}
-    )
 
 
 def certify(folder: RunFolder) -> list[Row]:
@@ -150,19 +142,23 @@ def text(rows: list[Row]) -> str:
         worst = ", ".join(f"{w:.3f}" for w in row.worst)
         lines.append(
             f"| {row.task} | {row.stage} | {row.seed} | {row.members} | {row.hypervolume:.4f} |"
-            f" {_share(row.pareto_gap)} | {_share(row.hull_gap)} | {row.loss:.4f} | ({worst}) |"
+            f" {share(row.pareto_gap)} | {share(row.hull_gap)} | {row.loss:.4f} | ({worst}) |"
             f" {row.kept} of {row.extended} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _share(x: float) -> str:
-    return "-" if np.isnan(x) else f"{x:.2%}"
-
-
 def _plain(row: Row) -> dict[str, Any]:
     found = row._asdict()
     return {k: None if isinstance(v, float) and np.isnan(v) else v for k, v in found.items()}
+
+
+def _certificate(folder: RunFolder) -> str:
+    """The certificate of a run of any experiment that stores archives."""
+    if folder.experiment == "morl/discrete_suite":
+        return text(certify(folder))
+    config = config_from_dict(episodic.Config, folder.config)
+    return episodic_certificate.text(episodic_certificate.certify(folder, config))
 
 
 def main(arguments: list[str]) -> int:
@@ -171,7 +167,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m experiments.morl.certificate RUN", file=sys.stderr)
         return 2
     try:
-        print(text(certify(RunFolder.open(arguments[0]))), end="")
+        print(_certificate(RunFolder.open(arguments[0])), end="")
     except JaxrlError as error:
         print(error, file=sys.stderr)
         return error.exit_code

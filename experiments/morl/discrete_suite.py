@@ -144,7 +144,7 @@ def _solve(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
     every = {"initialise": begin} | {variant: trained.archive for variant, trained in after.items()}
     for stage, archive in every.items():
         for s in range(config.seeds):
-            certificate.store(folder, name, stage, s, tree_take(archive, s), found.task.record())
+            stages.store(folder, name, stage, s, tree_take(archive, s), found.task.record())
     sets = [[stages.members(archive, s) for s in range(config.seeds)] for archive in every.values()]
     for stage, row in zip(every, sets, strict=True):
         volumes = ", ".join(f"{hypervolume(x, found.task.reference).value:.4f}" for x in row)

@@ -219,10 +219,11 @@ let clock = 0, timer = null;
 function roll() {
   const box = $("rollout");
   if (!rollouts) { box.hidden = true; return; }
-  const path = rollouts.paths[served[0][0]];
   clearInterval(timer);
   const svg = $("film");
   svg.replaceChildren();
+  if (rollouts.panels) { curves(svg, rollouts.values[served[0][0]]); return; }
+  const path = rollouts.paths[served[0][0]];
   svg.setAttribute("viewBox", `0 0 ${rollouts.width} ${rollouts.height}`);
   if (rollouts.background) node("image", {href: rollouts.background, width: rollouts.width, height: rollouts.height}, svg);
   const line = node("path", {d: "M" + path.map(p => p.join(" ")).join("L"), class: "trace"}, svg);
@@ -240,6 +241,37 @@ function roll() {
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) timer = setInterval(tick, Math.max(20, Math.min(200, 4000 / path.length)));
   else head.setAttribute("visibility", "hidden");
 }
+
+// curves of one policy, panels one below the other, with the ranges of all policies
+function curves(svg, rows) {
+  const width = 720, height = 200, left = 56, right = 12, top = 30, bottom = 34;
+  svg.setAttribute("viewBox", `0 0 ${width} ${rollouts.panels.length * height}`);
+  svg.setAttribute("class", "wide");
+  let first = 0;
+  rollouts.panels.forEach(([label, names], p) => {
+    const columns = range(names.length).map(c => first + c), base = p * height;
+    const low = Math.min(...columns.map(c => extent[c][0])), high = Math.max(...columns.map(c => extent[c][1]));
+    const x = t => left + t * (width - left - right) / Math.max(1, rows.length - 1);
+    const y = v => base + height - bottom - (high > low ? (v - low) / (high - low) : 0.5) * (height - top - bottom);
+    node("path", {d: `M${left} ${base + top}V${base + height - bottom}H${width - right}`, class: "axis"}, svg);
+    for (const v of [low, (low + high) / 2, high]) node("text", {x: left - 6, y: y(v) + 4, class: "tick", "text-anchor": "end"}, svg, fmt(v));
+    const ticks = range(5).map(k => Math.round(k * (rows.length - 1) / 4));
+    for (const t of ticks) node("text", {x: x(t), y: base + height - bottom + 16, class: "tick", "text-anchor": "middle"}, svg, t + 1);
+    node("text", {x: left, y: base + top - 12, class: "name"}, svg, label);
+    names.forEach((name, c) => {
+      node("path", {d: "M" + rows.map((row, t) => `${x(t).toFixed(1)} ${y(row[columns[c]]).toFixed(1)}`).join("L"), class: `curve c${c % 3}`}, svg);
+      const at = width - right - (names.length - 1 - c) * 90;
+      node("text", {x: at, y: base + top - 12, class: `name t${c % 3}`, "text-anchor": "end"}, svg, name);
+    });
+    first += names.length;
+  });
+  $("step").textContent = `policy ${served[0][0]}, ${rollouts.across}s 1 to ${rows.length}`;
+}
+const extent = rollouts && rollouts.panels ? rollouts.values[0][0].map((_, c) => {
+  let low = Infinity, high = -Infinity;
+  for (const rows of rollouts.values) for (const row of rows) { low = Math.min(low, row[c]); high = Math.max(high, row[c]); }
+  return [low, high];
+}) : [];
 
 for (const j of range(m)) $(`w${j}`).addEventListener("input", prefer);
 $("ask").addEventListener("submit", e => { e.preventDefault(); query(); });

@@ -42,6 +42,20 @@ class Rollouts:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """Curves over time of every policy, in panels one below the other."""
+
+    panels: tuple[tuple[str, tuple[str, ...]], ...]
+    """Per panel its vertical axis and the names of its curves."""
+    values: list[Any]
+    """Per policy float[T, k], the curves of all panels one after the other."""
+    across: str = "step"
+    """What the horizontal axis counts, from 1 on."""
+    caption: str = "One episode of the policy that is served."
+    """What the reader sees."""
+
+
+@dataclass(frozen=True)
 class Front:
     """What a page shows."""
 
@@ -63,8 +77,8 @@ class Front:
     """Returns of the policies at which they ended, float[e, m]."""
     feasible: Any = None
     """Whether the end of an extension keeps its constraints, bool[e]."""
-    rollouts: Rollouts | None = None
-    """Ways of the policies, where they can be drawn."""
+    rollouts: Rollouts | Curves | None = None
+    """An episode of every policy, where it can be drawn."""
 
 
 def render(front: Front) -> str:
@@ -114,10 +128,19 @@ def _check(front: Front) -> None:
     lengths = [0 if x is None else len(x) for x in (front.starts, front.ends, front.feasible)]
     if len(set(lengths)) > 1:
         raise UsageError(f"starts, ends, feasible: must have one length, got {lengths}")
-    if front.rollouts is not None and len(front.rollouts.paths) != len(front.returns):
-        raise UsageError(
-            f"rollouts.paths: has {len(front.rollouts.paths)} ways for {len(front.returns)} policies"
-        )
+    _check_rollouts(front.rollouts, len(front.returns))
+
+
+def _check_rollouts(rollouts: Rollouts | Curves | None, n: int) -> None:
+    if isinstance(rollouts, Rollouts) and len(rollouts.paths) != n:
+        raise UsageError(f"rollouts.paths: has {len(rollouts.paths)} ways for {n} policies")
+    if isinstance(rollouts, Curves):
+        if len(rollouts.values) != n:
+            raise UsageError(f"rollouts.values: has curves of {len(rollouts.values)} policies for {n}")
+        k = sum(len(names) for _, names in rollouts.panels)
+        for i, x in enumerate(rollouts.values):
+            if np.ndim(x) != 2 or np.shape(x)[1] != k or not np.isfinite(x).all():
+                raise UsageError(f"rollouts.values[{i}]: must be finite numbers [T, {k}], got {np.shape(x)}")
 
 
 def _sentence(front: Front) -> str:
@@ -171,12 +194,13 @@ def _slider(name: str, label: str, low: float, high: float, value: float) -> str
     )
 
 
-def _rollout(rollouts: Rollouts | None) -> str:
-    caption = page.text(rollouts.caption) if rollouts else ""
+def _rollout(rollouts: Rollouts | Curves | None) -> str:
+    caption, moving = page.text(rollouts.caption) if rollouts else "", isinstance(rollouts, Rollouts)
     return (
         f"<section id='rollout'><h2>Rollout</h2><p class='soft'>{caption}</p>"
         "<svg id='film' viewBox='0 0 1 1'></svg>"
-        "<p id='step' class='soft'></p><button id='again' type='button'>play again</button></section>"
+        "<p id='step' class='soft'></p>"
+        f"<button id='again' type='button'{'' if moving else ' hidden'}>play again</button></section>"
     )
 
 
@@ -196,21 +220,28 @@ def _json(front: Front) -> str:
             {"start": _short(a), "end": _short(b), "feasible": bool(f)}
             for a, b, f in zip(np.asarray(front.starts), np.asarray(front.ends), front.feasible, strict=True)
         ]
-    shown = None
-    if front.rollouts is not None:
-        r = front.rollouts
-        paths = [[_short(p, 5) for p in np.asarray(path, float)] for path in r.paths]
-        shown = {"width": r.width, "height": r.height, "background": r.background, "paths": paths}
     record = {
         "objectives": list(front.objectives),
         "returns": [_short(row) for row in np.asarray(front.returns, float)],
         "reference": _short(np.asarray(front.reference, float)),
         "front": None if front.exact is None else [_short(row) for row in np.asarray(front.exact, float)],
         "arrows": arrows,
-        "rollouts": shown,
+        "rollouts": _film(front.rollouts),
     }
     # "<" must not end the element, whatever an objective is called
     return json.dumps(record, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _film(rollouts: Rollouts | Curves | None) -> dict[str, Any] | None:
+    """The rollouts as the page reads them."""
+    if rollouts is None:
+        return None
+    if isinstance(rollouts, Curves):
+        values = [[_short(row, 4) for row in np.asarray(x, float)] for x in rollouts.values]
+        return {"panels": rollouts.panels, "values": values, "across": rollouts.across}
+    paths = [[_short(p, 5) for p in np.asarray(path, float)] for path in rollouts.paths]
+    size = {"width": rollouts.width, "height": rollouts.height}
+    return size | {"background": rollouts.background, "paths": paths}
 
 
 def _short(row: np.ndarray, digits: int = 7) -> list[float]:

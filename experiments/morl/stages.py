@@ -59,12 +59,6 @@ class Plan(NamedTuple):
         """Transitions of one learner in one update of PPO."""
         return self.learner.n_envs * self.learner.length
 
-    def env_steps(self, variants: int) -> int:
-        """Transitions of training of one seed: stage 1, and stage 2 once per variant."""
-        runs = self.initial * self.every * len(self.weights)
-        runs += variants * self.rounds * self.updates * self.selected * len(self.objectives)
-        return self.window * runs
-
 
 class Extended(NamedTuple):
     """One variant of stage 2: archives `[S, ...]`, metrics by name `[S, rounds, ...]`."""
@@ -218,3 +212,21 @@ def arrows(start: np.ndarray, end: np.ndarray, threshold: np.ndarray, live: np.n
     others = np.broadcast_to(1 - np.tile(np.eye(m), (start.shape[1] // m, 1)), start.shape)
     keep = np.asarray(jax.vmap(objectives.feasible)(end[live], threshold[live], others[live]))
     return {"starts": start[live], "ends": end[live], "feasible": keep}
+
+
+def store(
+    folder: RunFolder, task: str, stage: str, seed: int, archive: archives.Archive, record: dict
+) -> None:
+    """Writes an archive into the run folder, with all that is needed to evaluate it again."""
+    if not folder.writes:
+        return
+    place = folder.path / "archives"
+    place.mkdir(exist_ok=True)
+    archives.save(
+        place / f"{task}--{stage}--{seed}.npz", archive, record | {"task": task, "stage": stage, "seed": seed}
+    )
+
+
+def share(x: float) -> str:
+    """A share in percent, "-" where there is none."""
+    return "-" if np.isnan(x) else f"{x:.2%}"

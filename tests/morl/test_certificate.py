@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.morl import certificate, discrete_suite
+from experiments.morl import certificate, discrete_suite, stages
 from experiments.morl.settings import SEA, finite, learner
 from jaxrl.baselines.ppo import networks
 from jaxrl.core.errors import UsageError
@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
     full = jax.jit(archives.insert)(free, new, jnp.array([0.0, -50.0]), jnp.ones(3, bool))
     config = discrete_suite.PRESETS["smoke"]
     folder = RunFolder.create("morl/discrete_suite", config, tmp_path_factory.mktemp("runs"), "smoke")
-    certificate.store(folder, "dst-concave", "barrier", 0, full, found.task.record())
+    stages.store(folder, "dst-concave", "barrier", 0, full, found.task.record())
     return folder
 
 

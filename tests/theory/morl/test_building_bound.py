@@ -5,13 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.envs.control.building import Building, BuildingState
 from theory.morl.building_bound import bound
 
 
-def play(powers):
-    """Comfort and cost of `powers` float[T, 23] from hour 1 without noise, in float64."""
-    env, half = Building(3), jnp.full(2, 0.5)
+def play(powers, objectives=3):
+    """Returns float64[m] of `powers` float[T, 23] from hour 1 without noise."""
+    env, half = Building(objectives), jnp.full(2, 0.5)
     params = env.default_params()._replace(noise=jnp.float64(0))
     state = BuildingState(jnp.full(23, 20.0), jnp.int32(1), jnp.int32(0), jnp.zeros((2, 3)), jnp.zeros(2))
 
@@ -19,17 +20,34 @@ def play(powers):
         state, out = env.step_u(state, action, half, params)
         return state, out.reward
 
-    return jax.jit(lambda a: jax.lax.scan(body, state, a)[1].sum(0)[:2])(jnp.asarray(powers))
+    return jax.jit(lambda a: jax.lax.scan(body, state, a)[1].sum(0))(jnp.asarray(powers))
 
 
-def test_a_day_of_best_powers_earns_its_bound_in_the_environment():
-    best = bound(0.8, horizon=12)
+@pytest.mark.parametrize(
+    "weights", [(0.8, 0.2, 0.0), (0.6, 0.2, 0.2), (0.3, 0.3, 0.1, 0.05, 0.02, 0.03, 0.1, 0.05, 0.05)]
+)
+def test_half_a_day_of_best_powers_earns_its_bound_in_the_environment(weights):
+    best, w = bound(weights, horizon=12), np.array(weights)
+    m = len(w)
+    paid = np.arange(m) < 2 * m // 3  # comfort and cost; ramping counts with its ceiling
     with jax.enable_x64(True):
-        found = np.asarray(play(best.powers))
-        idle = np.asarray(play(np.zeros((12, 23))))
-    np.testing.assert_allclose(found, best.returns, atol=1e-5)
-    assert best.value == pytest.approx(0.8 * found[0] + 0.2 * found[1], abs=1e-5)
-    assert np.abs(best.powers).max() <= 1 and best.value > 0.8 * idle[0] + 0.2 * idle[1] + 5
+        found, idle = (np.asarray(play(a, m)) for a in (best.powers, np.zeros((12, 23))))
+    np.testing.assert_allclose(found[paid], best.returns[paid], atol=1e-5)
+    assert np.all(found[~paid] <= best.returns[~paid])
+    assert best.value == pytest.approx(w @ best.returns, abs=1e-9)
+    assert np.abs(best.powers).max() <= 1 and w[paid] @ found[paid] > w[paid] @ idle[paid]
+
+
+def test_without_a_weight_on_comfort_no_power_is_best_and_is_worth_the_bound():
+    weights = np.array([0, 0, 0, 0.2, 0.3, 0.1, 0.1, 0.2, 0.1])
+    with jax.enable_x64(True):
+        idle = np.asarray(play(np.zeros((12, 23)), 9))
+    assert bound(weights, horizon=12).value == pytest.approx(weights @ idle, abs=1e-5)
+
+
+def test_preferences_of_another_length_are_refused():
+    with pytest.raises(UsageError, match="3 or 9 numbers"):
+        bound((0.5, 0.5))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +62,7 @@ def test_a_day_of_best_powers_earns_its_bound_in_the_environment():
     ],
 )
 def test_two_days_have_the_published_optima(weight, limit, value, returns):
-    best = bound(weight, horizon=48, limit=limit)
+    best = bound((weight, 1 - weight, 0), horizon=48, limit=limit)
     assert best.value == pytest.approx(value, rel=1e-6)
     if returns is not None:
-        np.testing.assert_allclose(best.returns, returns, rtol=1e-5)
+        np.testing.assert_allclose(best.returns[:2], returns, rtol=1e-5)

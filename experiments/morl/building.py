@@ -1,0 +1,83 @@
+"""C-MORL on the building with three and nine objectives, beside the bound that no policy exceeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.morl import episodic, episodic_study
+from jaxrl.baselines import ppo
+from jaxrl.cli.main import experiment_main
+from jaxrl.run.config import config_from_dict
+from jaxrl.run.folder import RunFolder
+
+_SCALED = {"normalise_obs": True, "scale_rewards": True, "normalise_advantage": "batch"}
+_HYPER = ppo.Hyper(lr=3e-4, gamma=0.995, entropy=0.0, anneal=1.0)
+
+
+@dataclass(frozen=True)
+class Config(episodic.Config):
+    """Both stages on the building."""
+
+    tasks: tuple[str, ...] = ("building-3", "building-9")
+    """Names of task records, one or more."""
+
+
+PRESETS = {
+    "smoke": Config(
+        ("building-3",),
+        algo=ppo.Config(n_envs=2, length=16, epochs=1, minibatches=1, widths=(8,), **_SCALED),
+        hyper=_HYPER,
+        seeds=1,
+        initial=2,
+        every=1,
+        rounds=1,
+        updates=1,
+        selected=1,
+        capacity=8,
+        episodes=1,
+        fresh=2,
+        hours=12,
+    ),
+    "quick": Config(
+        algo=ppo.Config(n_envs=8, length=256, epochs=5, minibatches=8, **_SCALED),
+        hyper=_HYPER.replace(lr=1e-3),
+        initial=12,
+        every=10,
+        rounds=2,
+        updates=8,
+        capacity=64,
+        episodes=2,
+        fresh=24,
+    ),
+    "paper": Config(
+        algo=ppo.Config(n_envs=8, length=512, epochs=10, minibatches=32, **_SCALED),
+        hyper=_HYPER,
+        optimisers=("barrier", "lagrangian", "cpo", "none"),
+        seeds=5,
+        initial=48,
+        every=10,
+        rounds=3,
+        capacity=200,
+        episodes=10,
+    ),
+}
+BETTER = "more"
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Trains both stages and certifies the archives, see `episodic_study.run`."""
+    episodic_study.run(config, folder)
+
+
+estimate = episodic_study.estimate
+scores = episodic_study.scores
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Fronts of the first seed, feasibility and gain by round; a page of the front of every task."""
+    return episodic_study.figure(folder, config_from_dict(Config, folder.config))
+
+
+if __name__ == "__main__":
+    raise SystemExit(experiment_main(__spec__.name))
