@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 from experiments.morl import front_page
-from experiments.morl.front_page import Front, Rollouts, render
+from experiments.morl.front_page import Curves, Front, Rollouts, render
 from jaxrl.core.errors import UsageError
 
 POINTS = np.array([[1.0, -1.0], [3.0, -2.0], [9.0, -5.0]])
@@ -53,6 +53,16 @@ def test_nine_objectives_and_two_hundred_policies_fit():
     np.testing.assert_allclose(data_of(text)["returns"], points, rtol=1e-6)
 
 
+def test_curves_of_every_policy_are_in_the_page():
+    panels = (("temperature", ("lower", "upper")), ("power", ("all",)))
+    values = [np.arange(12.0).reshape(4, 3) + i for i in range(3)]
+    text = render(Front("Curves", ("a", "b"), POINTS, [0, -10], rollouts=Curves(panels, values, "hour")))
+    shown = data_of(text)["rollouts"]
+    np.testing.assert_allclose(shown["values"], values)
+    assert shown["panels"] == [["temperature", ["lower", "upper"]], ["power", ["all"]]]
+    assert shown["across"] == "hour" and "<button id='again' type='button' hidden>" in text
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -63,6 +73,8 @@ def test_nine_objectives_and_two_hundred_policies_fit():
         ({"reference": [0.0]}, r"reference: must be \[2\]"),
         ({"starts": POINTS}, "one length"),
         ({"rollouts": Rollouts(1, 1, [])}, "0 ways for 3 policies"),
+        ({"rollouts": Curves((("y", ("a",)),), [])}, "curves of 0 policies for 3"),
+        ({"rollouts": Curves((("y", ("a",)),), [np.zeros((4, 2))] * 3)}, r"values\[0\]: must be .* \[T, 1\]"),
         ({"rollouts": Rollouts(1, 1, [np.full((99999, 2), 1.2345)] * 3)}, "leave the rollouts out"),
     ],
 )
