@@ -45,6 +45,14 @@ def test_without_a_weight_on_comfort_no_power_is_best_and_is_worth_the_bound():
     assert bound(weights, horizon=12).value == pytest.approx(weights @ idle, abs=1e-5)
 
 
+def test_comfort_of_one_part_alone_is_bounded_although_powers_are_free():
+    best = bound(np.eye(9)[2], horizon=12)
+    with jax.enable_x64(True):
+        found = np.asarray(play(best.powers, 9))[2]
+    # what the weight of energy may add: 0.001 x 0.05 x 23 zones x 12 hours
+    assert found <= best.value + 1e-6 <= found + 0.0138 + 1e-4
+
+
 def test_preferences_of_another_length_are_refused():
     with pytest.raises(UsageError, match="3 or 9 numbers"):
         bound((0.5, 0.5))
