@@ -11,7 +11,7 @@ Legend: `n` points, `m` objectives, `z` reference point.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_right
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -99,7 +99,7 @@ def hypervolume_device(points: Array, valid: Array, reference: Array) -> Array:
 
 
 def _boxes(points: Any, reference: Any) -> np.ndarray:
-    """Sides of the boxes above the reference point, of the non-dominated points inside, float64`[k, m]`."""
+    """Sides of the boxes above the reference point, float64`[k, m]`, of four and more the maximal ones."""
     points, reference = np.asarray(points, np.float64), np.asarray(reference, np.float64)
     if points.ndim != 2 or reference.shape != points.shape[1:]:
         raise UsageError(
@@ -108,7 +108,9 @@ def _boxes(points: Any, reference: Any) -> np.ndarray:
     if not (np.isfinite(points).all() and np.isfinite(reference).all()):
         raise UsageError("points, reference: must be finite")
     boxes = points - reference
-    return _maximal(np.unique(boxes[(boxes > 0).all(-1)], axis=0))
+    boxes = boxes[(boxes > 0).all(-1)]
+    # the sweeps in two and three objectives pass over dominated boxes
+    return boxes if boxes.shape[1] < 4 else _maximal(np.unique(boxes, axis=0))
 
 
 def _maximal(boxes: np.ndarray) -> np.ndarray:
@@ -149,31 +151,27 @@ def _exact(boxes: np.ndarray) -> float:
 
 
 def _exact_three(boxes: np.ndarray) -> float:
-    """Volume of boxes float64`[k, 3]` in descending order of the last side, by a sweep over their bases."""
-    xs: list[float] = []  # ascending, with descending ys
-    ys: list[float] = []
-    area = volume = 0.0
-    before = float(boxes[0, 2])
+    """Volume of boxes float64`[k, 3]` in descending order of the last side, by a sweep over their bases.
+
+    A box adds its last side times what its base adds to the union of the bases before it.
+    """
+    # corners of the union of bases, x ascending and y descending, between two that are never reached
+    xs, ys = [0.0, math.inf], [math.inf, 0.0]
+    volume = 0.0
     for x, y, z in boxes.tolist():
-        volume += area * (before - z)
-        before = z
-        right = bisect_left(xs, x)
-        if right < len(xs) and ys[right] >= y:
+        right = bisect_right(xs, x)
+        level = ys[right]
+        if level >= y:
             continue
-        if right < len(xs) and xs[right] == x:
-            # the old corner at the same x lies below the new one
-            area -= (x - (xs[right - 1] if right else 0.0)) * (
-                ys[right] - (ys[right + 1] if right + 1 < len(ys) else 0.0)
-            )
-            del xs[right], ys[right]
-        level, end, left = (ys[right] if right < len(ys) else 0.0), x, right
-        while left > 0 and ys[left - 1] < y:
-            area += (end - xs[left - 1]) * (y - level)
-            level, end = ys[left - 1], xs[left - 1]
+        left, end, added = right - 1, x, 0.0
+        while ys[left] < y:
+            added += (end - xs[left]) * (y - level)
+            level, end = ys[left], xs[left]
             left -= 1
-        area += (end - (xs[left - 1] if left else 0.0)) * (y - level)
-        xs[left:right], ys[left:right] = [x], [y]
-    return volume + area * before
+        volume += z * (added + (end - xs[left]) * (y - level))
+        left += 1
+        xs[left:right], ys[left:right] = (x,), (y,)
+    return volume
 
 
 def _estimate(boxes: np.ndarray, samples: int) -> Hypervolume:
