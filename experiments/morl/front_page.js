@@ -125,7 +125,8 @@ function axes() {
     for (const j of range(3)) {
       const from = place(lows), to = place(lows.map((x, i) => i === j ? highs[i] : x));
       node("path", {d: `M${from}L${to}`, class: "axis"}, plot);
-      node("text", {x: to[0], y: to[1], class: "name", "text-anchor": "middle"}, plot, `${objectives[j]} ${fmt(highs[j])}`);
+      const [x, y] = to.map((v, i) => v + 18 * (v - from[i]) / Math.max(1, Math.hypot(to[0] - from[0], to[1] - from[1])));
+      node("text", {x, y: y + 4, class: "name", "text-anchor": "middle"}, plot, `${objectives[j]} ${fmt(lows[j])} to ${fmt(highs[j])}`);
     }
   }
 }
@@ -154,14 +155,16 @@ function points() {
 }
 
 function parallel() {
-  const x = j => pad + j * (W - 2 * pad) / (m - 1), y = u => H - pad - u * (H - 2 * pad);
+  // names stand below their axes at an angle, and need room at the left and below
+  const left = 120, right = 40, top = 50, bottom = 180;
+  const x = j => left + j * (W - left - right) / (m - 1), y = u => H - bottom - u * (H - top - bottom);
   const line = g => "M" + unit(g).map((u, j) => `${x(j)} ${y(u)}`).join("L");
   for (const j of range(m)) {
     node("path", {d: `M${x(j)} ${y(0)}V${y(1)}`, class: "axis"}, plot);
-    node("text", {x: x(j), y: H - pad + 18, class: "tick", "text-anchor": "middle"}, plot, fmt(lows[j]));
-    node("text", {x: x(j), y: pad - 10, class: "tick", "text-anchor": "middle"}, plot, fmt(highs[j]));
-    const y0 = H - pad + 34;
-    node("text", {x: x(j), y: y0, class: "name", "text-anchor": "end", transform: `rotate(-25 ${x(j)} ${y0})`}, plot, objectives[j]);
+    node("text", {x: x(j), y: H - bottom + 20, class: "tick", "text-anchor": "middle"}, plot, fmt(lows[j]));
+    node("text", {x: x(j), y: top - 12, class: "tick", "text-anchor": "middle"}, plot, fmt(highs[j]));
+    const y0 = H - bottom + 44;
+    node("text", {x: x(j), y: y0, class: "name", "text-anchor": "end", transform: `rotate(-50 ${x(j)} ${y0})`}, plot, objectives[j]);
   }
   const chosen = new Map(served);
   for (const i of [...range(n).filter(i => !chosen.has(i)), ...range(n).filter(i => chosen.has(i))]) {
@@ -244,7 +247,7 @@ function roll() {
 
 // curves of one policy, panels one below the other, with the ranges of all policies
 function curves(svg, rows) {
-  const width = 720, height = 200, left = 56, right = 12, top = 30, bottom = 34;
+  const width = 720, height = 200, left = 84, right = 12, top = 30, bottom = 34;
   svg.setAttribute("viewBox", `0 0 ${width} ${rollouts.panels.length * height}`);
   svg.setAttribute("class", "wide");
   let first = 0;
