@@ -21,23 +21,23 @@ from jaxrl.reward_free.regression import VTRState, refactored, ridge
 
 def multi_target_ridge(form: Form, counts: Array, lam: Array) -> VTRState:
     """The regression on counts `[G, S, A, S]`, with ridge weight lam float[]."""
-    return with_counts(form, ridge(form, lam), counts)
+    state, (gram, b) = ridge(form, lam), sums(form, counts)
+    return refactored(state._replace(gram=state.gram + gram, b=state.b + b))
 
 
-def with_counts(form: Form, state: VTRState, counts: Array) -> VTRState:
-    """The regressions of `state` with the transitions of counts `[G, S, A, S]` added to each of them."""
-    n = counts.sum(0).reshape(-1, counts.shape[-1]).astype(state.b.dtype)  # [P, S]
+def sums(form: Form, counts: Array) -> tuple[Array, Array]:
+    """What counts `[G, S, A, S]` add to a Gram matrix `[B, k, k]` and to its target `[B, k]`."""
+    n = counts.sum(0).reshape(-1, counts.shape[-1]).astype(jnp.result_type(float))  # [P, S]
     visits = n.sum(-1)
     if isinstance(form, Dense):
         phi = form.rows.reshape(len(n), form.dim, form.n_states)
         gram = jnp.einsum("pix,p,pjx->ij", phi, visits, phi, precision="highest")[None]
-        b = jnp.einsum("pix,px->i", phi, n, precision="highest")[None]
-    else:
-        weight = form.mask / form.blocks[1]  # phi(s, a, x) has one entry, 1 / sqrt k
-        gram = jnp.eye(form.blocks[1], dtype=n.dtype)[None] * (visits[:, None] * weight)[:, None, :]
-        at_successors = jnp.take_along_axis(n, form.successors, axis=1)
-        b = at_successors * form.mask / jnp.sqrt(jnp.asarray(form.blocks[1], n.dtype))
-    return refactored(state._replace(gram=state.gram + gram, b=state.b + b))
+        return gram, jnp.einsum("pix,px->i", phi, n, precision="highest")[None]
+    k = form.blocks[1]
+    weight = visits[:, None] * form.mask / k  # phi(s, a, x) has one entry, 1 / sqrt k
+    gram = jnp.eye(k, dtype=n.dtype)[None] * weight[:, None, :]
+    at_successors = jnp.take_along_axis(n, form.successors, axis=1)
+    return gram, at_successors * form.mask / jnp.sqrt(jnp.asarray(k, n.dtype))
 
 
 def kernel_of(form: Form, state: VTRState) -> Array:

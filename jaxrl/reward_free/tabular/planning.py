@@ -76,5 +76,24 @@ def plan(kernel: Array, rewards: Array, horizon: Array, gamma: Array = 1.0) -> t
     return jax.vmap(one)(rewards)
 
 
+@jax.jit
+def evaluate(kernel: Array, rewards: Array, policies: Array, horizon: Array, gamma: Array = 1.0) -> Array:
+    """Values of the first stage `[n, S]` of policies int32`[n, H, S]` for rewards `[n, H, S, A]`.
+
+    kernel: `[G, S, A, S]`, for example the true one.
+    """
+    size, S, A = rewards.shape[1:]
+
+    def one(R: Array, policy: Array) -> Array:
+        def stage(h: Array, V: Array) -> Array:
+            Q = _discounted(kernel, R, gamma, h, V)
+            chosen = jnp.take_along_axis(Q, policy[h][:, None], axis=-1)
+            return jnp.broadcast_to(chosen, Q.shape)
+
+        return backward(size, horizon, S, A, stage)[1]
+
+    return jax.vmap(one)(rewards, policies)
+
+
 def _discounted(kernel: Array, R: Array, gamma: Array, h: Array, V: Array) -> Array:
     return R[h] + gamma * expected(kernel, h, V)

@@ -6,8 +6,9 @@ import numpy as np
 
 from jaxrl.envs.tabular.mdp import time_indexed
 from jaxrl.envs.tabular.tabular import Tabular
-from jaxrl.reward_free.tabular.planning import backward, best, pick, plan
+from jaxrl.reward_free.tabular.planning import backward, best, evaluate, pick, plan
 from theory.exact.optimal_control import solve
+from theory.exact.policy_evaluation import evaluate_policy
 
 
 def test_plans_of_many_rewards_are_the_exact_optima():
@@ -20,6 +21,18 @@ def test_plans_of_many_rewards_are_the_exact_optima():
         for R, policy, value in zip(rewards, policies, values, strict=True):
             exact = solve(table.replace(R=R))
             np.testing.assert_array_equal(policy, exact.policy)
+            np.testing.assert_allclose(value, exact.v[0], rtol=0, atol=1e-12)
+
+
+def test_values_of_policies_are_the_exact_ones():
+    with jax.enable_x64(True):
+        mdp = Tabular(5, 3).default_params().replace(gamma=jnp.asarray(0.9))
+        rewards = jax.random.uniform(jax.random.key(0), (6, 4, 5, 3), jnp.float64)
+        policies = jax.random.randint(jax.random.key(1), (6, 4, 5), 0, 3)
+        values = evaluate(mdp.P[None], rewards, policies, 4, 0.9)
+        table = time_indexed(mdp, 4)
+        for R, policy, value in zip(rewards, policies, values, strict=True):
+            exact = evaluate_policy(table.replace(R=R), np.asarray(policy))
             np.testing.assert_allclose(value, exact.v[0], rtol=0, atol=1e-12)
 
 
