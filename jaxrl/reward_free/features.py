@@ -98,11 +98,11 @@ class KnownSupport:
 
     @classmethod
     def of(cls, successors: Array, mask: Array) -> KnownSupport:
-        """The form of successors int`[S, A, k]` and mask `[S, A, k]`."""
+        """The form of successors int`[S, A, k]` and mask float`[S, A, k]`."""
         S, A, k = successors.shape
         return cls(
             jnp.asarray(successors, jnp.int32).reshape(S * A, k),
-            jnp.asarray(mask, jnp.result_type(float)).reshape(S * A, k),
+            mask.reshape(S * A, k),
             S,
         )
 
@@ -173,7 +173,7 @@ def form_of(mixture: Any) -> Form:
     Raises UsageError for a mixture with other features, or with one parameter vector per step.
     """
     if hasattr(mixture, "successors"):
-        return KnownSupport.of(mixture.successors, mixture.mask)
+        return KnownSupport.of(mixture.successors, mixture.mask.astype(mixture.theta.dtype))
     if not hasattr(mixture, "phi"):
         raise UsageError(f"mixture: {type(mixture).__name__} has neither phi nor successors; pass a mixture")
     if mixture.theta.ndim != 1:
@@ -182,6 +182,11 @@ def form_of(mixture: Any) -> Form:
             " stationary transitions, pass theta [d]"
         )
     return Dense.of(mixture.phi)
+
+
+def parameter_of(mixture: Any) -> Array:
+    """The true parameter of a mixture in blocks, `[B, k]`; known in simulation, never read by a learner."""
+    return mixture.theta.reshape(form_of(mixture).blocks)
 
 
 def root(x: Array) -> Array:

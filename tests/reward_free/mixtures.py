@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.tabular.mixture_generators import hashed_mixture, lock
+from jaxrl.reward_free.uncertainty import Plan, View
 
 HASH = (3, 2, 2, (7, 3, 5, 11), 13)
 SIGMA = np.array([[102.0, 100.0], [100.0, 104.0]])
@@ -35,3 +36,16 @@ def blocks(matrix, batch=()):
     """A matrix `[..., d, d]` or vector `[..., d]` as one block per regression."""
     matrix = jnp.asarray(matrix)
     return matrix.reshape((*batch, 1, *matrix.shape[len(batch) :]))
+
+
+def hashed_view(beta):
+    """What an oracle sees: the true parameter, hat matrix 2 Sigma and tilde matrix Sigma."""
+    inverse = np.linalg.inv(SIGMA)
+    theta = hashed().theta[None]
+    return View(theta, blocks(inverse / 2), blocks(inverse), jnp.asarray(beta))
+
+
+def no_plan(H, S):
+    """The record of a plan before there is one."""
+    tables = jnp.zeros((H + 1, S))
+    return Plan(jnp.zeros((H, S), jnp.int32), tables, tables, tables[:H], jnp.ones(()))

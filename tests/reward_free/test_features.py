@@ -23,7 +23,7 @@ def known_support():
         for a in range(2):
             for j in range(2):
                 P[s, a, successors[s, a, j]] += weights[s, a, j]
-    return KnownSupport.of(successors, mask), P, weights
+    return KnownSupport.of(successors, jnp.asarray(mask, jnp.result_type(float))), P, weights
 
 
 def test_features_of_all_pairs_and_of_one_are_the_sums_of_the_definition():

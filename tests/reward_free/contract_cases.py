@@ -1,0 +1,18 @@
+"""The smallest problem for every algorithm of `jaxrl.reward_free`, read by tests/contract."""
+
+from jaxrl.core.spaces import Discrete
+from jaxrl.envs.tabular.linear_mixture import LinearMixture
+from jaxrl.reward_free import hf
+from tests.reward_free.mixtures import hashed
+
+
+def _hf(**choices):
+    mixture = hashed()
+    env = LinearMixture.of(mixture)
+    hyper = hf.Hyper(horizon=3, bound=1.1)
+    algorithm = hf.make(hf.Config(horizon=4, episodes=3, orders=2, **choices), env)
+    spaces = ({"obs": env.observation_space, "h": Discrete(5)}, env.action_space)
+    return algorithm, (hyper, hyper.replace(c_beta=0.05, horizon=4)), mixture, *spaces
+
+
+CASES = {"hf: determinant": _hf, "hf: geometric": lambda: _hf(replan="geometric", estimate="first")}
