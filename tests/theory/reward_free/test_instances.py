@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl.envs.tabular.mixture_generators import hashed_mixture
+from jaxrl.envs.tabular.mixture_generators import hard_instance, hashed_mixture
 from jaxrl.envs.tabular.mixture_generators import lock as library_lock
 from theory.reward_free import definitions, instances
 
@@ -18,6 +18,15 @@ def test_the_hashed_mixture_and_the_lock_are_those_of_the_library():
     np.testing.assert_allclose(own.phi, library.phi, atol=1e-15)
     np.testing.assert_allclose(own.theta, library.theta, atol=1e-15)
     np.testing.assert_allclose(instances.lock(6, 3, 0.9, 0.1), table, atol=1e-14)
+
+
+def test_the_hard_instance_is_that_of_the_library():
+    signs = np.array([1, -1, -1])
+    with jax.enable_x64(True):
+        library = hard_instance(4, 1000, signs.tolist())
+    own = instances.hard(4, 1000, signs)
+    np.testing.assert_allclose(own.phi, library.phi, atol=1e-15)
+    np.testing.assert_allclose(own.theta, library.theta, atol=1e-15)
 
 
 @pytest.mark.parametrize(
