@@ -21,18 +21,20 @@ def one_shots(H: int, S: int, A: int) -> Array:
     return jnp.asarray(rewards, jnp.result_type(float))
 
 
-def battery_errors(P: Array, Q: Array, rewards: Array, start: int = 0) -> Array:
-    """V*(r) - V^pi(r) at `start` for each reward, `[n]`, pi optimal for r under the model Q `[G, S, A, S]`.
+def battery_errors(P: Array, Q: Array, rewards: Array, mu0: Array | None = None) -> Array:
+    """V*(r) - V^pi(r) for each reward, `[n]`, pi optimal for r under the model Q `[G, S, A, S]`.
 
-    P: the true kernel `[S, A, S]`. A battery understates the worst error over all rewards.
+    P: the true kernel `[S, A, S]`. mu0: the distribution of the start `[S]`, state 0 if None. A battery
+    understates the worst error over all rewards.
     """
     H = rewards.shape[1]
     policies, _ = plan(Q, rewards, H)
     reached = evaluate(P[None], rewards, policies, H)
-    return (plan(P[None], rewards, H)[1] - reached)[:, start]
+    lost = plan(P[None], rewards, H)[1] - reached
+    return lost[:, 0] if mu0 is None else lost @ mu0
 
 
 @jax.jit
-def largest_error(P: Array, Q: Array, rewards: Array) -> Array:
+def largest_error(P: Array, Q: Array, rewards: Array, mu0: Array | None = None) -> Array:
     """The largest of `battery_errors`, float[]; arguments as theirs."""
-    return battery_errors(P, Q, rewards).max()
+    return battery_errors(P, Q, rewards, mu0).max()

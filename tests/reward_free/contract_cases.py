@@ -1,8 +1,10 @@
 """The smallest problem for every algorithm of `jaxrl.reward_free`, read by tests/contract."""
 
+import jax.numpy as jnp
+
 from jaxrl.core.spaces import Discrete
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
-from jaxrl.reward_free import hf
+from jaxrl.reward_free import hf, warm_start
 from tests.reward_free.mixtures import hashed
 
 
@@ -15,4 +17,15 @@ def _hf(**choices):
     return algorithm, (hyper, hyper.replace(c_beta=0.05, horizon=4)), mixture, *spaces
 
 
-CASES = {"hf: determinant": _hf, "hf: geometric": lambda: _hf(replan="geometric", estimate="first")}
+def _warm_start():
+    _, hypers, mixture, *spaces = _hf()
+    counts = jnp.arange(18, dtype=jnp.int32).reshape(1, 3, 2, 3)
+    algorithm = warm_start.make(hf.Config(horizon=4, episodes=3, orders=2), LinearMixture.of(mixture))
+    return algorithm, hypers, warm_start.Data(mixture, counts), *spaces
+
+
+CASES = {
+    "hf: determinant": _hf,
+    "hf: geometric": lambda: _hf(replan="geometric", estimate="first"),
+    "warm_start": _warm_start,
+}
