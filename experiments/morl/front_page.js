@@ -117,10 +117,10 @@ function axes() {
     for (const t of range(5)) {
       const f = t / 4, x = pad + f * (W - 2 * pad), y = H - pad - f * (H - 2 * pad);
       node("text", {x, y: H - pad + 18, class: "tick", "text-anchor": "middle"}, plot, fmt(lows[0] + f * (highs[0] - lows[0])));
-      node("text", {x: pad - 6, y: y + 4, class: "tick", "text-anchor": "end"}, plot, fmt(lows[1] + f * (highs[1] - lows[1])));
+      node("text", {x: pad - 14, y: y + 4, class: "tick", "text-anchor": "end"}, plot, fmt(lows[1] + f * (highs[1] - lows[1])));
     }
     node("text", {x: W / 2, y: H - 12, class: "name", "text-anchor": "middle"}, plot, objectives[0]);
-    node("text", {x: 16, y: H / 2, class: "name", "text-anchor": "middle", transform: `rotate(-90 16 ${H / 2})`}, plot, objectives[1]);
+    node("text", {x: 14, y: H / 2, class: "name", "text-anchor": "middle", transform: `rotate(-90 14 ${H / 2})`}, plot, objectives[1]);
   } else {
     for (const j of range(3)) {
       const from = place(lows), to = place(lows.map((x, i) => i === j ? highs[i] : x));

@@ -1,8 +1,8 @@
 """Hyper-parameters of C-MORL by random search (arXiv 2310.16487): tuned against default on seeds not seen.
 
-The objective of a configuration is the mean hypervolume over the seeds of tuning on one task. The best one and
-the default are then trained with other seeds, on that task and on another one. All configurations and seeds of
-a stage are members of one program.
+The objective of a configuration is the mean hypervolume over the seeds of tuning on one task. The best one
+and the default are then trained with other seeds, on that task and on another one. All configurations and
+seeds of a stage are members of one program.
 
 Legend: `K` configurations, the first of which is the default, `S` seeds, `H` held-out seeds.
 """
