@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.baselines import bc, ppo, reinforce, sac, value_iteration
+from jaxrl.baselines import bc, ppo, reinforce, sac, td3, value_iteration
 from jaxrl.core.spaces import Discrete
 from jaxrl.data.dataset import from_arrays
 from jaxrl.envs.control.cartpole import CartPole
@@ -32,6 +32,22 @@ def _sac():
     return _online(sac, Pendulum(), config, sac.Hyper(warmup=2), sac.Hyper(lr_actor=0.01, warmup=5))
 
 
+def _td3():
+    config = td3.Config(n_envs=2, gradient_steps=2, batch_size=4, capacity=16, widths=(8,))
+    return _online(td3, Pendulum(), config, td3.Hyper(warmup=2), td3.Hyper(lr_actor=0.01, warmup=5))
+
+
+def _td3_offline():
+    rng = np.random.default_rng(0)
+    space, actions, n = Pendulum().observation_space, Pendulum().action_space, 32
+    rows = {name: rng.uniform(-1, 1, size=(n, 3)) for name in ("obs", "next_obs")}
+    ends = {"terminated": np.ones(n, bool), "truncated": np.zeros(n, bool)}
+    data = from_arrays(rows | ends | {"action": rng.uniform(-1, 1, (n, 1)), "reward": rng.normal(size=n)})
+    config = td3.Config(gradient_steps=1, batch_size=8, widths=(8,), behaviour_cloning=True)
+    algorithm = td3.make(config, space, actions)
+    return algorithm, (td3.Hyper(), td3.Hyper(lr_actor=0.01)), data, space, actions
+
+
 def _bc():
     rng = np.random.default_rng(0)
     space, n = CartPole().observation_space, 32
@@ -54,5 +70,7 @@ CASES = {
     "ppo": _ppo,
     "reinforce": _reinforce,
     "sac": _sac,
+    "td3": _td3,
+    "td3: offline": _td3_offline,
     "value_iteration": _value_iteration,
 }
