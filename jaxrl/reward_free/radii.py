@@ -138,3 +138,32 @@ def realised(state: VTRState, theta: Array, unit: Array) -> Array:
     estimates = state.theta
     away = estimates - theta.reshape((1,) * (estimates.ndim - theta.ndim) + theta.shape)
     return (distance(state.gram, away) / unit).max()
+
+
+def rfe_published(K: Array, H: Array, d: Array, bound: Array, delta: Array) -> Array:
+    """H sqrt(d log(3 (1 + K H^3 B^2) / delta)) + 1, of UCRL-RFE for values in [0, H].
+
+    Equation: zhang2021rfe [confidence radius]
+    """
+    return H * jnp.sqrt(d * jnp.log(3 * (1 + K * (H * 1.0) ** 3 * bound**2) / delta)) + 1
+
+
+def rfe_one(K: Array, H: Array, d: Array, bound: Array, delta: Array) -> Array:
+    """sqrt(d log(3 (1 + K H B^2) / delta)) + 1, the same for values in [0, 1]."""
+    return jnp.sqrt(d * jnp.log(3 * (1 + K * H * bound**2) / delta)) + 1
+
+
+def rfe_plus(K: Array, H: Array, d: Array, bound: Array, delta: Array) -> tuple[Array, Array, Array, Array]:
+    """The radii of UCRL-RFE+ in the order of its regressions: of the first, of the plan, of the mean in the
+    error of the variance, and of the second moment, float[] each.
+
+    Equation: zhang2021rfe [confidence radii with variances]
+    """
+    L = jnp.log(48 * (K * 1.0) ** 2 * (H * 1.0) ** 2 / delta)
+    growth = jnp.log(1 + K * H * bound**2)
+    root_d = jnp.sqrt(jnp.asarray(d, float))
+    first = H * jnp.sqrt(d * jnp.log(12 * (1 + K * (H * 1.0) ** 3 * bound**2) / delta)) + 1
+    plan = 8 * jnp.sqrt(d * growth * L) + 4 * root_d * L + 1
+    mean = 8 * d * jnp.sqrt(growth * L) + 4 * root_d * L + 1
+    square = 8 * H**2 * jnp.sqrt(d * growth * L) + 4 * H**2 * L + 1
+    return first, plan, mean, square

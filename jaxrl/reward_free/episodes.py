@@ -1,0 +1,110 @@
+"""Episodes of the learners on linear mixtures: their random numbers, their loop, and checks of what they get.
+
+An episode is a loop of `horizon` transitions from a draw of mu0: nothing resets, truncates or counts steps.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import stream
+from jaxrl.core.spaces import Discrete
+from jaxrl.core.types import Array, Key, PyTree
+from jaxrl.envs.tabular.mdp import inverse_cdf
+from jaxrl.reward_free.features import Form, form_of
+
+Learned = TypeVar("Learned")
+AnyState = TypeVar("AnyState")
+
+
+def uniforms(key: Key, index: Array, horizon: int, dtype: jnp.dtype) -> Array:
+    """The uniform numbers of episode `index` int32[], float[horizon + 1], the first for the start."""
+    return jax.random.uniform(stream(key, index), (horizon + 1,), dtype)
+
+
+def several(count: int, one: Callable[[AnyState], AnyState], state: AnyState) -> AnyState:
+    """`one` episode after the other, at most `count`, until `state.certified` is set."""
+
+    def running(carry: tuple[Array, Any]) -> Array:
+        return (carry[0] < count) & (carry[1].certified < 0)
+
+    first = (jnp.zeros((), jnp.int32), state)
+    return jax.lax.while_loop(running, lambda carry: (carry[0] + 1, one(carry[1])), first)[1]
+
+
+def run(
+    env: Any,
+    form: Form,
+    policy: Array,
+    learned: Learned,
+    horizon: Array,
+    data: PyTree,
+    u: Array,
+    learn: Callable[[Learned, Array, Array, Array], Learned],
+) -> Learned:
+    """What `learn(learned, stage, pair, next state)` makes of the transitions of one episode of policy
+    int32[H, S].
+
+    u: float[H + 1], uniform numbers, the first for the start; horizon int32[].
+    """
+    first = env.state_at(data, inverse_cdf(data.mu0, u[0]))
+
+    def transition(h: Array, carry: tuple[PyTree, Learned]) -> tuple[PyTree, Learned]:
+        env_state, learned = carry
+        s = env.state_index(data, env_state)
+        action = policy[h, s]
+        after, _ = env.step_u(env_state, action, u[h + 1], data)
+        return after, learn(learned, h, s * form.n_actions + action, env.state_index(data, after))
+
+    return jax.lax.fori_loop(0, horizon, transition, (first, learned))[1]
+
+
+def is_due(plans: Array, log_det: Array, log_det_then: Array, ratio: Array) -> Array:
+    """Whether a determinant has grown by `ratio` since the last plan, or there is no plan; bool[]."""
+    return (plans == 0) | (log_det - log_det_then >= jnp.log(ratio))
+
+
+def observations(horizon: int, env: Any) -> dict[str, Any]:
+    """The space of observations of `finite_horizon` that the policies run on."""
+    return {"obs": env.observation_space, "h": Discrete(horizon + 1)}
+
+
+def checked_mixture(env: Any) -> Callable[[PyTree], None]:
+    """A check that `data` is a mixture with the sizes of `env`."""
+
+    def check(data: PyTree) -> None:
+        form_of(data)
+        if (data.n_states, data.n_actions) != (env.S, env.A):
+            raise UsageError(
+                f"data: a mixture of {data.n_states} states and {data.n_actions} actions given to a learner"
+                f" for {env.S} and {env.A}; use {type(env).__name__}.of(mixture)"
+            )
+
+    return check
+
+
+def checked_member(horizon: int) -> Callable[[Any, PyTree], None]:
+    """A check of `Hyper.horizon` against `horizon`, and a warning where `Hyper.bound` is below |theta*|."""
+
+    def check(hyper: Any, data: PyTree) -> None:
+        if int(hyper.horizon) > horizon:
+            raise UsageError(
+                f"Hyper.horizon: must be at most Config.horizon = {horizon}, got {int(hyper.horizon)};"
+                " raise Config.horizon"
+            )
+        size = float(np.linalg.norm(np.asarray(data.theta, np.float64)))
+        if float(hyper.bound) < size * (1 - 1e-6):
+            warnings.warn(
+                f"Hyper.bound: {float(hyper.bound):.6g} is below |theta*| = {size:.6g}, so that no radius covers"
+                " by the theorem; raise the bound",
+                stacklevel=2,
+            )
+
+    return check
