@@ -17,8 +17,10 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Discrete
 from jaxrl.core.types import Array, Key, PyTree
+from jaxrl.envs.tabular.known_support import validate_known_support
 from jaxrl.envs.tabular.mdp import inverse_cdf
-from jaxrl.reward_free.features import Form, form_of
+from jaxrl.envs.tabular.mixture import validate_mixture
+from jaxrl.reward_free.features import Dense, Form, form_of
 
 Learned = TypeVar("Learned")
 AnyState = TypeVar("AnyState")
@@ -77,15 +79,19 @@ def observations(horizon: int, env: Any) -> dict[str, Any]:
 
 
 def checked_mixture(env: Any) -> Callable[[PyTree], None]:
-    """A check that `data` is a mixture with the sizes of `env`."""
+    """A check that `data` is a normalised mixture with the sizes of `env`."""
 
     def check(data: PyTree) -> None:
-        form_of(data)
+        form = form_of(data)
         if (data.n_states, data.n_actions) != (env.S, env.A):
             raise UsageError(
                 f"data: a mixture of {data.n_states} states and {data.n_actions} actions given to a learner"
                 f" for {env.S} and {env.A}; use {type(env).__name__}.of(mixture)"
             )
+        if isinstance(form, Dense):
+            validate_mixture(data)
+        else:
+            validate_known_support(data)
 
     return check
 
@@ -102,8 +108,8 @@ def checked_member(horizon: int) -> Callable[[Any, PyTree], None]:
         size = float(np.linalg.norm(np.asarray(data.theta, np.float64)))
         if float(hyper.bound) < size * (1 - 1e-6):
             warnings.warn(
-                f"Hyper.bound: {float(hyper.bound):.6g} is below |theta*| = {size:.6g}, so that no radius covers"
-                " by the theorem; raise the bound",
+                f"Hyper.bound: {float(hyper.bound):.6g} is below |theta*| = {size:.6g}, so that the theorem"
+                " covers nothing; raise the bound",
                 stacklevel=2,
             )
 

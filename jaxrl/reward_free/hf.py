@@ -25,17 +25,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import NonNegative, Positive, Range, Size, check_fields
 from jaxrl.core.prng import stream
-from jaxrl.core.spaces import Discrete
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
-from jaxrl.envs.tabular.known_support import validate_known_support
-from jaxrl.envs.tabular.mdp import inverse_cdf
-from jaxrl.envs.tabular.mixture import validate_mixture
-from jaxrl.reward_free import radii
+from jaxrl.reward_free import episodes, radii
 from jaxrl.reward_free.ellipsoids import move_inside
-from jaxrl.reward_free.features import Dense, Form, form_of, parameter_of
+from jaxrl.reward_free.features import Form, form_of, parameter_of
 from jaxrl.reward_free.moments import Snapshot, Weights, observe, powers
 from jaxrl.reward_free.oracles import ORACLES, OracleName
 from jaxrl.reward_free.planning import check_shape, plan_on_kernel, table_policy
@@ -175,14 +170,11 @@ def make(config: Config, env: Any) -> Algorithm:
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Array]]:
         form = form_of(data)
 
-        def running(carry: tuple[Array, State]) -> Array:
-            return (carry[0] < config.episodes) & (carry[1].certified < 0)
+        def one(state: State) -> State:
+            u = uniforms(config, state, data.mu0.dtype)
+            return episode(config, env, form, state, hyper, data, u)
 
-        def one(carry: tuple[Array, State]) -> tuple[Array, State]:
-            u = uniforms(config, carry[1], data.mu0.dtype)
-            return carry[0] + 1, episode(config, env, form, carry[1], hyper, data, u)
-
-        _, state = jax.lax.while_loop(running, one, (jnp.zeros((), jnp.int32), state))
+        state = episodes.several(config.episodes, one, state)
         metrics = {
             "certificate": state.certificate,
             "best_certificate": state.best.certificate,
@@ -199,26 +191,13 @@ def make(config: Config, env: Any) -> Algorithm:
         return table_policy(state.plan.policy)
 
     def check(data: PyTree) -> None:
-        _check_data(env, data)
+        episodes.checked_mixture(env)(data)
         if config.replan == "geometric" and config.growth is not None:
             _warn_of_growth(config.growth, float(form_of(data).dim))
 
-    def check_hyper(hyper: Hyper, data: PyTree) -> None:
-        if int(hyper.horizon) > config.horizon:
-            raise UsageError(
-                f"Hyper.horizon: must be at most Config.horizon = {config.horizon}, got {int(hyper.horizon)};"
-                " raise Config.horizon"
-            )
-        size = float(np.linalg.norm(np.asarray(data.theta, np.float64)))
-        if float(hyper.bound) < size * (1 - 1e-6):
-            warnings.warn(
-                f"Hyper.bound: {float(hyper.bound):.6g} is below |theta*| = {size:.6g}, so that the theorem"
-                " covers nothing; raise the bound",
-                stacklevel=2,
-            )
-
-    space = {"obs": env.observation_space, "h": Discrete(config.horizon + 1)}
+    space = episodes.observations(config.horizon, env)
     origin = Origin(__name__, config, space, env.action_space, env)
+    check_hyper = episodes.checked_member(config.horizon)
     return Algorithm(init, step, act, check=check, origin=origin, check_hyper=check_hyper)
 
 
@@ -309,27 +288,12 @@ def transitions(
 ) -> VTRState:
     """The regressions after one episode of the plan on uniform numbers u `[H + 1]`, the start first."""
     snapshot, plan = Snapshot.of(state.regressions), state.plan
-    first = env.state_at(data, inverse_cdf(data.mu0, u[0]))
 
-    def transition(h: Array, carry: tuple[PyTree, VTRState]) -> tuple[PyTree, VTRState]:
-        env_state, regressions = carry
-        s = env.state_index(data, env_state)
-        action = plan.policy[h, s]
-        after, _ = env.step_u(env_state, action, u[h + 1], data)
+    def learn(regressions: VTRState, h: Array, pair: Array, after: Array) -> VTRState:
         V = powers(jnp.stack([plan.hat[h + 1], plan.value[h + 1]]), config.orders)
-        regressions, _ = observe(
-            form,
-            regressions,
-            snapshot,
-            V,
-            s * form.n_actions + action,
-            env.state_index(data, after),
-            numbers,
-            config.weights,
-        )
-        return after, regressions
+        return observe(form, regressions, snapshot, V, pair, after, numbers, config.weights)[0]
 
-    return jax.lax.fori_loop(0, hyper.horizon, transition, (first, state.regressions))[1]
+    return episodes.run(env, form, plan.policy, state.regressions, hyper.horizon, data, u, learn)
 
 
 def certificate(state: State) -> Array:
@@ -392,20 +356,6 @@ def _empty_plan(H: int, form: Form, dtype: jnp.dtype) -> Plan:
     S = form.n_states
     tables = jnp.zeros((H + 1, S), dtype)
     return Plan(jnp.zeros((H, S), jnp.int32), tables, tables, tables[:H], jnp.ones((), dtype))
-
-
-def _check_data(env: Any, data: PyTree) -> None:
-    """Raises UsageError for a record that is no mixture of the environment's sizes, or no normalised one."""
-    form = form_of(data)
-    if (data.n_states, data.n_actions) != (env.S, env.A):
-        raise UsageError(
-            f"data: a mixture of {data.n_states} states and {data.n_actions} actions given to a learner for"
-            f" {env.S} and {env.A}; use {type(env).__name__}.of(mixture)"
-        )
-    if isinstance(form, Dense):
-        validate_mixture(data)
-    else:
-        validate_known_support(data)
 
 
 def _warn_of_growth(growth: float, d: float) -> None:

@@ -34,7 +34,7 @@ ROOT_STEPS = 40
 
 
 class Largest(NamedTuple):
-    """For every pair the maximum and where it is attained: norm float[P], sets float[P, S], indicators."""
+    """The maximum and where it is attained, for every pair: norm float[P]; sets float[P, S], indicators."""
 
     norm: Array
     sets: Array
@@ -46,7 +46,7 @@ def exact(form: Form, inverse: Array) -> Largest:
     Raises:
         UsageError: more than 14 states, or more than 14 successors of a pair.
 
-    Equation: zhang2021rfe [pseudo-reward]
+    Equation: zhang2021rfe [inner maximisation]
     """
     if isinstance(form, KnownSupport):
         return _over_successors(form, inverse)

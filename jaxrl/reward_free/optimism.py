@@ -1,6 +1,6 @@
 """PLAN: backward induction with a bonus on an estimated linear mixture MDP (Zhang, Zhou, Gu; 2110.06394).
 
-    Q_h = [ r_h + <phi_{V_{h+1}}, theta> + beta |phi_{V_{h+1}}|_{Gram^-1} ]_[0, ceiling]   at every pair (s, a)
+    Q_h = [ r_h + <phi_{V_{h+1}}, theta> + beta |phi_{V_{h+1}}|_{Gram^-1} ]_[0, ceiling]
     V_h = max_a Q_h,   pi_h = argmax_a Q_h
 
 Where theta* is within beta of theta in the metric of the Gram matrix, V is at least the optimal value.

@@ -29,7 +29,7 @@ ROUNDING = 1e-6
 
 
 def check_reward(reward: Array, H: int, S: int, A: int) -> None:
-    """Raise UsageError unless `reward` is in the class R for these sizes.
+    """Raise UsageError unless `reward` float[H, S, A] is in the class R.
 
     Names shape, stage and pair; where the stage maxima add up to more than 1, every stage and pair that has
     one.
@@ -52,14 +52,13 @@ def check_reward(reward: Array, H: int, S: int, A: int) -> None:
     ]
     shown = "; ".join(where[:5]) + (f"; and {len(where) - 5} more stages" if len(where) > 5 else "")
     raise UsageError(
-        f"reward: its stage maxima add up to {largest.sum():.6g}, {largest.sum() - 1:.3g} more than 1 ({shown});"
-        " divide it by that sum, or pay at one stage"
+        f"reward: its stage maxima add up to {largest.sum():.6g}, {largest.sum() - 1:.3g} more than 1"
+        f" ({shown}); divide it by that sum, or pay at one stage"
     )
 
 
 def one_shot(H: int, stage: int, pairs: Array) -> Array:
-    """The reward that pays 1 at one stage in the pairs where `pairs` bool or float[S, A] is 1, an extreme
-    point."""
+    """The extreme point that pays 1 at one stage in the pairs where `pairs` bool or float[S, A] is 1."""
     if not 0 <= stage < H:
         raise UsageError(f"stage: must be in 0 .. {H - 1}, got {stage}")
     return jnp.zeros((H, *pairs.shape), jnp.result_type(float)).at[stage].set(pairs)

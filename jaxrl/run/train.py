@@ -156,8 +156,9 @@ def train(
         members = members_in(1 if asked == "auto" else min(asked, size))
         for own in [data] if shared_data else [tree_take(data, i) for i in range(size)]:
             algorithm.check(own)
-        for i in range(size) if algorithm.check_hyper is not None else ():
-            algorithm.check_hyper(tree_take(hypers, i), data if shared_data else tree_take(data, i))
+        if (check_hyper := algorithm.check_hyper) is not None:
+            for i in range(size):
+                check_hyper(tree_take(hypers, i), data if shared_data else tree_take(data, i))
         if asked == "auto" and (width := _choose_lane(members)) > 1:
             members = members_in(width)
         names = list(labels) if labels is not None else [f"seed {i}" for i in range(size)]

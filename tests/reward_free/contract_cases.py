@@ -4,17 +4,24 @@ import jax.numpy as jnp
 
 from jaxrl.core.spaces import Discrete
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
-from jaxrl.reward_free import hf, warm_start
+from jaxrl.reward_free import hf, ucrl_rfe, ucrl_rfe_plus, warm_start
 from tests.reward_free.mixtures import hashed
 
 
-def _hf(**choices):
+def _case(module, config, bound=1.1):
     mixture = hashed()
     env = LinearMixture.of(mixture)
-    hyper = hf.Hyper(horizon=3, bound=1.1)
-    algorithm = hf.make(hf.Config(horizon=4, episodes=3, orders=2, **choices), env)
+    hyper = module.Hyper(horizon=3, bound=bound)
     spaces = ({"obs": env.observation_space, "h": Discrete(5)}, env.action_space)
-    return algorithm, (hyper, hyper.replace(c_beta=0.05, horizon=4)), mixture, *spaces
+    return module.make(config, env), (hyper, hyper.replace(c_beta=0.05, horizon=4)), mixture, *spaces
+
+
+def _hf(**choices):
+    return _case(hf, hf.Config(horizon=4, episodes=3, orders=2, **choices))
+
+
+def _rfe(**choices):
+    return _case(ucrl_rfe, ucrl_rfe.Config(horizon=4, episodes=3, **choices))
 
 
 def _warm_start():
@@ -28,4 +35,9 @@ CASES = {
     "hf: determinant": _hf,
     "hf: geometric": lambda: _hf(replan="geometric", estimate="first"),
     "warm_start": _warm_start,
+    "ucrl_rfe: range 1": _rfe,
+    "ucrl_rfe: published range": lambda: _rfe(value_range="published", inner="l1", pin=True),
+    "ucrl_rfe_plus": lambda: _case(
+        ucrl_rfe_plus, ucrl_rfe_plus.Config(horizon=4, episodes=3, inner="ascent")
+    ),
 }

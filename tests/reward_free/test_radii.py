@@ -72,3 +72,24 @@ def test_the_realised_radius_of_estimates_without_data_is_the_ridge_term():
         rho = radii.realised(state, mixture.theta[None], 2.0)
         np.testing.assert_allclose(rho, np.sqrt(1.8) * np.linalg.norm(mixture.theta) / 2, rtol=1e-13)
         assert jnp.ndim(rho) == 0
+
+
+@pytest.mark.parametrize(
+    ("d", "H", "K", "bound", "first", "plus"),
+    [
+        (4, 16, 1e4, 2.0, 152.1660, (563.29, 884.47, 1.131e5)),
+        (8, 32, 1e4, 8**0.5, 454.3458, (845.705, 1738.03, 6.289e5)),
+        (8, 1024, 1e5, 8**0.5, 17805.1723, (1160.89, 2390.85, 8.86e8)),
+        (20, 1000, 1e5, 20**0.5, 27797.8059, (1856.38, 5626.76, 1.258e9)),
+    ],
+)
+def test_radii_of_ucrl_rfe_and_its_plus(d, H, K, bound, first, plus):
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(radii.rfe_published(K, H, d, bound, 0.1), first, rtol=1e-6)
+        np.testing.assert_allclose(radii.rfe_plus(K, H, d, bound, 0.1)[1:], plus, rtol=3e-4)
+
+
+def test_the_radius_for_values_up_to_one_by_hand():
+    np.testing.assert_allclose(
+        radii.rfe_one(100, 8, 4, 2.0, 0.1), (4 * np.log(30 * 3201)) ** 0.5 + 1, rtol=1e-6
+    )

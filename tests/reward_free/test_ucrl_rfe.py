@@ -92,7 +92,7 @@ def test_many_rewards_are_planned_in_one_call_and_nearly_optimal(explored):
 
 
 def test_the_certificate_covers_the_worst_planning_error(explored):
-    _, hyper, mixture, states = explored
+    _, _, mixture, states = explored
     P, Q = (np.asarray(x) for x in (mixture.to_tabular().P, ucrl_rfe.model(states[-1], mixture)))
     np.testing.assert_allclose(Q.sum(-1), 1)
     found = planning_error.lower(P, Q, 5)
@@ -105,7 +105,9 @@ def test_the_realised_radius_says_when_the_true_parameter_is_covered(explored):
     rho = ucrl_rfe.realised_radius(CONFIG, state, hyper, mixture)
     away = np.asarray(state.regression.theta[0] - mixture.theta)
     beta = ucrl_rfe.radius(CONFIG, hyper, form_of(mixture)) / hyper.c_beta
-    np.testing.assert_allclose(rho, np.sqrt(away @ np.asarray(state.regression.gram[0]) @ away) / beta, rtol=1e-8)
+    np.testing.assert_allclose(
+        rho, np.sqrt(away @ np.asarray(state.regression.gram[0]) @ away) / beta, rtol=1e-8
+    )
 
 
 def test_the_published_range_has_larger_values():

@@ -55,7 +55,7 @@ def test_the_goal_of_a_lock_is_reached_after_exploration(explored):
 
 def test_only_the_second_regression_is_weighted(explored):
     """Its weights are at most d / H^2 of the published range; the others count every step once."""
-    _, mixture, state = explored
+    _, _, state = explored
     assert state.episodes == 150 and state.regression.gram.shape[0] == 3
     np.testing.assert_allclose(
         state.regression.log_det, jnp.linalg.slogdet(state.regression.gram[:, 0])[1], rtol=1e-9
