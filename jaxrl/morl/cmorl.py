@@ -29,15 +29,9 @@ from jaxrl.envs.base import Env
 from jaxrl.morl import archive as archives
 from jaxrl.morl import objectives
 from jaxrl.morl.archive import Archive, Entries
-from jaxrl.morl.constraints import Optimiser, Problem, constraint
-from jaxrl.morl.learners import (
-    Evaluated,
-    EvaluationOptions,
-    check_learner,
-    evaluator,
-    resumed,
-    snapshot,
-)
+from jaxrl.morl.constraints import Optimiser, Problem
+from jaxrl.morl.extension import Batch, Runs, extension
+from jaxrl.morl.learners import Evaluated, EvaluationOptions, check_learner, resumed
 from jaxrl.morl.preferences import archive_policy, observation_space
 from jaxrl.morl.scalarised import archive_metrics
 
@@ -118,15 +112,6 @@ class State:
     updates: Array
 
 
-class _Runs(NamedTuple):
-    """What the updates of a round carry: learners and their values `[R, ...]`, optimiser memory, archive."""
-
-    learners: ppo.State
-    values: Evaluated
-    memory: PyTree
-    archive: Archive
-
-
 def make(config: Config, env: Env) -> Algorithm:
     """The extension on `env`; `data` is a `Data`, one update is one round.
 
@@ -139,60 +124,37 @@ def make(config: Config, env: Env) -> Algorithm:
     archive has fewer slots than `config.selected`.
     """
     check_learner(config.learner, env, config.evaluation)
-    chosen = constraint(config.optimiser, env.reward_dim or 0)
-    inner = ppo.make(config.learner, env, chosen.surrogate, learn=chosen.learn)
     nets = ppo.networks(config.learner, env)
-    evaluate, policy = evaluator(config.learner, env, config.evaluation), archive_policy(config.learner, nets)
+    policy = archive_policy(config.learner, nets)
+    start, extend = extension(config.learner, env, config.evaluation, config.optimiser, config.updates)
     m, n = env.reward_dim, config.selected
     assert m is not None
-    extended, others = jnp.tile(jnp.eye(m), (n, 1)), 1 - jnp.tile(jnp.eye(m), (n, 1))
+    extended = jnp.tile(jnp.eye(m), (n, 1))
 
     def init(key: Key, hyper: Hyper, data: Data) -> State:
-        _check(config, hyper, data, m)
-        memory = config.rounds * n
-        blank = jnp.zeros((memory, m)), jnp.zeros(memory, bool)
-        return State(data.archive, *blank, key, jnp.zeros((), jnp.int32))
+        check_start(config, hyper, data, m)
+        return first_state(config, data.archive, m, key)
 
     def step(state: State, hyper: Hyper, data: Data) -> tuple[State, dict[str, Any]]:
         k_init, k_runs, k_select = jax.random.split(stream(state.key, state.updates), 3)
-        random = config.selection == "random"
-        score = archives.random_score(k_select, state.archive) if random else None
-        index, live = archives.select(state.archive, n, state.before, state.seen, score)
+        index, live = selected(config, state, k_select)
         begin = tree_take(state.archive.entries, jnp.repeat(index, m))
-        problem, fallback = _problems(config, hyper, state.archive, begin, extended)
-        empty = jax.vmap(lambda k, w: inner.init(k, hyper.learner.replace(w=w), data.env))
-        learners = jax.vmap(resumed)(empty(streams(k_init, n * m), extended), begin.policy)
-        values = Evaluated(begin.returns, begin.undiscounted, begin.length)
-        memory = jax.vmap(lambda _: chosen.memory(m))(jnp.arange(n * m))
+        problem, fallback = problems(config, hyper, state.archive, begin, extended)
+        fresh = start(streams(k_init, n * m), hyper, extended, data.env)
+        runs = Runs(
+            jax.vmap(resumed)(fresh, begin.policy),
+            Evaluated(begin.returns, begin.undiscounted, begin.length),
+            state.archive,
+        )
         runs_live = jnp.repeat(live, m)
-
-        def update(runs: _Runs, k: Array) -> tuple[_Runs, dict[str, Any]]:
-            def one(learner: ppo.State, problem: Problem, values: Evaluated, memory: PyTree) -> tuple:
-                return inner.step(learner, chosen.hyper(hyper, problem, values, memory), data.env)
-
-            learners, metrics = jax.vmap(one)(runs.learners, problem, runs.values, runs.memory)
-            policies, keys = snapshot(learners), streams(stream(k_runs, k), n * m)
-            values = jax.vmap(evaluate, (0, 0, None, None))(keys, policies, data.env, hyper.gamma)
-            memory = jax.vmap(chosen.after, (None, 0, 0, 0))(hyper, problem, values, runs.memory)
-            new = Entries(
-                policy=policies,
-                returns=values.returns,
-                undiscounted=values.undiscounted,
-                length=values.length,
-                bounds=jnp.where(others > 0, problem.thresholds, -jnp.inf),
-                start=jnp.repeat(jnp.arange(n, dtype=jnp.int32), m),
-                objective=jnp.tile(jnp.arange(m, dtype=jnp.int32), n),
-                round=jnp.full(n * m, state.updates),
-            )
-            archive = archives.insert(runs.archive, new, jnp.asarray(hyper.reference), runs_live)
-            held = jax.vmap(objectives.feasible)(values.returns, problem.thresholds, others)
-            record = {"loss": metrics["loss"], "feasible": (held & runs_live).sum()}
-            if "cpo/feasible" in metrics:
-                record["recovered"] = (~metrics["cpo/feasible"] & runs_live).sum()
-            return _Runs(learners, values, memory, archive), record
-
-        runs = _Runs(learners, values, memory, state.archive)
-        runs, record = jax.lax.scan(update, runs, jnp.arange(config.updates))
+        batch = Batch(
+            problem,
+            runs_live,
+            start=jnp.repeat(jnp.arange(n, dtype=jnp.int32), m),
+            objective=jnp.tile(jnp.arange(m, dtype=jnp.int32), n),
+            round=jnp.full(n * m, state.updates),
+        )
+        runs, record = extend(k_runs, hyper, data.env, batch, runs)
         gain = ((runs.values.returns - begin.returns) * extended).sum(-1)
         count = runs_live.sum()
         metrics = {f"loss/{i}": x for i, x in enumerate(record["loss"].mean(0))}
@@ -209,14 +171,7 @@ def make(config: Config, env: Env) -> Algorithm:
         }
         if "recovered" in record:
             metrics["recovered"] = Mean(record["recovered"].sum(), count * config.updates)
-        place = (state.updates % config.rounds) * n + jnp.arange(n)
-        after = State(
-            archive=runs.archive,
-            before=state.before.at[place].set(tree_take(state.archive.entries.returns, index)),
-            seen=state.seen.at[place].set(live),
-            key=state.key,
-            updates=state.updates + 1,
-        )
+        after = next_state(config, state, runs.archive, index, live)
         return after, metrics | archive_metrics(runs.archive, jnp.asarray(hyper.reference))
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
@@ -226,7 +181,33 @@ def make(config: Config, env: Env) -> Algorithm:
     return Algorithm(init, step, act, origin=Origin(__name__, config, reads, env.action_space, env))
 
 
-def _problems(
+def first_state(config: Config, archive: Archive, m: int, key: Key) -> State:
+    """The state before the first round."""
+    memory = config.rounds * config.selected
+    return State(archive, jnp.zeros((memory, m)), jnp.zeros(memory, bool), key, jnp.zeros((), jnp.int32))
+
+
+def selected(config: Config, state: State, key: Key) -> tuple[Array, Array]:
+    """Members that a round begins from: `(index int32[N], live bool[N])`."""
+    random = config.selection == "random"
+    score = archives.random_score(key, state.archive) if random else None
+    return archives.select(state.archive, config.selected, state.before, state.seen, score)
+
+
+def next_state(config: Config, state: State, archive: Archive, index: Array, live: Array) -> State:
+    """The state after a round that began from the members `index` [N] and left `archive`."""
+    n = config.selected
+    place = (state.updates % config.rounds) * n + jnp.arange(n)
+    return State(
+        archive=archive,
+        before=state.before.at[place].set(tree_take(state.archive.entries.returns, index)),
+        seen=state.seen.at[place].set(live),
+        key=state.key,
+        updates=state.updates + 1,
+    )
+
+
+def problems(
     config: Config, hyper: Hyper, archive: Archive, begin: Entries, extended: Array
 ) -> tuple[Problem, Array]:
     """Extension problems of all runs, leaves `[R, m]`, and whether thresholds fell back, bool[R]."""
@@ -244,7 +225,7 @@ def _problems(
     return Problem(extended, thresholds, scale), fallback
 
 
-def _check(config: Config, hyper: Hyper, data: Data, m: int) -> None:
+def check_start(config: Config, hyper: Hyper, data: Data, m: int) -> None:
     """Raise `UsageError` where archive and reference do not fit; values may be traced."""
     slots, own = len(data.archive.valid), data.archive.entries.returns.shape[-1]
     if slots < config.selected:

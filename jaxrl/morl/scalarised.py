@@ -9,6 +9,7 @@ Legend: `M` preferences, `m` objectives, `C` members. `data` is the environment'
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,8 @@ from jaxrl.morl.learners import (
     snapshot,
 )
 from jaxrl.morl.preferences import archive_policy, observation_space
+
+Keep = Callable[[ppo.State, ppo.Hyper], dict[str, PyTree]]
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,16 @@ class State:
     updates: Array
 
 
-def make(config: Config, env: Env) -> Algorithm:
+def policies_alone(learners: ppo.State, hyper: ppo.Hyper) -> dict[str, PyTree]:
+    """What is archived of learners, leaves `[M, ...]`: parameters and statistics."""
+    return snapshot(learners)
+
+
+def make(config: Config, env: Env, keep: Keep = policies_alone) -> Algorithm:
     """The population on `env`; one update is `config.updates` PPO updates of every learner, then insertion.
 
     Its policies act on `{"obs", "preference"}` as the member of the archive with the largest w . G.
+    keep: what the archive holds of the learners, `(learners [M, ...], hyper of PPO) -> policies [M, ...]`.
 
     Raises `UsageError` for scalar rewards, and for exact evaluation without tables.
     """
@@ -98,13 +107,13 @@ def make(config: Config, env: Env) -> Algorithm:
         check_hyper(hyper, m)
         k_learners, k_run = jax.random.split(key)
         learners = start_learners(inner, k_learners, hyper, data)
-        free = archives.empty(tree_take(snapshot(learners), 0), m, config.capacity)
+        free = archives.empty(tree_take(keep(learners, hyper.learner), 0), m, config.capacity)
         return State(learners, free, k_run, jnp.zeros((), jnp.int32))
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
         weights = jnp.asarray(hyper.weights)
         learners, losses = train_learners(inner, state.learners, weights, hyper, config.updates, data)
-        values, archive, found = offer(evaluate, state, snapshot(learners), hyper, data)
+        values, archive, found = offer(evaluate, state, keep(learners, hyper.learner), hyper, data)
         utility = {"utility": (values.returns * weights).sum(-1)}
         return State(learners, archive, state.key, state.updates + 1), losses | utility | found
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxrl.morl import cmorl, conditioned, decomposed, scalarised, utility
+from jaxrl.morl import cmorl, conditioned, decomposed, released, scalarised, utility
 from jaxrl.morl.learners import EvaluationOptions
 from jaxrl.morl.preferences import observation_space
 from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, extension_hyper, scalarised_hyper
@@ -26,6 +26,16 @@ def _extension(optimiser):
     config = cmorl.Config(LEARNER, EXACT, selected=2, updates=2, rounds=3, optimiser=optimiser)
     hypers = (extension_hyper(), extension_hyper(beta=0.5, t=50.0, integral=1.0, reference=hyper.reference))
     return cmorl.make(config, ENV), hypers, cmorl.Data(MDP, archive), *SPACES
+
+
+def _released():
+    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
+    first = scalarised.make(scalarised.Config(LEARNER, 8, EXACT), ENV, released.with_optimiser)
+    state = jax.jit(first.init)(jax.random.key(2), hyper, MDP)
+    archive = jax.jit(first.step)(state, hyper, MDP)[0].archive
+    config = released.Config(LEARNER, EXACT, selected=2, updates=2, rounds=3)
+    hypers = (extension_hyper(), extension_hyper(beta=0.5, t=50.0))
+    return released.make(config, ENV), hypers, cmorl.Data(MDP, archive), *SPACES
 
 
 def _conditioned():
@@ -57,5 +67,6 @@ CASES = {
     "utility": _utility,
     "scalarised": lambda: _scalarised(EvaluationOptions("sampled", episodes=4, limit=20)),
     "cmorl: barrier": lambda: _extension("barrier"),
+    "released": _released,
     "cmorl: cpo": lambda: _extension("cpo"),
 }
