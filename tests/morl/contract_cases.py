@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxrl.morl import cmorl, conditioned, decomposed, released, scalarised, utility
+from jaxrl.morl import cmorl, conditioned, decomposed, pgmorl, released, scalarised, utility
 from jaxrl.morl.learners import EvaluationOptions
 from jaxrl.morl.preferences import observation_space
 from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, extension_hyper, scalarised_hyper
@@ -38,6 +38,13 @@ def _released():
     return released.make(config, ENV), hypers, cmorl.Data(MDP, archive), *SPACES
 
 
+def _pgmorl():
+    first = scalarised_hyper()
+    config = pgmorl.Config(LEARNER, 8, EXACT, updates=2, generations=4, warmup=1, directions=4, angles=3)
+    hyper = pgmorl.Hyper(first.weights, first.reference, first.learner, gamma=0.9)
+    return pgmorl.make(config, ENV), (hyper, hyper.replace(alpha=0.0, reach=0.3)), MDP, *SPACES
+
+
 def _conditioned():
     first = scalarised_hyper()
     config = conditioned.Config(LEARNER, 8, EvaluationOptions("sampled", episodes=4, limit=20))
@@ -67,6 +74,7 @@ CASES = {
     "utility": _utility,
     "scalarised": lambda: _scalarised(EvaluationOptions("sampled", episodes=4, limit=20)),
     "cmorl: barrier": lambda: _extension("barrier"),
+    "pgmorl": _pgmorl,
     "released": _released,
     "cmorl: cpo": lambda: _extension("cpo"),
 }
