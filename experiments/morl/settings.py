@@ -38,10 +38,12 @@ class Setting:
 
 
 SEA = Setting(64, 2.0, 200, 0.2, 4, 5, (20.0, 100.0), ("treasure", "time"))
+EPISODES = 16  # per evaluation where actions are sampled
 TREE = Setting(20, 0.3, 60, 1.0, 6, 4, (100.0,), tuple(f"nutrient {i}" for i in range(1, 7)))
 SETTINGS = {
     "dst-concave": SEA,
     "dst-convex": SEA,
+    "dst-convex-episodes": SEA,
     "dst-mirrored": SEA,
     "fruit-tree-5": TREE,
     "fruit-tree-6": TREE,
@@ -72,7 +74,8 @@ class Finite:
     @property
     def evaluation(self) -> EvaluationOptions:
         """Evaluation of the task; tables have no time limit of their own, so that its horizon is passed."""
-        return EvaluationOptions(self.task.evaluation, episodes=1, limit=self.task.horizon)
+        episodes = EPISODES if self.task.evaluation == "sampled" else 1
+        return EvaluationOptions(self.task.evaluation, episodes=episodes, limit=self.task.horizon)
 
 
 def finite(name: str) -> Finite:

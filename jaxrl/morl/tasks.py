@@ -75,6 +75,7 @@ TASKS = {
     "dst-convex": Task("DeepSeaTreasure", (0.0, -50.0), 0.99, 100, "exact", 0.01),
     "dst-concave": Task("DeepSeaTreasure-concave", (0.0, -50.0), 0.99, 100, "exact", 0.01),
     "dst-mirrored": Task("DeepSeaTreasure-mirrored", (0.0, -50.0), 0.99, 100, "exact", 0.01),
+    "dst-convex-episodes": Task("DeepSeaTreasure", (0.0, -50.0), 0.99, 100, "sampled", 0.01),
     "resource-gathering": Task("ResourceGathering", (-1.0, -1.0, -2.0), 0.99, 100, "exact", 0.1),
     "fruit-tree-5": Task("FruitTree-5", (-1.0,) * 6, 0.99, 5, "greedy", 0.5),
     "fruit-tree-6": Task("FruitTree-6", (-1.0,) * 6, 0.99, 6, "greedy", 0.5),

@@ -73,12 +73,13 @@ class Support(NamedTuple):
 
     points: float64`[K, m]`, returns that are optimal for some weights, in lexicographic order; gap: float,
     how much more than the best of them another policy could bring for any weights at most, 0 if none can;
-    solves: int, how many scalarised problems were solved.
+    solves: int, how many scalarised problems were solved; weights: float64`[solves, m]`, for which.
     """
 
     points: np.ndarray
     gap: float
     solves: int
+    weights: np.ndarray
 
 
 def convex_coverage_set(mdp: TabularMDP, tolerance: float = 1e-9) -> np.ndarray:
@@ -118,7 +119,7 @@ def linear_support(mdp: TabularMDP, solves: int | None = None, tolerance: float 
         corners = corners[[np.abs(solved - w).max(-1).min() > 1e-9 for w in corners]]
         gap = 0.0
     points = np.unique(points, axis=0)
-    return Support(points[supported(points, tolerance)], gap, len(solved))
+    return Support(points[supported(points, tolerance)], gap, len(solved), solved)
 
 
 def _possible_gain(w: np.ndarray, points: np.ndarray, solved: np.ndarray, best: np.ndarray) -> float:
