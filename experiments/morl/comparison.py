@@ -31,6 +31,7 @@ from jaxrl.report import plots, statistics
 from jaxrl.report.tables import Score
 from jaxrl.rollout.evaluate import evaluate
 from jaxrl.run.folder import RunFolder, atomic_write
+from jaxrl.run.sweep import member_keys
 from theory.exact.improvement import improved_returns
 
 BASE = "barrier"
@@ -183,7 +184,7 @@ def _measures(config: Config, task: Task, method: str, outcome: Outcome) -> dict
     for s in range(config.seeds):
         archive = tree_take(outcome.archive, s)
         # no stage of training has used this entry of the stream
-        key = stream(jax.random.fold_in(jax.random.key(config.seed), s), 7)
+        key = stream(member_keys(config.seed, config.seeds)[s], 7)
         exact, fresh = (np.asarray(x, np.float64) for x in values(key, archive, found.mdp))
         valid = np.asarray(archive.valid)
         own = np.where(valid[:, None], np.asarray(archive.entries.returns, np.float64), 0)

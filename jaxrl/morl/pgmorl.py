@@ -128,7 +128,10 @@ def front_measures(points: Array, valid: Array, reference: Array) -> tuple[Array
 
 
 def enter(population: Population, new: Population, config: Config, reference: Array) -> Population:
-    """The population of members and new policies together, the farthest `config.kept` of every direction."""
+    """The population of members and new policies together, the farthest `config.kept` of every direction.
+
+    reference: float[2], from which directions and distances are counted.
+    """
     both = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), population, new)
     size = both.returns - reference[None]
     valid = both.valid & (size >= 0).all(-1)

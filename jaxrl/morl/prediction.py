@@ -34,7 +34,7 @@ def curve(theta: Array, x: Array) -> Array:
 
 
 def soft_l1(residual: Array) -> Array:
-    """Loss of a residual, half of scipy's `soft_l1` times s^2, float like `residual`."""
+    """Loss of residuals `[...]`, half of scipy's `soft_l1` times s^2, float`[...]`."""
     return SCALE**2 * (jnp.sqrt(1 + (residual / SCALE) ** 2) - 1)
 
 

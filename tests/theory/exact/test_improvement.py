@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 
-from jaxrl.morl.metrics import weight_lattice
-from tests.morl.finite_problems import formula_momdp
+from tests.theory.exact.problems import problem
 from theory.exact import improvement, optimal_control, pareto
 from theory.exact.policy_evaluation import evaluate_policy
 
-LATTICE = weight_lattice(2, 0.05)
+LATTICE = np.stack([np.linspace(0, 1, 21), np.linspace(1, 0, 21)], -1)
 
 
 def test_improved_policies_are_at_least_as_good_in_every_state():
-    mdp = formula_momdp()
+    mdp, _ = problem(0, reward_dim=2)
     policies = [optimal_control.solve(mdp, weights=w).policy for w in np.eye(2)]
     values = [evaluate_policy(mdp, pi) for pi in policies]
     better = 0
@@ -26,7 +25,8 @@ def test_improved_policies_are_at_least_as_good_in_every_state():
 
 @pytest.mark.parametrize("m", [2, 3])
 def test_all_solves_leave_nothing_to_improve(m):
-    mdp, lattice = formula_momdp(m=m), weight_lattice(m, 0.25)
+    mdp, _ = problem(m, reward_dim=m)
+    lattice = np.random.default_rng(m).dirichlet(np.ones(m), 20)
     found = improvement.improved_returns(mdp, None, lattice)
     best = pareto.convex_coverage_set(mdp)
     np.testing.assert_allclose((found * lattice).sum(-1), (lattice @ best.T).max(-1), rtol=1e-9)
