@@ -35,6 +35,8 @@ from jaxrl.morl.prediction import curve, fit, sample_weights
 from jaxrl.morl.preferences import archive_policy, observation_space
 from jaxrl.morl.scalarised import check_hyper, entropy_bonus, offer, start_learners
 
+_LEARNT = ("params", "opt_state", "moments", "scale")
+
 
 @dataclass(frozen=True)
 class Config(scalarised.Config):
@@ -281,11 +283,15 @@ def make(config: Config, env: Env) -> Algorithm:
             streams(k_init, n), weights
         )
         selecting = (done >= config.warmup) & population.valid.any()
-        learners, weights, values = tree_where(
-            selecting,
-            (jax.vmap(resumed)(blank, own.policy), weights, own.returns),
-            (learners, state.weights, values),
+        # episodes and keys of the learners go on, what they have learnt is exchanged
+        known, taken = (
+            {name: getattr(x, name) for name in _LEARNT}
+            for x in (learners, jax.vmap(resumed)(blank, own.policy))
         )
+        learnt, weights, values = tree_where(
+            selecting, (taken, weights, own.returns), (known, state.weights, values)
+        )
+        learners = learners.replace(**learnt)
         after = State(learners, weights, values, population, records, archive, state.key, done)
         return after, metrics | {"population": population.valid.sum(), "selecting": selecting}
 

@@ -157,3 +157,47 @@ def test_an_archive_of_other_objectives_is_refused(archive):
     three = archive.replace(entries=archive.entries.replace(returns=jnp.zeros((16, 3))))
     with pytest.raises(UsageError, match="3 objectives, the environment has 2"):
         cmorl.make(CONFIG, ENV).init(jax.random.key(0), extension_hyper(), cmorl.Data(MDP, three))
+
+
+def test_the_same_key_gives_the_same_archive_bit_for_bit_and_another_key_another(archive):
+    init, step = compiled(CONFIG)
+    hyper, data = jax.tree.map(jnp.asarray, extension_hyper()), cmorl.Data(MDP, archive)
+    one, again, other = (
+        step(init(jax.random.key(k), hyper, data), hyper, data)[0].archive for k in (3, 3, 4)
+    )
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.abs(np.asarray(one.entries.bounds) - np.asarray(other.entries.bounds)).max() != 0
+
+
+def test_a_round_without_jit_is_the_compiled_one(archive):
+    """Returns of all runs; rows of the archive may differ where comparisons of rounded numbers do."""
+    algorithm = cmorl.make(CONFIG, ENV)
+    hyper, data = jax.tree.map(jnp.asarray, extension_hyper()), cmorl.Data(MDP, archive)
+    plain = algorithm.step(algorithm.init(jax.random.key(3), hyper, data), hyper, data)[1]
+    _, _, metrics = rounds(archive, count=1)
+    np.testing.assert_allclose(plain["extension/end"], metrics["extension/end"][0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("selected", [1, 3])
+def test_all_runs_of_a_round_are_one_trace_of_the_learner(archive, monkeypatch, selected):
+    """However many runs there are, PPO's update is traced once, so that one program serves all of them."""
+    from jaxrl.baselines import ppo
+
+    traced, made = [], ppo.make
+
+    def counting(*args, **options):
+        inner = made(*args, **options)
+
+        def step(state, hyper, data):
+            traced.append(0)
+            return inner.step(state, hyper, data)
+
+        return inner._replace(step=step)
+
+    monkeypatch.setattr(ppo, "make", counting)
+    algorithm = cmorl.make(cmorl.Config(LEARNER, EXACT, selected=selected, updates=4, rounds=2), ENV)
+    hyper, data = jax.tree.map(jnp.asarray, extension_hyper()), cmorl.Data(MDP, archive)
+    state = jax.eval_shape(algorithm.init, jax.random.key(0), hyper, data)
+    jax.jit(algorithm.step).lower(state, hyper, data)
+    assert len(traced) == 1

@@ -73,3 +73,36 @@ def test_every_number_of_updates_between_evaluations_trains_as_long():
         jax.tree.leaves(once.learners.params), jax.tree.leaves(twice.learners.params), strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_same_keys_give_the_same_archive_bit_for_bit():
+    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
+    init, step = jax.jit(ALGORITHM.init), jax.jit(ALGORITHM.step)
+    one, again, other = (step(init(jax.random.key(k), hyper, MDP), hyper, MDP)[0].archive for k in (5, 5, 6))
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(one.entries.returns, other.entries.returns)
+
+
+@pytest.mark.parametrize("preferences", [1, 6])
+def test_all_learners_are_one_trace_of_ppo(monkeypatch, preferences):
+    from jaxrl.baselines import ppo
+
+    traced, made = [], ppo.make
+
+    def counting(*args, **options):
+        inner = made(*args, **options)
+
+        def step(state, hyper, data):
+            traced.append(0)
+            return inner.step(state, hyper, data)
+
+        return inner._replace(step=step)
+
+    monkeypatch.setattr(ppo, "make", counting)
+    algorithm = scalarised.make(scalarised.Config(LEARNER, 16, EXACT, updates=3), ENV)
+    share = np.linspace(0, 1, preferences, dtype=np.float32)
+    hyper = jax.tree.map(jnp.asarray, scalarised_hyper(weights=np.stack([share, 1 - share], -1)))
+    state = jax.eval_shape(algorithm.init, jax.random.key(0), hyper, MDP)
+    jax.jit(algorithm.step).lower(state, hyper, MDP)
+    assert len(traced) == 1
