@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from experiments.dual_rl import tasks
+from experiments.dual_rl.shares import picture
 from experiments.dual_rl.tasks import World
 from experiments.shared.paired import differences, pairs_needed
 from experiments.shared.standardised import Standardised
@@ -93,6 +94,7 @@ _PAPER = Config(
 _PAIRED = Config(
     methods=("f-DVL chi2", "f-DVL chi2 share", "f-DVL tv share", "BC paired"), seeds=10, updates=4000
 )
+_PAIRED_HOPPER = replace(_PAPER, methods=("f-DVL chi2 share", "BC paired"), seeds=6)
 PRESETS = {
     "smoke": Config(
         tasks=("maze2d-umaze",),
@@ -109,12 +111,10 @@ PRESETS = {
     "paired-mixed": replace(_PAIRED, tasks=("pendulum-medium-expert",)),
     "paired-replay": replace(_PAIRED, tasks=("pendulum-medium-replay",)),
     "paired-car": replace(_PAIRED, tasks=("mountaincar-medium-replay",)),
-    "paired-hopper": replace(
-        _PAPER,
-        tasks=("hopper-medium-replay", "hopper-medium-expert", "brax-hopper-medium-expert", "maze2d-umaze"),
-        methods=("f-DVL chi2", "f-DVL chi2 share", "f-DVL tv share", "SQL share", "ODICE share", "BC paired"),
-        seeds=6,
-    ),
+    "paired-maze": replace(_PAIRED, tasks=("maze2d-umaze",)),
+    "paired-hopper-replay": replace(_PAIRED_HOPPER, tasks=("hopper-medium-replay",)),
+    "paired-hopper-expert": replace(_PAIRED_HOPPER, tasks=("hopper-medium-expert",)),
+    "paired-brax": replace(_PAIRED_HOPPER, tasks=("brax-hopper-medium-expert",)),
 }
 BETTER = "more"
 
@@ -246,28 +246,8 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
 def figure(folder: RunFolder) -> list[Path]:
     """Every seed, the interquartile mean and its interval, one panel per task; and scores by share."""
     result = folder.load_result()
-    shown = _by_share(folder, result) if "ess" in result else []
+    shown = picture([result], folder.figures / "share", COLUMNS) if "ess" in result else []
     return [*_by_method(folder, result), *shown]
-
-
-def _by_share(folder: RunFolder, result: dict[str, np.ndarray]) -> list[Path]:
-    """Score against the effective share of the weights, a dot per seed; cloning is the line."""
-    names, count = result["method"].tolist(), len(result["task"])
-    columns = min(count, COLUMNS)
-    with plots.paper():
-        fig, axes = plots.subplots(-(-count // columns), columns, width=3.9, height=3.3)
-        for ax in axes.flat[count:]:
-            ax.remove()
-        for k, ax in enumerate(axes.flat[:count]):
-            score = normalised_score(result["eval_return"][k], Reference(*result["reference"][k]))
-            for method, share, values in zip(names, result["ess"][k], score, strict=True):
-                if method in (PAIRED, "BC"):
-                    ax.axhline(np.nanmean(values), color=plots.GREY, linewidth=1.2, label=f"{method}, mean")
-                elif np.isfinite(share).any():
-                    ax.plot(share, values, "o", markersize=4, alpha=0.7, label=method)
-            ax.set(title=str(result["task"][k]), xlabel="effective share of the batch", ylabel="score")
-        axes[-1, 0].legend(loc="upper left", bbox_to_anchor=(0.0, -0.2), ncols=2, fontsize=7.5)
-        return plots.save(fig, folder.figures / "share")
 
 
 def _by_method(folder: RunFolder, result: dict[str, np.ndarray]) -> list[Path]:
