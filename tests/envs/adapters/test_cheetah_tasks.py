@@ -34,7 +34,7 @@ def test_relabelled_rewards_equal_those_recorded_online():
     env = Brax("halfcheetah", "spring")
 
     def flip(params, state, action, after):
-        return jnp.clip(after.pipeline_state.qd[2] / 5, 0, 1)
+        return jnp.clip(after.qd[2] / 5, 0, 1)
 
     paid = with_reward(env, flip, None)
     data = collect(paid, uniform(paid), jax.random.key(0), paid.default_params(), episodes=2, limit=100)
