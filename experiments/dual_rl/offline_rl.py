@@ -94,6 +94,7 @@ _PAPER = Config(
 _PAIRED = Config(
     methods=("f-DVL chi2", "f-DVL chi2 share", "f-DVL tv share", "BC paired"), seeds=10, updates=4000
 )
+#: one arm beside cloning, since 15,000 updates of one more take as long again
 _PAIRED_HOPPER = replace(_PAPER, methods=("f-DVL chi2 share", "BC paired"), seeds=6)
 PRESETS = {
     "smoke": Config(
