@@ -56,6 +56,11 @@ class Config:
     """The estimate that plans are made with: that of all 2M regressions together, or that of order 0 of the
     first series, which satisfies the constraints of one series alone. Paper: any member of all 2M
     ellipsoids."""
+    ellipsoids: Literal["all", "first"] = "all"
+    """Which ellipsoids the merged estimate is moved into: those of all 2M regressions, or those of order 0 of
+    both series. A small `c_beta` scales the ridge term of the radius, too, so that a regression with little
+    data excludes the true parameter; `warm_start` takes "first", because its higher orders begin without the
+    offline data. Paper: "all"."""
     weights: Weights = "online"
     """Where the weights have their gamma term from: the Gram matrix of the moment, that of the start of the
     episode, or "none" for unweighted regression. Paper: "online"."""
@@ -112,10 +117,10 @@ class State(NamedTuple):
     followed, and the targets. theta: float[B, k], the estimate of the plan. best: the smallest certificate,
     which is planned with: Vhat_1 may rise with more data. certificate: float[], 4 Vhat_1 of the plan.
     log_det: float[] of order 0 when the plan was made. next_plan: int32[], the episode of the next plan of
-    the geometric schedule. violated: int32[], how many of the 2M ellipsoids the estimate was outside of when
-    the plan was made. episodes, plans: int32[], how many there were. certified: int32[], the first episode
-    whose certificate is at most `Hyper.epsilon`, counted from 1, and -1 before. key: constant. updates:
-    int32[].
+    the geometric schedule. violated: int32[], how many of the ellipsoids of `Config.ellipsoids` the estimate
+    was outside of when the plan was made. episodes, plans: int32[], how many there were. certified: int32[],
+    the first episode whose certificate is at most `Hyper.epsilon`, counted from 1, and -1 before. key:
+    constant. updates: int32[].
     """
 
     regressions: VTRState
@@ -259,7 +264,9 @@ def replanned(
     regressions = refactored(state.regressions)
     if config.estimate == "merged":
         lam = radii.ridge_weight(jnp.asarray(form.dim, mu0.dtype), hyper.bound)
-        theta, violated = move_inside(merged(regressions, lam).theta, regressions, beta)
+        taken = config.orders if config.ellipsoids == "all" else 1
+        around = jax.tree.map(lambda x: x[:, :taken], regressions)
+        theta, violated = move_inside(merged(regressions, lam).theta, around, beta)
     else:
         theta, violated = regressions.theta[0, 0], state.violated
     inverse = regressions.inverse

@@ -6,7 +6,9 @@ The moment-0 regressions of both series begin with the multi-target ridge sums o
 
 (`tabular/multi_target.py`): all indicator targets at once, because features of value targets depend on values
 that do not exist yet, and targets chosen after looking at the data would break the martingale argument behind
-the radius. Higher moments begin empty. Everything after that is HF-UCRL-RFE++ (`hf.py`).
+the radius. Higher moments begin empty, so the merged estimate is moved into the ellipsoids of moment 0 only:
+those of the others lie around 0 until online data fill them, and with a small multiplier of the radius they
+exclude the true parameter. Everything after that is HF-UCRL-RFE++ (`hf.py`).
 
 This is neither FTPedel nor an optimal design: offline data narrow the ellipsoids, and exploration does the
 rest.
@@ -16,6 +18,7 @@ Legend: `S` states, `A` actions.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -42,8 +45,11 @@ class Data(NamedTuple):
 
 
 def make(config: hf.Config, env: Any) -> Algorithm:
-    """HF-UCRL-RFE++ with offline data; options and hyper-parameters are those of `hf`, `data` is a `Data`."""
-    inner = hf.make(config, env)
+    """HF-UCRL-RFE++ with offline data; options and hyper-parameters are those of `hf`, `data` is a `Data`.
+
+    `Config.ellipsoids` is not read: the estimate is moved into the ellipsoids of moment 0 in any case.
+    """
+    inner = hf.make(replace(config, ellipsoids="first"), env)
 
     def init(key: Key, hyper: hf.Hyper, data: Data) -> hf.State:
         return warmed(inner.init(key, hyper, data.mixture), data)
@@ -63,7 +69,7 @@ def make(config: hf.Config, env: Any) -> Algorithm:
     def check_hyper(hyper: hf.Hyper, data: Data) -> None:
         inner.check_hyper(hyper, data.mixture)
 
-    origin = inner.origin._replace(module=__name__)
+    origin = inner.origin._replace(module=__name__, config=config)
     return inner._replace(init=init, step=step, check=check, check_hyper=check_hyper, origin=origin)
 
 
