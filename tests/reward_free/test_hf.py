@@ -54,7 +54,7 @@ def test_gram_matrices_and_plans_are_those_of_a_loop_in_numpy(weights):
     """Eight episodes on scripted uniforms, a plan in each, on the hashed mixture."""
     with jax.enable_x64(True):
         mixture = hashed()
-        config = hf.Config(horizon=4, orders=3, weights=weights, estimate="merged")
+        config = hf.Config(horizon=4, orders=3, weights=weights, ellipsoids="all")
         hyper = hf.Hyper(horizon=4, c_beta=0.03, bound=1.06, ratio=1.0, shadow=0.0)
         env, form = LinearMixture.of(mixture), form_of(mixture)
         state = hf.make(config, env).init(jax.random.key(0), hyper, mixture)
