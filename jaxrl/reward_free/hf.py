@@ -336,6 +336,12 @@ def plan(state: State, hyper: Hyper, data: PyTree, rewards: Array) -> Array:
     return plan_on_kernel(form, form.kernel(state.best.theta), rewards, hyper.horizon)
 
 
+def model(state: State, data: PyTree) -> Array:
+    """The transition probabilities float[S, A, S] that `plan` plans with."""
+    form = form_of(data)
+    return form.table(form.kernel(state.best.theta))
+
+
 def realised_radius(config: Config, state: State, hyper: Hyper, data: PyTree) -> Array:
     """rho, float[]: the true parameter lies in all 2M ellipsoids exactly where c_beta >= rho.
 

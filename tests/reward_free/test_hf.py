@@ -87,6 +87,22 @@ def test_exploration_stops_where_the_certificate_is_small_enough():
         np.testing.assert_array_equal(jax.vmap(hf.certificate)(state), state.best.certificate)
 
 
+def test_the_model_is_a_kernel_that_plans_as_plan_does():
+    with jax.enable_x64(True):
+        trained, _, hyper, mixture, _ = explored("hashed", 0.03, 1, 20)
+        state = jax.tree.map(lambda x: x[0], trained.state)
+        Q = np.asarray(hf.model(state, mixture))
+        assert Q.shape == (3, 2, 3) and Q.min() >= 0
+        np.testing.assert_allclose(Q.sum(-1), 1, rtol=1e-12)
+        rewards = jax.random.uniform(jax.random.key(1), (3, 4, 3, 2)) / 4
+        for reward, policy in zip(rewards, hf.plan(state, hyper, mixture, rewards), strict=True):
+            V = np.zeros(3)
+            for h in reversed(range(4)):
+                q = np.asarray(reward[h]) + Q @ V
+                np.testing.assert_array_equal(policy[h], q.argmax(-1))
+                V = q.max(-1)
+
+
 @pytest.mark.slow
 def test_horizons_and_radii_share_one_program_and_cost_no_accuracy():
     """A member of horizon 3 in a program for 4 has the numbers of one made for 3."""
