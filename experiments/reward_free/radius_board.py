@@ -1,4 +1,4 @@
-"""Which certificates hold: certificate, worst planning error and realised radius for several multipliers.
+"""Shares of certificates that are proved, open and refuted, by learner, problem and multiplier of the radius.
 
 HF-UCRL-RFE++ and UCRL-RFE (rewards that sum to at most 1) explore until their certificate is at most epsilon.
 The worst planning error of the model that is left lies in a bracket, of which the lower end is attained by a
@@ -245,7 +245,7 @@ def _median(values: np.ndarray) -> Score:
     note = f"median of {x.size} of {values.size}"
     if not x.size:
         return Score(np.array([np.nan]), note=note, derived=True)
-    interval = statistics.bootstrap_interval(statistics.median, x[:, None])
+    interval = statistics.bootstrap_interval(lambda y: np.median(y, (-2, -1)), x[:, None])
     pair = None if interval is None else (float(interval[0]), float(interval[1]))
     return Score(np.array([np.median(x)]), None, pair, note, derived=True)
 
