@@ -65,6 +65,8 @@ class Config:
     """Certificate at which exploration stops, in units of total reward."""
     episodes: Size = 5000
     """Largest number of episodes, rounded up to a multiple of 100."""
+    budget: Positive = 3e4
+    """Number of episodes K in the logarithm of UCRL-RFE's radius."""
     orders: Size = 4
     """Number M of moment orders of HF-UCRL-RFE++. Paper: ceil(log2(7 K H))."""
     seeds: Size = 12
@@ -124,13 +126,13 @@ def _explore(config: Config, folder: RunFolder, algorithm: str, name: str) -> li
     mixture, H = INSTANCES[name].mixture(), INSTANCES[name].horizon
     env, module, bound = LinearMixture.of(mixture), MODULES[algorithm], _bound(mixture)
     if module is hf:
-        static = hf.Config(H, PER_UPDATE, config.orders)
+        static, own = hf.Config(H, PER_UPDATE, config.orders), {}
     else:
-        static = ucrl_rfe.Config(H, PER_UPDATE, value_range="one")
+        static, own = ucrl_rfe.Config(H, PER_UPDATE, value_range="one"), {"budget": config.budget}
     members = sweep(
         lambda static: module.make(static, env),
         [
-            (static, module.Hyper(horizon=H, c_beta=c, bound=bound, epsilon=config.epsilon))
+            (static, module.Hyper(horizon=H, c_beta=c, bound=bound, epsilon=config.epsilon, **own))
             for c in config.c_beta
         ],
         seeds=config.seeds,

@@ -58,9 +58,9 @@ class Config:
     ellipsoids."""
     ellipsoids: Literal["all", "first"] = "first"
     """Which ellipsoids the merged estimate is moved into: those of all 2M regressions, or those of order 0 of
-    both series. A small `c_beta` scales the ridge term of the radius, too, so that regressions of higher orders,
-    whose targets are small, exclude the true parameter: on the lock of three digits at c_beta = .02 "all" makes
-    eleven of twelve certificates false. Paper: "all"."""
+    both series. A small `c_beta` scales the ridge term of the radius, too, so that regressions of higher
+    orders, whose targets are small, exclude the true parameter: on the lock of three digits at c_beta = .02
+    "all" makes eleven of twelve certificates false. Paper: "all"."""
     weights: Weights = "online"
     """Where the weights have their gamma term from: the Gram matrix of the moment, that of the start of the
     episode, or "none" for unweighted regression. Paper: "online"."""
