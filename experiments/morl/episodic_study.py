@@ -128,17 +128,7 @@ def figure(folder: RunFolder, config: Config) -> list[Path]:
         for i, name in enumerate(tasks):
             variants = result[f"variant_{i}"].tolist()
             _front(axes[i, 0], result, i, name, variants)
-            for ax, what, text in (
-                (axes[i, 1], "feasible", "feasible share"),
-                (axes[i, 2], "gain", "gain of objective l"),
-            ):
-                for v, variant in enumerate(variants):
-                    rows = result[f"{what}_{i}"][v]
-                    rounds = np.arange(1, rows.shape[-1] + 1)
-                    ax.plot(rounds, rows.T, "o-", color=plots.PALETTE[v], markersize=3, linewidth=0.8)
-                    ax.plot([], [], color=plots.PALETTE[v], label=variant)
-                ax.set(title=name, xlabel="round", ylabel=f"{text}, every seed", xticks=rounds)
-                ax.legend(fontsize=7)
+            stages.draw_rounds(axes[i, 1:], result, i, name)
         return [*plots.save(fig, folder.figures / "fronts"), *pages]
 
 

@@ -21,6 +21,7 @@ from jaxrl.morl import cmorl, objectives, scalarised
 from jaxrl.morl.constraints import Optimiser
 from jaxrl.morl.learners import EvaluationOptions
 from jaxrl.morl.preferences import preferences
+from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import Trained, train
@@ -225,6 +226,21 @@ def store(
     archives.save(
         place / f"{task}--{stage}--{seed}.npz", archive, record | {"task": task, "stage": stage, "seed": seed}
     )
+
+
+def draw_rounds(axes: np.ndarray, result: dict[str, np.ndarray], i: int, name: str) -> None:
+    """Feasible share and gain of every seed by round of stage 2, on two axes, for task i called `name`."""
+    for ax, what, text in (
+        (axes[0], "feasible", "feasible share"),
+        (axes[1], "gain", "gain of objective l"),
+    ):
+        for v, variant in enumerate(result[f"variant_{i}"].tolist()):
+            rows = result[f"{what}_{i}"][v]
+            rounds = np.arange(1, rows.shape[-1] + 1)
+            ax.plot(rounds, rows.T, "o-", color=plots.PALETTE[v], markersize=3, linewidth=0.8)
+            ax.plot([], [], color=plots.PALETTE[v], label=variant)
+        ax.set(title=name, xlabel="round", ylabel=f"{text}, every seed", xticks=rounds)
+        ax.legend(fontsize=7)
 
 
 def share(x: float) -> str:

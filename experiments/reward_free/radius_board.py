@@ -65,6 +65,8 @@ class Config:
     """Certificate at which exploration stops, in units of total reward."""
     episodes: Size = 5000
     """Largest number of episodes, rounded up to a multiple of 100."""
+    ellipsoids: Literal["all", "first"] = "first"
+    """Which ellipsoids the estimate of HF-UCRL-RFE++ is moved into, see `hf.Config`. Paper: "all"."""
     budget: Positive = 3e4
     """Number of episodes K in the logarithm of UCRL-RFE's radius."""
     orders: Size = 4
@@ -126,7 +128,7 @@ def _explore(config: Config, folder: RunFolder, algorithm: str, name: str) -> li
     mixture, H = INSTANCES[name].mixture(), INSTANCES[name].horizon
     env, module, bound = LinearMixture.of(mixture), MODULES[algorithm], _bound(mixture)
     if module is hf:
-        static, own = hf.Config(H, PER_UPDATE, config.orders), {}
+        static, own = hf.Config(H, PER_UPDATE, config.orders, ellipsoids=config.ellipsoids), {}
     else:
         static, own = ucrl_rfe.Config(H, PER_UPDATE, value_range="one"), {"budget": config.budget}
     members = sweep(

@@ -51,7 +51,7 @@ def exact(form: Form, inverse: Array) -> Largest:
     if isinstance(form, KnownSupport):
         return _over_successors(form, inverse)
     _check_size(form.n_states, "states")
-    sets = _binary(form.n_states, inverse.dtype)
+    sets = subsets(form.n_states, inverse.dtype)
 
     def at(pair: Array) -> tuple[Array, Array]:
         return _best_set(form, inverse, pair, sets)
@@ -86,7 +86,7 @@ def l1(form: Form, inverse: Array) -> Largest:
     """
     S, k = form.n_states, form.blocks[1]
     _check_size(k, "features")
-    signs = 2 * _binary(k, inverse.dtype) - 1
+    signs = 2 * subsets(k, inverse.dtype) - 1
     roots = jax.vmap(symmetric_root)(inverse)
 
     def at(pair: Array) -> tuple[Array, Array]:
@@ -102,6 +102,11 @@ def l1(form: Form, inverse: Array) -> Largest:
 SolverName = Literal["exact", "ascent", "l1"]
 Solver = Callable[[Form, Array], Largest]
 SOLVERS: dict[str, Solver] = {"exact": exact, "ascent": ascent, "l1": l1}
+
+
+def subsets(n: int, dtype: jnp.dtype) -> Array:
+    """All vectors of zeros and ones `[2^n, n]` in lexicographic order."""
+    return jnp.asarray(list(itertools.product((0, 1), repeat=n)), dtype)
 
 
 def symmetric_root(a: Array) -> Array:
@@ -129,7 +134,7 @@ def _best_set(form: Form, inverse: Array, pair: Array, sets: Array) -> tuple[Arr
 
 def _over_successors(form: KnownSupport, inverse: Array) -> Largest:
     _check_size(form.blocks[1], "successors of a pair")
-    among = _binary(form.blocks[1], inverse.dtype)
+    among = subsets(form.blocks[1], inverse.dtype)
 
     def at(pair: Array) -> tuple[Array, Array]:
         rows = jnp.zeros((len(among), form.n_states), inverse.dtype)
@@ -137,11 +142,6 @@ def _over_successors(form: KnownSupport, inverse: Array) -> Largest:
         return _best_set(form, inverse, pair, sets)
 
     return Largest(*jax.lax.map(at, jnp.arange(form.blocks[0])))
-
-
-def _binary(n: int, dtype: jnp.dtype) -> Array:
-    """All vectors of zeros and ones `[2^n, n]` in lexicographic order."""
-    return jnp.asarray(list(itertools.product((0, 1), repeat=n)), dtype)
 
 
 def _check_size(n: int, what: str) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, Key
 from jaxrl.reward_free.features import Form
+from jaxrl.reward_free.inner import subsets
 from jaxrl.reward_free.uncertainty import Plan, View, first_best, greedy, of_policy, start
 
 Oracle = Callable[[Form, View, Array, Array, Plan, Array, Key], Plan]
@@ -71,7 +72,7 @@ def candidate_sets(form: Form, view: View, previous: Plan, key: Key) -> Array:
     """
     S, dtype = form.n_states, view.theta.dtype
     if S <= ENUMERATED_STATES:
-        return jnp.asarray(list(itertools.product((0, 1), repeat=S)), dtype)
+        return subsets(S, dtype)
     single = jnp.eye(S, dtype=dtype)
     drawn = jax.random.bernoulli(key, 0.5, (RANDOM_SETS, S)).astype(dtype)
     found = ascent(form, view.tilde)
@@ -120,7 +121,7 @@ def exact(
     rows = np.array(list(itertools.product(range(A), repeat=S)), np.int32)
     choice = np.array(list(itertools.product(range(len(rows)), repeat=size - 1)), np.int32)
     policies = np.concatenate([rows[choice], np.zeros((len(choice), 1, S), np.int32)], 1)
-    targets = jnp.asarray(list(itertools.product((0, 1), repeat=S)), view.theta.dtype)
+    targets = subsets(S, view.theta.dtype)
 
     def best_of(policy: Array) -> tuple[Array, Array, Array]:
         def value(stage: Array, f: Array) -> Array:

@@ -12,7 +12,6 @@ Legend: as in `uncertainty.py`.
 
 from __future__ import annotations
 
-import itertools
 from typing import Literal
 
 import jax
@@ -21,10 +20,10 @@ import jax.numpy as jnp
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
 from jaxrl.reward_free.features import Form
+from jaxrl.reward_free.inner import ENUMERATED, subsets
 from jaxrl.reward_free.uncertainty import View
 
 Norm = Literal["majorant", "plain"]
-LARGEST = 14  # states whose 2^S sets are enumerated
 
 
 def relaxed_bound(form: Form, view: View, mu0: Array, horizon: Array, norm: Norm = "majorant") -> Array:
@@ -34,12 +33,12 @@ def relaxed_bound(form: Form, view: View, mu0: Array, horizon: Array, norm: Norm
         UsageError: more than 14 states, whose sets are not enumerated.
     """
     S = form.n_states
-    if S > LARGEST:
+    if S > ENUMERATED:
         raise UsageError(
-            f"mixture: {S} states have 2^{S} sets, which are enumerated up to {LARGEST} states; use the"
+            f"mixture: {S} states have 2^{S} sets, which are enumerated up to {ENUMERATED} states; use the"
             " certificate of an oracle in place of this bound"
         )
-    sets = jnp.asarray(list(itertools.product((0, 1), repeat=S)), view.theta.dtype)
+    sets = subsets(S, view.theta.dtype)
     first = view.beta * form.norm(view.tilde, form.phi_all(sets)).max(0)
 
     def stage(_: Array, U: Array) -> Array:
