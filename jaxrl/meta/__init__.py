@@ -1,0 +1,1 @@
+"""Learned objectives that know the horizon: LPG, TA-LPG, LPO, TA-LPO, DPO, and how they are found."""

@@ -1,0 +1,1 @@
+"""Theorems of learned objectives and of how they are found."""
