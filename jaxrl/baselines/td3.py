@@ -110,14 +110,15 @@ class Intrinsic(NamedTuple):
     """A reward that is learned beside the agent, in place of that of the environment.
 
     init: key -> state, any pytree.
-    reward: `(state, obs [B, k], action [B, d], next_obs [B, k]) -> float[B]`.
-    update: `(state, key, obs, action, next_obs, next_action [B, d]) -> state`, one gradient step of the
-        module; `next_action` is the current policy's. It comes before `reward` on every batch.
+    reward: `(state, hyper, obs [B, k], action [B, d], next_obs [B, k]) -> float[B]`.
+    update: `(state, hyper, key, obs, action, next_obs, next_action [B, d]) -> state`, one gradient step of
+        the module; `next_action` is the current policy's. It comes before `reward` on every batch.
+    `hyper` is that of the run: a record that extends `Hyper` brings the hyper-parameters of the module.
     """
 
     init: Callable[[Key], PyTree]
-    reward: Callable[[PyTree, Array, Array, Array], Array]
-    update: Callable[[PyTree, Key, Array, Array, Array, Array], PyTree]
+    reward: Callable[[PyTree, Any, Array, Array, Array], Array]
+    update: Callable[[PyTree, Any, Key, Array, Array, Array, Array], PyTree]
 
 
 class Learner(NamedTuple):
@@ -364,8 +365,9 @@ def _gradient_step(
     x, next_x = jax.vmap(nets.encode)(batch.obs), jax.vmap(nets.encode)(batch.next_obs)
     a, reward, module = jax.vmap(nets.scale)(batch.action), batch.reward, learner.intrinsic
     if intrinsic is not None:
-        module = intrinsic.update(module, k_module, x, a, next_x, nets.mu(learner.params["actor"], next_x))
-        reward = jax.lax.stop_gradient(intrinsic.reward(module, x, a, next_x))
+        next_a = nets.mu(learner.params["actor"], next_x)
+        module = intrinsic.update(module, hyper, k_module, x, a, next_x, next_a)
+        reward = jax.lax.stop_gradient(intrinsic.reward(module, hyper, x, a, next_x))
     end = batch.terminated if config.bootstrap_truncated else batch.done
     y = _target(nets, learner.target, next_x, reward, end, hyper, k_target)
     critic, opt_states = learner.params["critic"], learner.opt_states

@@ -169,8 +169,8 @@ def test_a_learned_reward_takes_the_place_of_the_recorded_one(nets, learner):
     """Its module moves first; a reward that is the recorded one itself changes nothing."""
     seen = td3.Intrinsic(
         init=lambda key: jnp.zeros(()),
-        reward=lambda state, obs, action, next_obs: state * jnp.ones(len(obs)),
-        update=lambda state, key, obs, action, next_obs, next_action: state + next_action.shape[0],
+        reward=lambda state, hyper, obs, action, next_obs: state * jnp.ones(len(obs)),
+        update=lambda state, hyper, key, obs, action, next_obs, next_action: state + next_action.shape[0],
     )
     start = learner._replace(intrinsic=jnp.zeros(()))
     rows = batch()
