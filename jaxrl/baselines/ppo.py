@@ -25,7 +25,7 @@ from jax.tree_util import Partial
 
 from jaxrl.baselines.checks import check_weights
 from jaxrl.core import spmd
-from jaxrl.core.descent import clip_norm, descend
+from jaxrl.core.descent import clip_norm, descend, root
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import (
     Bound,
@@ -438,7 +438,7 @@ def _loss(
 
 def _standardise(x: Array, axis: str | None) -> Array:
     mean, variance = _moments(x, axis)
-    return (x - mean) / (jnp.sqrt(variance) + 1e-8)
+    return (x - mean) / (root(variance) + 1e-8)
 
 
 def _moments(x: Array, axis: str | None) -> tuple[Array, Array]:

@@ -9,12 +9,19 @@ import optax
 from jaxrl.core.types import Array, PyTree
 
 
+def root(x: Array) -> Array:
+    """Square root of `x` >= 0, `[...]`, whose derivative at 0 is 0 and not infinite; NaN stays NaN."""
+    zero = x == 0
+    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
+
+
 def clip_norm(grads: PyTree, limit: float | Array | None) -> tuple[PyTree, Array]:
     """`(grads, norm)`: leaves shrunk by one factor, so that their joint norm is at most `limit` >= 0.
 
     `norm` is the Euclidean one before shrinking, float[]. A limit that is None or infinite changes nothing.
+    Where all leaves are zero the derivative is that of no shrinking; it is finite everywhere.
     """
-    norm = optax.tree.norm(grads)
+    norm = root(optax.tree.norm(grads, squared=True))
     if limit is None:
         return grads, norm
     short = norm <= limit

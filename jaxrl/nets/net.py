@@ -13,14 +13,15 @@ from typing import Any, Literal, NamedTuple, get_args
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.core.spaces import Discrete, Space, is_space
 from jaxrl.core.types import Array, Key, PyTree
 
 Activation = Literal["tanh", "relu", "swish", "gelu", "elu"]
 """Names of the elementwise functions between layers."""
-Initial = Literal["orthogonal", "uniform"]
-"""Initial distributions of the weights of `mlp`."""
+Initial = Literal["orthogonal", "uniform", "lecun"]
+"""Initial distributions of the weights of `mlp` and `linear`."""
 
 _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -88,6 +89,13 @@ def symmetric_uniform(bound: float) -> Callable[..., Array]:
     return init
 
 
+def _kernel(initial: Initial, n_inputs: int, scale: float) -> Callable[..., Array]:
+    """Initialiser `(key, shape, dtype)` of a kernel with that many inputs."""
+    if initial == "uniform":
+        return symmetric_uniform(n_inputs**-0.5)
+    return nn.initializers.lecun_normal() if initial == "lecun" else orthogonal(scale)
+
+
 class _MLP(nn.Module):
     widths: tuple[int, ...]
     activation: Callable[[Array], Array]
@@ -95,16 +103,17 @@ class _MLP(nn.Module):
     last_scale: float
     initial: Initial
     layer_norm: bool
+    bias: bool
     dtype: Any
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         last = len(self.widths) - 1
         for i, width in enumerate(self.widths):
-            kernel, bias = orthogonal(self.last_scale if i == last else self.scale), nn.initializers.zeros
-            if self.initial == "uniform":
-                kernel = bias = symmetric_uniform(x.shape[-1] ** -0.5)
-            x = nn.Dense(width, kernel_init=kernel, bias_init=bias, dtype=self.dtype)(x)
+            kernel = _kernel(self.initial, x.shape[-1], self.last_scale if i == last else self.scale)
+            bias = kernel if self.initial == "uniform" else nn.initializers.zeros
+            dense = nn.Dense(width, self.bias, kernel_init=kernel, bias_init=bias, dtype=self.dtype)
+            x = dense(x)
             if i < last:
                 x = self.activation(nn.LayerNorm(dtype=self.dtype)(x) if self.layer_norm else x)
         return x.astype(jnp.float32)
@@ -118,30 +127,65 @@ def mlp(
     last_scale: float = 1.0,
     initial: Initial = "orthogonal",
     layer_norm: bool = False,
+    bias: bool = True,
     dtype: Any = jnp.float32,
 ) -> Net:
     """Fully connected network `apply(params, x [..., sizes[0]]) -> float32[..., sizes[-1]]`, linear output.
 
-    initial: "orthogonal", kernels with gain `scale` (`last_scale` in the last layer), biases zero; or
-        "uniform", kernels and biases uniform on +-1 / sqrt(width of the input), as torch's Linear has them.
+    initial: "orthogonal", kernels with gain `scale` (`last_scale` in the last layer), biases zero; "uniform",
+        kernels and biases uniform on +-1 / sqrt(width of the input), as torch's Linear has them; or "lecun",
+        kernels truncated normal with variance 1 / width of the input, biases zero, as flax has them.
     layer_norm: standardises each hidden layer over its units, with a learned scale and bias, before the
         activation.
+    bias: whether layers add one; without, an odd activation makes the network odd, and 0 at 0.
     `dtype` is the compute type; parameters and output are float32. `sizes` of length 2 is a linear map.
 
     Raises:
         ValueError: fewer than two sizes, a size below 1, an unknown activation or initial distribution.
     """
-    if initial not in get_args(Initial):
-        raise ValueError(f"initial: {initial!r} is none of {', '.join(get_args(Initial))}")
+    _check_initial(initial)
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"sizes: needs an input and an output width, all >= 1, got {sizes}")
-    module = _MLP(
-        tuple(sizes[1:]), activation(activation_name), scale, last_scale, initial, layer_norm, dtype
-    )
+    function = activation(activation_name)
+    module = _MLP(tuple(sizes[1:]), function, scale, last_scale, initial, layer_norm, bias, dtype)
     return Net(
         init=lambda key: module.init(key, jnp.zeros(sizes[0], jnp.float32))["params"],
         apply=lambda params, x: module.apply({"params": params}, x),
     )
+
+
+def linear(space: Space, size: int, *, initial: Initial = "lecun") -> Net:
+    """Bias-free linear map of one element of a (nested) space, `apply(params, x) -> float32[..., size]`.
+
+    Equal to the product of `features(space)` with `params["kernel"]`, float32[k, size], in value and
+    gradient, but every `Discrete` leaf, int32[...], selects its row; there is no one-hot vector.
+    x: an element of the space, whose leaves may have leading batch axes in common.
+    initial: of `mlp`, with gain 1.
+
+    Raises:
+        ValueError: a size below 1, a space without leaves, or an unknown initial distribution.
+    """
+    _check_initial(initial)
+    leaves, treedef = jax.tree.flatten(space, is_leaf=is_space)
+    if size < 1 or not leaves:
+        raise ValueError(f"size: needs an output width >= 1 and a space with leaves, got {size} and {space}")
+    ends = np.cumsum([_n_features(leaf) for leaf in leaves]).tolist()
+
+    def init(key: Key) -> PyTree:
+        return {"kernel": _kernel(initial, ends[-1], 1.0)(key, (ends[-1], size), jnp.float32)}
+
+    def apply(params: PyTree, x: PyTree) -> Array:
+        parts = []
+        for leaf, end, v in zip(leaves, ends, treedef.flatten_up_to(x), strict=True):
+            start = end - _n_features(leaf)
+            if isinstance(leaf, Discrete):
+                parts.append(params["kernel"][start + v])
+            else:
+                flat = jnp.reshape(v, (*jnp.shape(v)[: jnp.ndim(v) - len(leaf.shape)], end - start))
+                parts.append(flat.astype(jnp.float32) @ params["kernel"][start:end])
+        return sum(parts[1:], start=parts[0])
+
+    return Net(init, apply)
 
 
 def gru(n_inputs: int, width: int, *, dtype: Any = jnp.float32) -> Net:
@@ -198,7 +242,7 @@ def features(space: Space) -> tuple[int, Callable[[PyTree], Array]]:
     `Discrete` becomes one-hot, `Box` is flattened, nested spaces are concatenated in `jax.tree` order.
     """
     leaves, treedef = jax.tree.flatten(space, is_leaf=is_space)
-    size = sum(leaf.n if isinstance(leaf, Discrete) else math.prod(leaf.shape) for leaf in leaves)
+    size = sum(map(_n_features, leaves))
 
     def encode(x: PyTree) -> Array:
         parts = [
@@ -210,3 +254,13 @@ def features(space: Space) -> tuple[int, Callable[[PyTree], Array]]:
         return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
 
     return size, encode
+
+
+def _n_features(leaf: Space) -> int:
+    """Length of the features of one leaf of a space."""
+    return leaf.n if isinstance(leaf, Discrete) else math.prod(leaf.shape)
+
+
+def _check_initial(initial: str) -> None:
+    if initial not in get_args(Initial):
+        raise ValueError(f"initial: {initial!r} is none of {', '.join(get_args(Initial))}")

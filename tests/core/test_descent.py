@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxrl.core.descent import clip_norm, descend
+from jaxrl.core.descent import clip_norm, descend, root
 
 TREE = {"a": jnp.array([3.0, 0.0]), "b": jnp.array([[4.0]])}
 
@@ -44,3 +44,21 @@ def test_descend_is_the_optimiser_of_optax_with_that_learning_rate():
         theirs = optax.apply_updates(theirs[0], updates), state
     for a, b in zip(jax.tree.leaves(ours[0]), jax.tree.leaves(theirs[0]), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_root_has_slope_zero_at_zero_and_is_the_root_elsewhere():
+    x = jnp.array([0.0, 1e-30, 0.25, 4.0, jnp.inf])
+    np.testing.assert_array_equal(root(x), jnp.sqrt(x))
+    slope = jax.grad(lambda x: root(x)[:4].sum())(x)
+    np.testing.assert_allclose(slope, [0.0, 0.5e15, 1.0, 0.25, 0.0], rtol=1e-6)
+    assert np.isnan(root(jnp.nan))
+
+
+@pytest.mark.parametrize("limit", [0.5, np.inf, None])
+def test_one_differentiates_through_clip_norm_where_the_gradient_is_zero(limit):
+    def clipped(scale):
+        return clip_norm(jax.tree.map(lambda x: scale * x, TREE), limit)[0]
+
+    slope = jax.jacobian(clipped)(0.0)  # nothing is shrunk near zero
+    np.testing.assert_array_equal(slope["a"], TREE["a"])
+    np.testing.assert_array_equal(slope["b"], TREE["b"])

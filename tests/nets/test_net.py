@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.core.spaces import Box, Discrete
+from jaxrl.core.spaces import Box, Discrete, sample
 from jaxrl.nets import net
 
 
@@ -49,6 +49,59 @@ def test_compute_dtype_changes_rounding_but_not_the_types_outside():
     a, b = exact.apply(params, x), low.apply(params, x)
     assert b.dtype == jnp.float32
     assert 0 < float(jnp.abs(a - b).max()) < 0.05
+
+
+def test_mlp_without_biases_is_odd_and_has_kernels_only():
+    f = net.mlp((3, 8, 2), "tanh", bias=False, initial="lecun")
+    params = jax.jit(f.init)(jax.random.key(0))
+    assert all(set(layer) == {"kernel"} for layer in params.values())
+    x = jnp.linspace(-2, 2, 12).reshape(4, 3)
+    hidden = np.tanh(np.asarray(x) @ np.asarray(params["Dense_0"]["kernel"]))
+    np.testing.assert_allclose(f.apply(params, x), hidden @ params["Dense_1"]["kernel"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(f.apply(params, -x), -f.apply(params, x))
+    assert not np.any(f.apply(params, jnp.zeros(3)))
+
+
+def test_lecun_kernels_have_variance_one_over_the_inputs_and_biases_zero():
+    params = jax.jit(net.mlp((50, 400), initial="lecun").init)(jax.random.key(0))["Dense_0"]
+    kernel = np.asarray(params["kernel"])
+    # 20,000 entries: five standard errors of the variance of normals, larger than that of truncated ones
+    np.testing.assert_allclose(kernel.var(), 1 / 50, rtol=5 * np.sqrt(2 / kernel.size))
+    assert abs(kernel.mean()) < 5 * np.sqrt(1 / 50 / kernel.size)
+    assert np.abs(kernel).max() <= 2 / 0.8796 * 50**-0.5 * 1.001  # cut at two standard deviations
+    assert not np.any(params["bias"])
+
+
+NESTED = {"a": Discrete(3), "b": Box(-1.0, 1.0, (2, 2)), "c": (Discrete(2), Box(0, 9, (), np.int32))}
+
+
+@pytest.mark.parametrize("space", [Discrete(5), Box(-1.0, 1.0, (2, 3)), NESTED])
+def test_linear_is_the_product_with_the_features_in_value_and_gradient(space):
+    size, encode = net.features(space)
+    f = net.linear(space, 4)
+    params = jax.jit(f.init)(jax.random.key(0))
+    assert params["kernel"].shape == (size, 4) and f.apply(
+        params, sample(space, jax.random.key(1))
+    ).shape == (4,)
+    x = jax.vmap(lambda key: sample(space, key))(jax.random.split(jax.random.key(2), 6))
+    weights = jax.random.normal(jax.random.key(3), (6, 4))
+
+    def product(params, x):
+        return jax.vmap(encode)(x) @ params["kernel"]
+
+    np.testing.assert_allclose(f.apply(params, x), product(params, x), rtol=1e-5, atol=1e-6)
+    grads = [jax.grad(lambda p, g=g: (weights * g(p, x)).sum())(params) for g in (f.apply, product)]
+    np.testing.assert_allclose(grads[0]["kernel"], grads[1]["kernel"], rtol=1e-5, atol=1e-6)
+    assert np.abs(grads[1]["kernel"]).max() > 0.1
+
+
+def test_linear_looks_categories_up_without_a_product():
+    f = net.linear({"a": Discrete(9), "b": Discrete(2)}, 3)
+    params = jax.jit(f.init)(jax.random.key(0))
+    program = str(
+        jax.make_jaxpr(f.apply)(params, {"a": jnp.zeros(7, jnp.int32), "b": jnp.ones(7, jnp.int32)})
+    )
+    assert "gather" in program and "dot_general" not in program
 
 
 def test_gru_is_the_formula():
@@ -109,6 +162,9 @@ def test_features_flatten_boxes_and_count_categories():
         (lambda: net.mlp((3, 2), "sine"), "activation"),
         (lambda: net.ensemble(net.mlp((3, 2)), 0), "n"),
         (lambda: net.gru(3, 0), "width"),
+        (lambda: net.linear(Discrete(3), 0), "size"),
+        (lambda: net.linear((), 2), "size"),
+        (lambda: net.linear(Discrete(3), 2, initial="he"), "initial"),
     ],
 )
 def test_bad_input_names_the_argument(call, word):
