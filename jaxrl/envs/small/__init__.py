@@ -1,0 +1,1 @@
+"""Small problems for the study of learning rules, with optima in closed form."""
