@@ -1,11 +1,11 @@
 """Objectives as data: one record for learned and hand-made rules, and the inputs that tell a rule the time.
 
 A rule stands in one of two slots. In the slot "drift" it is a function f of probability ratio and advantage,
-inside the surrogate r A - f of any PPO. In the slot "targets" it maps a window of one worker to weights of
+inside the surrogate r A - f of any PPO. In the slot "targets" it maps a window of all workers to weights of
 log-probabilities and to targets of predictions. `n` updates of `N` are done; progress n/N is 0 first and
 (N - 1)/N in the last update.
 
-Legend: `T` steps of a window, `m` entries of a prediction.
+Legend: `T` steps of a window, `W` workers, `m` entries of a prediction.
 """
 
 from __future__ import annotations
@@ -50,17 +50,21 @@ class Time(NamedTuple):
 
 
 class Window(NamedTuple):
-    """One worker's steps of one update, in the order of time.
+    """One update's steps of all workers, in the order of time.
 
-    reward: float[T]; done: float[T], 1 where the episode ended; prob: float[T], probability of the action
-    taken; y, y_next: float[T, m], predictions at the state and at its successor, each in the simplex.
+    reward: float[T, W]; done: float[T, W], 1 where no value follows the step: an end of the episode as the
+    learner counts ends; cut: bool[T, W], the next row belongs to another episode, so that nothing is carried
+    across; prob: float[T, W], probability of the action taken; y, y_next: float[T, W, m], predictions at the
+    state and at its successor, each in the simplex; gamma: float[], the learner's discount per step.
     """
 
     reward: Array
     done: Array
+    cut: Array
     prob: Array
     y: Array
     y_next: Array
+    gamma: Array
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Objective:
     init: `(key) -> phi`, a pytree of float arrays, where a search for phi starts; () for a rule without
         parameters.
     apply: `(phi, ratio, log_ratio, advantage, time) -> f`, elementwise on arrays of one shape, in the slot
-        "drift"; `(phi, window, time) -> (pihat [T], yhat [T, m])`, of one worker, in the slot "targets".
+        "drift"; `(phi, window, time) -> (pihat [T, W], yhat [T, W, m])` in the slot "targets".
     slot: where it stands. inputs: names of the live time inputs, () for a rule blind to time.
     name: what tables call it. features: names of what its network reads, in order, () where it has none.
     """
