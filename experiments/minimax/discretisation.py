@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
-from experiments.minimax import fits
+from experiments.shared import fits
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Seed, Size, check_fields

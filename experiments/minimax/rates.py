@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.minimax import fits, members
+from experiments.minimax import members
+from experiments.shared import fits
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Range, Seed, Size, check_fields

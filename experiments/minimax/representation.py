@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.minimax import fits, members
+from experiments.minimax import members
+from experiments.shared import fits
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Seed, Size, check_fields

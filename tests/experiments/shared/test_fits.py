@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.minimax import fits
+from experiments.shared import fits
 
 SIZES = np.array([8.0, 16.0, 32.0, 64.0, 128.0])
 
