@@ -181,8 +181,8 @@ class Learner(NamedTuple):
         """
         outputs, backwards = jax.vjp(lambda p: self.outputs(p, batch.obs), params)
         window = self.window(params, outputs, batch, hyper.gamma)
-        if not through_inputs:
-            window = jax.lax.stop_gradient(window)
+        if through_inputs is not True:
+            window = jax.tree.map(lambda x: jnp.where(through_inputs, x, jax.lax.stop_gradient(x)), window)
         pihat, yhat = self.objective.apply(hyper.phi, window, Time(n, hyper.updates_total, hyper.mask))
         raw = batch.aux["raw"]
         slope, kl = jax.grad(self._loss, has_aux=True)(outputs, pihat, yhat, raw, hyper.alpha_y)
@@ -252,8 +252,8 @@ def learner(config: Config, env: Env, objective: Objective) -> Learner:
     if head.gaussian:
         raise UsageError(f"{env.name}: has continuous actions; discretise them, targets weigh probabilities")
     nets = {
-        "policy": _network(env.observation_space, head.size, config.widths),
-        "prediction": _network(env.observation_space, config.predictions, config.widths),
+        "policy": network(env.observation_space, head.size, config.widths),
+        "prediction": network(env.observation_space, config.predictions, config.widths),
     }
     optimiser = optax.scale_by_adam(eps_root=1e-12) if config.optimiser == "adam" else optax.identity()
     _check_predictions(config, objective)
@@ -302,8 +302,15 @@ def make(config: Config, env: Env, objective: Objective | None = None) -> Algori
     return Algorithm(init, step, act, origin=origin, check_hyper=check_hyper)
 
 
-def _network(space: Space, size: int, widths: tuple[int, ...]) -> Net:
-    """Map of one observation, float[size]."""
+def told(hyper: Hyper, phi: PyTree, horizon: Array, mask: Array) -> Hyper:
+    """Hyper-parameters with a rule's parameters, the horizon [] that it is told, and its mask float[5]."""
+    return hyper.replace(phi=phi, updates_total=jnp.asarray(horizon, jnp.float32), mask=mask)
+
+
+def network(space: Space, size: int, widths: tuple[int, ...]) -> Net:
+    """Map of one observation to float[size]: a bias-free linear one without `widths`, else a network of
+    them.
+    """
     if not widths:
         return linear(space, size)
     k, encode = features(space)

@@ -16,6 +16,7 @@ Legend: `T` steps, `W` workers, `m` entries of a prediction, `k` time inputs of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -24,6 +25,7 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Size, check_value
+from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.meta.objective import TIME_INPUTS, Objective, Time, Window, time_inputs
 from jaxrl.nets.net import Net, gru, mlp, scan_memory
@@ -153,6 +155,41 @@ def _reinforce_targets(window: Window, step: Array) -> Array:
     discount = jnp.broadcast_to(jnp.asarray(window.gamma, window.reward.dtype), window.reward.shape)
     returns, _ = monte_carlo(window.reward, discount, window.cut)
     return -(returns - returns.mean(1, keepdims=True)) * step
+
+
+def reads(predictions: int) -> Space:
+    """The space of what a rule reads of one step, of the progress n/N, and of the horizon N."""
+    share, simplex = Box(0.0, 1.0, ()), Box(0.0, 1.0, (predictions,))
+    return {
+        "reward": Box(-np.inf, np.inf, ()),
+        "done": share,
+        "prob": share,
+        "y": simplex,
+        "y_next": simplex,
+        "progress": share,
+        "horizon": Box(1.0, 1e6, ()),
+    }
+
+
+def says(predictions: int) -> Space:
+    """The space of what a rule answers a step with."""
+    return {"weight": Box(-np.inf, np.inf, ()), "target": Box(0.0, 1.0, (predictions,))}
+
+
+def answer(objective: Objective) -> Callable[[PyTree, PyTree, Array], PyTree]:
+    """`(phi, obs, mask float[5]) -> {"weight": pihat, "target": yhat}` of a window of one step of one
+    worker.
+    """
+
+    def of_step(phi: PyTree, obs: PyTree, mask: Array) -> PyTree:
+        one = jax.tree.map(lambda x: x[None, None], obs)
+        ends = one["done"] > 0
+        window = Window(one["reward"], one["done"], ends, one["prob"], one["y"], one["y_next"], jnp.ones(()))
+        time = Time(obs["progress"] * obs["horizon"], obs["horizon"], mask)
+        pihat, yhat = objective.apply(phi, window, time)
+        return {"weight": pihat[0, 0], "target": yhat[0, 0]}
+
+    return of_step
 
 
 def _live(inputs: tuple[str, ...]) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.spaces import contains
 from jaxrl.meta import targets
 from jaxrl.meta.objective import MASKS, Time, Window, check_mask
 
@@ -181,3 +182,24 @@ def test_masks_of_another_length_and_without_a_live_input_are_refused():
         check_mask((1.0, 0.0), True)
     with pytest.raises(UsageError, match="not time-aware"):
         check_mask(MASKS["none"], True)
+
+
+def test_answer_is_the_rule_on_a_window_of_one_step():
+    rule = small(PAPER)
+    phi, mask = filled(rule), jnp.asarray(MASKS["paper"])
+    obs = {
+        "reward": jnp.asarray(0.5),
+        "done": jnp.asarray(0.0),
+        "prob": jnp.asarray(0.2),
+        "y": Y[0, 0],
+        "y_next": Y[1, 0],
+        "progress": jnp.asarray(0.3),
+        "horizon": jnp.asarray(100.0),
+    }
+    assert contains(targets.reads(2), obs)
+    found = targets.answer(rule)(phi, obs, mask)
+    assert contains(targets.says(2), found)
+    first = jax.tree.map(lambda x: x[:1] if x.ndim else x, WINDOW)
+    pihat, yhat = rule.apply(phi, first, TIME._replace(mask=mask))
+    np.testing.assert_allclose(found["weight"], pihat[0, 0], rtol=1e-5)
+    np.testing.assert_allclose(found["target"], yhat[0, 0], rtol=1e-5)
