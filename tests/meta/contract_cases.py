@@ -5,7 +5,7 @@ import jax
 from jaxrl.envs.grids.gridworld import GridWorld
 from jaxrl.envs.grids.levels import LEVELS
 from jaxrl.envs.wrappers.observe_time import observe_time
-from jaxrl.meta import lpg, targets
+from jaxrl.meta import bandit, evolution, lpg, targets
 from jaxrl.meta.objective import MASKS
 
 
@@ -36,4 +36,12 @@ def _network():
     )
 
 
-CASES = {"lpg: lookups": _lpg, "lpg: networks": _network}
+def _evolution():
+    sizes = bandit.Config(arms=2, horizons=(1, 2), tasks=4)
+    problem = bandit.problem(sizes, bandit.step_size())
+    algorithm = evolution.make(evolution.Config(pairs=4, lane=2, selection=2, select_every=3), problem)
+    hypers = evolution.Hyper(sigma=0.3, mask=MASKS["paper"]), evolution.Hyper(lr=0.1, mask=MASKS["none"])
+    return algorithm, hypers, bandit.default_params(), problem.observation_space, problem.action_space
+
+
+CASES = {"evolution": _evolution, "lpg: lookups": _lpg, "lpg: networks": _network}
