@@ -97,16 +97,18 @@ def run(config: Config, folder: RunFolder) -> None:
         log_every=config.algo.select_every,
         folder=folder,
     )
+    # to the host first: what lies on several devices would be evaluated on each of them
+    phis = jax.device_get([member.state.best_params for member in members])
     fresh = bandit.Config(config.sizes.arms, config.sizes.horizons, config.tasks)
     key = stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0)  # of no member
     masks = jnp.array([MASKS[mask] for mask in ARMS.values()])
     values = np.array(
         [
             [
-                _returns(fresh, member.state.best_params, key, masks[i // config.seeds], told, played)
+                _returns(fresh, phi, key, masks[i // config.seeds], told, played)
                 for told, played in SITUATIONS.values()
             ]
-            for i, member in enumerate(members)
+            for i, phi in enumerate(phis)
         ]
     )
     fixed = [_returns(fresh, {"w": jnp.array(w)}, key, masks[1], 1.0, 1.0) for w in FIXED.values()]
@@ -114,7 +116,7 @@ def run(config: Config, folder: RunFolder) -> None:
     folder.save_result(
         returns=values.reshape(*arms, *values.shape[1:]),
         fixed=np.array(fixed),
-        weights=np.stack([m.state.best_params["w"] for m in members]).reshape(*arms, 3),
+        weights=np.stack([phi["w"] for phi in phis]).reshape(*arms, 3),
         fitness=np.stack([m.history["selection_fitness"] for m in members]).reshape(*arms, -1),
         update=members[0].update,
         horizon=np.array(config.sizes.horizons),
