@@ -26,6 +26,8 @@ DRAWN = [
     "GridWorld-debug",
     "Minecart",
     "Reacher",
+    "SpaceInvaders",
+    "Freeway",
 ]
 
 

@@ -1,0 +1,1 @@
+"""Learned objectives: peers as oracles, and speed."""
