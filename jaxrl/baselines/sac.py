@@ -15,61 +15,32 @@ Legend: `T` steps, `N` environments, `B` batch size, `d` action coordinates, `k`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.tree_util import Partial
 
+from jaxrl.baselines import replay
 from jaxrl.core import spmd
 from jaxrl.core.descent import descend
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Count, Finite, NonNegative, Positive, Share, Size, check_fields
+from jaxrl.core.fields import Count, Finite, NonNegative, Positive, Share
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box
 from jaxrl.core.tree import flatten_time, tree_where
-from jaxrl.core.types import Algorithm, Array, Key, Mean, Origin, Policy, PyTree, Transition, struct
+from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, Transition, struct
 from jaxrl.data.buffer import RingBuffer
 from jaxrl.envs.base import Env
 from jaxrl.nets import heads, net
-from jaxrl.nets.net import Activation
-from jaxrl.rollout.unroll import Pool, Resample, VecState, start, unroll
+from jaxrl.rollout.unroll import VecState, start, unroll
 
 
 @dataclass(frozen=True)
-class Config:
-    """Static choices of SAC."""
-
-    n_envs: Size = 8
-    """Number of environments."""
-    length: Size = 1
-    """Steps of every environment per update."""
-    gradient_steps: Size = 8
-    """Gradient steps per update; `gradient_steps / (n_envs * length)` is the replay ratio. Paper: ratio 1."""
-    batch_size: Size = 256
-    """Transitions per gradient step. Paper: 256."""
-    capacity: Size = 100_000
-    """Transitions that the replay memory keeps, at least those of one update and best a multiple of them.
-    Paper: 1e6."""
-    widths: tuple[Size, ...] = (256, 256)
-    """Hidden units per layer, of the actor and of the critics each. Paper: (256, 256)."""
-    activation: Activation = "relu"
-    """Elementwise function between layers. Paper: relu."""
-    bootstrap_truncated: bool = True
-    """Whether an episode cut by a time limit is valued by its successor; False treats the limit as an end."""
-    reset: Resample | Pool = field(default_factory=Resample)
-    """How the next episode starts: a fresh reset at every step, or one of `size` resets per update."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        collected = self.n_envs * self.length
-        if self.capacity < collected:
-            raise UsageError(
-                f"Config.capacity: must hold one update's {collected} transitions, got {self.capacity}"
-            )
+class Config(replay.Config):
+    """Static choices of SAC: those of `baselines.replay`."""
 
 
 @struct.dataclass
@@ -188,15 +159,13 @@ def make(
         learner = Learner(params, params["critic"], {name: optimiser.init(p) for name, p in params.items()})
         policy = nets.policy(params["actor"], greedy=False)
         vec = start(env, policy, k_start, data, config.n_envs)
-        _, batch, _ = jax.eval_shape(lambda v: unroll(env, policy, v, k_start, data, length=1), vec)
-        one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), _stored(batch))
-        buffer = RingBuffer.zeros(one, config.capacity)
+        buffer = replay.memory(env, policy, vec, k_start, data, config.capacity)
         return State(learner, buffer, vec, k_run, jnp.zeros((), jnp.int32))
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
         k_roll, k_opt = jax.random.split(stream(state.key, state.updates))
         warm = state.updates < hyper.warmup
-        policy = _exploring(env, nets.policy(state.learner.params["actor"], greedy=False), warm)
+        policy = replay.exploring(env, nets.policy(state.learner.params["actor"], greedy=False), warm)
         n = state.vec.elapsed.shape[0]
         vec, collected, stats = unroll(
             env,
@@ -209,7 +178,7 @@ def make(
             reset=config.reset,
             offset=0 if axis is None else jax.lax.axis_index(axis) * n,
         )
-        buffer = state.buffer.add(flatten_time(spmd.gather(_stored(collected), axis, dim=1)))
+        buffer = state.buffer.add(flatten_time(spmd.gather(replay.stored(collected), axis, dim=1)))
 
         def gradient_step(learner: Learner, index: Array) -> tuple[Learner, dict[str, Array]]:
             k_batch, k_step = jax.random.split(stream(k_opt, index))
@@ -218,12 +187,8 @@ def make(
 
         learned, metrics = jax.lax.scan(gradient_step, state.learner, jnp.arange(config.gradient_steps))
         learner = tree_where(warm, state.learner, learned)
-        counted = {
-            name: Mean(jnp.where(warm, 0, v.sum()), jnp.where(warm, 0.0, v.size))
-            for name, v in metrics.items()
-        }
         state = State(learner, buffer, vec, state.key, state.updates + 1)
-        return state, counted | spmd.total(stats, axis).metrics()
+        return state, replay.counted(metrics, warm) | spmd.total(stats, axis).metrics()
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         return nets.policy(state.learner.params["actor"], greedy)
@@ -241,33 +206,15 @@ def _nets(config: Config, env: Env, axis: str | None) -> _Nets:
     head = heads.tanh_normal(space)
     size, encode = net.features(env.observation_space)
     d = head.size // 2
-    middle, half = heads.affine(space)
-    width = np.where(half == 0, 1, half)
     critic = heads.value(size + d, None, config.widths, config.activation)
     return _Nets(
         encode=encode,
-        scale=lambda action: (action.ravel() - middle) / width,
+        scale=replay.scale(space),
         actor=heads.policy(size, head, config.widths, config.activation),
         critic=net.ensemble(critic, 2),
         head=head,
         axis=axis,
     )
-
-
-def _exploring(env: Env, policy: Policy, warm: Array) -> Policy:
-    """`policy`, but uniform over the action space while `warm`."""
-
-    def choose(key: Key, obs: PyTree, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
-        k_uniform, k_policy = jax.random.split(key)
-        action, _, memory = policy.act(k_policy, obs, memory)
-        return jnp.where(warm, env.action_space.sample(k_uniform), action), (), memory
-
-    return Policy(choose, policy.memory)
-
-
-def _stored(batch: Transition) -> Transition:
-    """What the buffer keeps of a transition."""
-    return batch._replace(aux=(), info={})
 
 
 def _gradient_step(

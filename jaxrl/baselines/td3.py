@@ -17,50 +17,34 @@ Legend: `B` batch size, `d` action coordinates, `k` observation features. Networ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.tree_util import Partial
 
+from jaxrl.baselines import replay
 from jaxrl.core.descent import descend
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Count, NonNegative, Positive, Share, Size, check_fields
+from jaxrl.core.fields import Count, NonNegative, Positive, Share, Size
 from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.tree import flatten_time, tree_where
-from jaxrl.core.types import Algorithm, Array, Key, Mean, Origin, Policy, PyTree, struct
+from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
 from jaxrl.data.buffer import RingBuffer
 from jaxrl.data.check import check_dataset
 from jaxrl.data.dataset import Dataset
 from jaxrl.envs.base import Env
 from jaxrl.nets import heads, net
-from jaxrl.nets.net import Activation
-from jaxrl.rollout.unroll import Pool, Resample, VecState, start, unroll
+from jaxrl.rollout.unroll import VecState, start, unroll
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(replay.Config):
     """Static choices of TD3. A dataset needs no environments, steps, capacity and reset."""
 
-    n_envs: Size = 8
-    """Number of environments; not used on a dataset."""
-    length: Size = 1
-    """Steps of every environment per update; not used on a dataset."""
-    gradient_steps: Size = 8
-    """Gradient steps per update. Paper: one per step of the environment."""
-    batch_size: Size = 256
-    """Transitions per gradient step. Paper: 100 online (later 256), 256 for TD3+BC."""
-    capacity: Size = 100_000
-    """Transitions that the replay memory keeps, at least those of one update; not used on a dataset.
-    Paper: 1e6."""
-    widths: tuple[Size, ...] = (256, 256)
-    """Hidden units per layer, of the actor and of the critics each. Paper: (400, 300), later (256, 256)."""
-    activation: Activation = "relu"
-    """Elementwise function between layers. Paper: relu."""
     layer_norm: bool = False
     """Whether the hidden layers of the critics are standardised over their units. Paper: False."""
     policy_delay: Size = 2
@@ -68,18 +52,6 @@ class Config:
     behaviour_cloning: bool = False
     """Whether the actor also imitates the actions of the batch, and its Q is scaled by `Hyper.alpha`.
     True is TD3+BC."""
-    bootstrap_truncated: bool = True
-    """Whether an episode cut by a time limit is valued by its successor; False treats the limit as an end."""
-    reset: Resample | Pool = field(default_factory=Resample)
-    """How the next episode starts: a fresh reset at every step, or one of `size` resets per update."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        collected = self.n_envs * self.length
-        if self.capacity < collected:
-            raise UsageError(
-                f"Config.capacity: must hold one update's {collected} transitions, got {self.capacity}"
-            )
 
 
 @struct.dataclass
@@ -246,9 +218,8 @@ def _online(
         learner = _first(nets, optimiser, intrinsic, k_learner)
         policy = nets.policy(learner.params["actor"], hyper.exploration_noise, greedy=False)
         vec = start(env, policy, k_start, data, config.n_envs)
-        _, batch, _ = jax.eval_shape(lambda v: unroll(env, policy, v, k_start, data, length=1), vec)
-        one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), _stored(batch))
-        return State(learner, RingBuffer.zeros(one, config.capacity), vec, k_run, jnp.zeros((), jnp.int32))
+        buffer = replay.memory(env, policy, vec, k_start, data, config.capacity)
+        return State(learner, buffer, vec, k_run, jnp.zeros((), jnp.int32))
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
         k_roll, k_opt = jax.random.split(stream(state.key, state.updates))
@@ -256,7 +227,7 @@ def _online(
         policy = nets.policy(state.learner.params["actor"], hyper.exploration_noise, greedy=False)
         vec, collected, stats = unroll(
             env,
-            _exploring(env, policy, warm),
+            replay.exploring(env, policy, warm),
             state.vec,
             k_roll,
             data,
@@ -264,14 +235,10 @@ def _online(
             gamma=hyper.gamma,
             reset=config.reset,
         )
-        buffer = state.buffer.add(flatten_time(_stored(collected)))
+        buffer = state.buffer.add(flatten_time(replay.stored(collected)))
         learned, metrics = learn(state.learner, lambda k: buffer.sample(k, config.batch_size), hyper, k_opt)
-        counted = {
-            name: Mean(jnp.where(warm, 0, v.sum()), jnp.where(warm, 0.0, v.size))
-            for name, v in metrics.items()
-        }
         state = State(tree_where(warm, state.learner, learned), buffer, vec, state.key, state.updates + 1)
-        return state, counted | stats.metrics()
+        return state, replay.counted(metrics, warm) | stats.metrics()
 
     return init, step, lambda data: None
 
@@ -315,11 +282,10 @@ def _nets(config: Config, observation_space: Space, action_space: Space) -> _Net
     size, encode = net.features(observation_space)
     d = head.size // 2
     middle, half = heads.affine(action_space)
-    width = np.where(half == 0, 1, half)
     critic = heads.value(size + d, None, config.widths, config.activation, layer_norm=config.layer_norm)
     return _Nets(
         encode=encode,
-        scale=lambda action: (action.ravel() - middle) / width,
+        scale=replay.scale(action_space),
         to_action=lambda raw: (middle + half * raw).reshape(action_space.shape),
         actor=net.mlp((size, *config.widths, d), config.activation, last_scale=0.01),
         critic=net.ensemble(critic, 2),
@@ -332,22 +298,6 @@ def _first(nets: _Nets, optimiser: Any, intrinsic: Intrinsic | None, key: Key) -
     module = () if intrinsic is None else intrinsic.init(k_intrinsic)
     opt_states = {name: optimiser.init(p) for name, p in params.items()}
     return Learner(params, dict(params), opt_states, module, jnp.zeros((), jnp.int32))
-
-
-def _exploring(env: Env, policy: Policy, warm: Array) -> Policy:
-    """`policy`, but uniform over the action space while `warm`."""
-
-    def choose(key: Key, obs: PyTree, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
-        k_uniform, k_policy = jax.random.split(key)
-        action, _, memory = policy.act(k_policy, obs, memory)
-        return jnp.where(warm, env.action_space.sample(k_uniform), action), (), memory
-
-    return Policy(choose, policy.memory)
-
-
-def _stored(batch: Any) -> Any:
-    """What the buffer keeps of a transition."""
-    return batch._replace(aux=(), info={})
 
 
 def _gradient_step(

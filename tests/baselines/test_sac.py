@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,74 +11,11 @@ from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.spaces import Box
-from jaxrl.core.types import Step, Transition
-from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.envs.control.pendulum import Pendulum
 from jaxrl.rollout.evaluate import evaluate
-from jaxrl.rollout.unroll import Freeze
+from tests.baselines.bandit import SIZES, Bandit, batch, numpy_critic, programs, run
 
-TINY = sac.Config(n_envs=4, gradient_steps=2, batch_size=16, capacity=2000, widths=(8,))
-OBS, ACTIONS = Box(0.0, 1.0, (1,)), Box(-2.0, 6.0, (1,))
-
-
-@dataclasses.dataclass(frozen=True)
-class Bandit:
-    """One observation, reward -((a - peak) / 4)^2, an end after every step or, with `limit`, a time limit."""
-
-    limit: int | None = None
-    peak: float = 4.0
-    name: str = "Bandit"
-    reward_dim: int | None = None
-    observation_space: Box = OBS
-    action_space: Box = ACTIONS
-
-    def default_params(self):
-        return jnp.zeros(())
-
-    def time_limit(self, params):
-        return jnp.int32(self.limit or 10**6)
-
-    def reset(self, key, params):
-        return jnp.zeros(1), jnp.ones(1)
-
-    def step(self, key, state, action, params):
-        reward = jnp.ones(()) if self.limit else -jnp.square((action[0] - self.peak) / 4)
-        return state, Step(jnp.ones(1), reward, jnp.asarray(self.limit is None), {})
-
-
-@functools.cache
-def programs(env, config):
-    """`init` and `step` of SAC, each compiled once for all tests."""
-    algorithm = sac.make(config, env)
-    return jax.jit(algorithm.init), jax.jit(algorithm.step, donate_argnums=0)
-
-
-def run(env, config, hyper, updates):
-    """States before and after `updates` updates, and the metrics of each update as numpy arrays."""
-    init, step = programs(env, config)
-    hyper = jax.tree.map(jnp.float32, hyper)
-    first = init(jax.random.key(0), hyper, env.default_params())
-    state, history = init(jax.random.key(0), hyper, env.default_params()), []
-    for _ in range(updates):
-        state, metrics = step(state, hyper, env.default_params())
-        history.append(metrics)
-    return first, state, jax.tree.map(lambda *rows: np.stack(rows), *history)
-
-
-def batch(rows=6):
-    """Random transitions, some terminated, some truncated."""
-    k_obs, k_next, k_action, k_reward = jax.random.split(jax.random.key(1), 4)
-    index = jnp.arange(rows)
-    return Transition(
-        obs=jax.random.uniform(k_obs, (rows, 1)),
-        action=jax.random.uniform(k_action, (rows, 1), minval=-2.0, maxval=6.0),
-        reward=jax.random.normal(k_reward, (rows,)),
-        next_obs=jax.random.uniform(k_next, (rows, 1)),
-        terminated=index % 3 == 0,
-        truncated=index % 3 == 1,
-        aux=(),
-        info={},
-    )
+TINY = sac.Config(**SIZES)
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +28,6 @@ def params(nets):
     k_actor, k_critic = jax.random.split(jax.random.key(0))
     actor, critic = jax.jit(nets.actor.init)(k_actor), jax.jit(nets.critic.init)(k_critic)
     return {"actor": actor, "critic": critic, "log_temperature": jnp.log(0.3)}
-
-
-def numpy_critic(params, i, x, a):
-    """Critic `i` of the twins as plain matrix products; one hidden layer of relu."""
-    layers = [jax.tree.map(lambda w: np.asarray(w[i], np.float64), params[f"Dense_{j}"]) for j in range(2)]
-    hidden = np.maximum(np.concatenate([x, a], -1) @ layers[0]["kernel"] + layers[0]["bias"], 0)
-    return (hidden @ layers[1]["kernel"] + layers[1]["bias"])[:, 0]
 
 
 @pytest.mark.parametrize("bootstrap", [True, False])
@@ -149,23 +78,6 @@ def test_gradient_step_moves_temperature_and_targets(nets, params, target, sign)
     assert all(changed)
 
 
-def test_warm_up_acts_uniformly_and_does_not_learn():
-    first, state, metrics = run(Bandit(), TINY, sac.Hyper(warmup=500), 500)
-    jax.tree.map(np.testing.assert_array_equal, state.learner, first.learner)
-    assert metrics["critic_loss"].count.sum() == 0
-    # 2000 uniform actions: the Kolmogorov distance exceeds 0.06 with probability below 2e-6
-    actions = np.sort((np.asarray(state.buffer.data.action)[:, 0] + 2) / 8)
-    grid = np.arange(1, 2001) / 2000
-    assert max(np.abs(grid - actions).max(), np.abs(grid - 1 / 2000 - actions).max()) < 0.06
-
-
-def test_learns_after_warm_up():
-    first, state, metrics = run(Bandit(), TINY, sac.Hyper(warmup=3), 5)
-    np.testing.assert_array_equal(metrics["critic_loss"].count, [0, 0, 0, 2, 2])
-    before, after = jax.tree.leaves(first.learner.params), jax.tree.leaves(state.learner.params)
-    assert all(bool(jnp.any(a != b)) for a, b in zip(before, after, strict=True))
-
-
 @pytest.mark.parametrize(("bootstrap", "value"), [(True, 1 / (1 - 0.9)), (False, 1 / (1 - 0.9 * 4 / 5))])
 def test_time_limits_bootstrap(bootstrap, value):
     """Reward 1 for ever, cut every 5 steps: Q = 10 with the bootstrap; without, 1 row in 5 has none."""
@@ -174,24 +86,14 @@ def test_time_limits_bootstrap(bootstrap, value):
     )
     # no entropy bonus, so that the soft value is the plain one
     hyper = sac.Hyper(gamma=0.9, tau=0.1, temperature=1e-8, lr_temperature=0.0, lr_critic=3e-3, warmup=20)
-    _, _, metrics = run(Bandit(limit=5), config, hyper, 400)
+    _, _, metrics = run(sac, Bandit(limit=5), config, hyper, 400)
     q = metrics["q"].total[-20:].sum() / metrics["q"].count[-20:].sum()
     np.testing.assert_allclose(q, value, rtol=0.03)
 
 
-def test_finds_the_best_action_of_a_bandit():
-    config = dataclasses.replace(TINY, gradient_steps=4, batch_size=64, capacity=4096, widths=(32,))
-    hyper = sac.Hyper(lr_actor=3e-3, lr_critic=3e-3, temperature=0.01, lr_temperature=0.0, warmup=50)
-    env = Bandit()
-    _, state, _ = run(env, config, hyper, 400)
-    policy = sac.make(config, env).act(state, hyper, True)
-    action, _, _ = policy.act(jax.random.key(0), jnp.ones(1), ())
-    np.testing.assert_allclose(action, [env.peak], atol=0.3)
-
-
 def test_stochastic_policy_stays_in_the_box():
     env = Bandit()
-    _, state, _ = run(env, TINY, sac.Hyper(warmup=0), 1)
+    _, state, _ = run(sac, env, TINY, sac.Hyper(warmup=0), 1)
     policy = sac.make(TINY, env).act(state, sac.Hyper(), False)
     keys = jax.random.split(jax.random.key(0), 512)
     actions, _, _ = jax.vmap(policy.act, (0, None, None))(keys, jnp.ones(1), ())
@@ -211,7 +113,7 @@ def test_hyper_parameters_vmap():
     for _ in range(4):
         together, _ = step(together, hypers, env.default_params())
     for i in range(2):
-        init, step = programs(env, TINY)
+        init, step = programs(sac, env, TINY)
         hyper = jax.tree.map(lambda x, i=i: x[i], hypers)
         alone = init(keys[i], hyper, env.default_params())
         for _ in range(4):
@@ -243,35 +145,9 @@ def test_pendulum():
     assert float(returns.min()) > -200, returns
 
 
-UNBOUNDED, INTEGERS = Box(-np.inf, np.inf, (1,)), Box(0, 3, (1,), np.int32)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: sac.Config(n_envs=0), r"Config\.n_envs: must be >= 1, got 0"),
-        (lambda: sac.Config(length=-1), r"Config\.length: must be >= 1, got -1"),
-        (lambda: sac.Config(gradient_steps=0), r"Config\.gradient_steps: must be >= 1"),
-        (lambda: sac.Config(batch_size=0), r"Config\.batch_size: must be >= 1"),
-        (
-            lambda: sac.Config(n_envs=8, length=4, capacity=31),
-            r"Config\.capacity: must hold one update's 32 transitions, got 31",
-        ),
-        (lambda: sac.Config(widths=(8, 0)), r"Config\.widths\[1\]: must be >= 1"),
-        (lambda: sac.Config(reset=Freeze()), r"Config\.reset: must be a Resample or a Pool"),
-        (lambda: sac.Config(activation="cosine"), r"Config\.activation: must be one of 'tanh', .*'cosine'"),
-        (lambda: check_numbers(sac.Hyper(tau=1.5)), r"Hyper\.tau: must be in \[0, 1\], got 1\.5"),
-        (lambda: check_numbers(sac.Hyper(temperature=0.0)), r"Hyper\.temperature: must be > 0"),
-        (lambda: check_numbers(sac.Hyper(warmup=-1)), r"Hyper\.warmup: must be >= 0, got -1"),
-        (lambda: sac.make(TINY, CartPole()), r"sac\.make\(CartPole\): action_space: .* Box"),
-        (lambda: sac.make(TINY, Bandit(action_space=UNBOUNDED)), "action_space: .* finite bounds"),
-        (lambda: sac.make(TINY, Bandit(action_space=INTEGERS)), "action_space: .* floats"),
-        (lambda: sac.make(TINY, Bandit(reward_dim=2)), "reward_dim: .* scalarise the rewards"),
-    ],
-)
-def test_refusals_name_the_field_and_the_fix(call, message):
-    with pytest.raises(UsageError, match=message):
-        call()
+def test_a_temperature_of_zero_is_refused():
+    with pytest.raises(UsageError, match=r"Hyper\.temperature: must be > 0"):
+        check_numbers(sac.Hyper(temperature=0.0))
 
 
 def test_environments_and_batches_over_four_devices_equal_one_device():
