@@ -1,6 +1,7 @@
 """The tree as the architecture tests see it: files, layers, families, imports."""
 
 import ast
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,11 @@ def python_files(*folders: str, root: Path = ROOT) -> list[Path]:
 def parse(path: Path) -> ast.Module:
     """Syntax tree of a file given relative to the root."""
     return ast.parse((ROOT / path).read_text(), str(path))
+
+
+def problems(rule: Callable[[Path], Sequence], files: Iterable[Path]) -> dict[str, Sequence]:
+    """What a rule finds, by the files in which it finds something: one test asks them all."""
+    return {path.as_posix(): found for path in files if (found := rule(path))}
 
 
 class Import(NamedTuple):

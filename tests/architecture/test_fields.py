@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.architecture.source_tree import parse, python_files
+from tests.architecture.source_tree import parse, problems, python_files
 
 CONFIGURATIONS = ("Config", "Hyper", "Options")
 
@@ -40,14 +40,9 @@ def untyped_fields(tree: ast.Module) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("path", python_files("jaxrl", "experiments"), ids=str)
-def test_every_field_of_a_configuration_explains_itself(path):
-    assert silent_fields(parse(path)) == []
-
-
-@pytest.mark.parametrize("path", python_files("jaxrl", "experiments"), ids=str)
-def test_every_field_of_a_configuration_has_a_type(path):
-    assert untyped_fields(parse(path)) == []
+@pytest.mark.parametrize("rule", [silent_fields, untyped_fields])
+def test_every_field_of_a_configuration_explains_itself_and_has_a_type(rule):
+    assert problems(lambda path: rule(parse(path)), python_files("jaxrl", "experiments")) == {}
 
 
 def test_silent_and_untyped_fields_are_found():

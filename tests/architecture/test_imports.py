@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source_tree import CODE, LAYERS, ROOT, families, imports, parse, python_files
+from tests.architecture.source_tree import (
+    CODE,
+    LAYERS,
+    ROOT,
+    families,
+    imports,
+    parse,
+    problems,
+    python_files,
+)
 
 COMMON = {"jax", "numpy", "optax", "chex"}
 # layer -> (what it may import from jaxrl, which libraries beside the common ones)
@@ -109,14 +118,13 @@ def _shared_by_experiments(family: str) -> set[str]:
     return {".".join(p.with_suffix("").parts) for p in files if "PRESETS = " not in (ROOT / p).read_text()}
 
 
-@pytest.mark.parametrize("path", python_files("jaxrl", "theory", "experiments"), ids=str)
-def test_imports_follow_the_table(path):
-    assert forbidden(path) == []
+def test_imports_follow_the_table():
+    assert problems(forbidden, python_files("jaxrl", "theory", "experiments")) == {}
 
 
-@pytest.mark.parametrize("path", [p for p in python_files(*CODE) if p.name == "__init__.py"], ids=str)
-def test_package_files_import_nothing(path):
-    assert imports(path, parse(path)) == []
+def test_package_files_import_nothing():
+    files = [path for path in python_files(*CODE) if path.name == "__init__.py"]
+    assert problems(lambda path: imports(path, parse(path)), files) == {}
 
 
 def test_layers_of_the_tree_are_the_layers_of_the_table():

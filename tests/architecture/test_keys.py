@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxrl.core.prng import step_keys
-from tests.architecture.source_tree import dotted, parse, python_files
+from tests.architecture.source_tree import dotted, parse, problems, python_files
 
 FOLDS = {"stream", "streams", "step_keys", "fold_in"}
 PRNG = "jaxrl/core/prng.py"
@@ -43,10 +43,9 @@ def audit(tree: ast.Module) -> list[str]:
     return problems
 
 
-@pytest.mark.parametrize("path", python_files("jaxrl", "experiments", "theory"), ids=str)
-def test_keys_are_split_or_folded(path):
-    if path.as_posix() != PRNG:
-        assert audit(parse(path)) == []
+def test_keys_are_split_or_folded():
+    files = [path for path in python_files("jaxrl", "experiments", "theory") if path.as_posix() != PRNG]
+    assert problems(lambda path: audit(parse(path)), files) == {}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source_tree import CODE, ROOT, parse, python_files
+from tests.architecture.source_tree import CODE, ROOT, parse, problems, python_files
 
 # pattern -> what to write; each pattern states the sense, so that mass of a body or regret of a bandit pass
 WORDS = {
@@ -75,12 +75,16 @@ def first_lines(tree: ast.Module) -> list[tuple[int, str]]:
     return [(line, text.partition("\n")[0]) for line, text in found if text]
 
 
-@pytest.mark.parametrize("path", python_files(*CODE, "notebooks", "tests"), ids=str)
-def test_modules_use_the_words_of_the_field(path):
-    if path == Path(__file__).relative_to(ROOT):
-        return
+def misused_lines(path: Path) -> list[str]:
+    """What the glossary has another word for in a module, by line."""
     found = [*texts(parse(path)), *comments((ROOT / path).read_text())]
-    assert [f"{path}:{line}: {hit}" for line, text in found for hit in misused(text)] == []
+    return [f"{line}: {hit}" for line, text in found for hit in misused(text)]
+
+
+@pytest.mark.parametrize("folder", [*CODE, "notebooks", "tests"])
+def test_modules_use_the_words_of_the_field(folder):
+    files = [path for path in python_files(folder) if path != Path(__file__).relative_to(ROOT)]
+    assert problems(misused_lines, files) == {}
 
 
 def pages() -> list[Path]:
@@ -90,26 +94,38 @@ def pages() -> list[Path]:
     return sorted(p.relative_to(ROOT) for p in found)
 
 
-@pytest.mark.parametrize("path", pages(), ids=str)
-def test_pages_use_the_words_of_the_field(path):
-    text = (ROOT / path).read_text()
-    if path.name == "CHANGELOG.md":  # it quotes names that are gone
+def misused_words(page: Path) -> list[str]:
+    """What the glossary has another word for in a page."""
+    text = (ROOT / page).read_text()
+    if page.name == "CHANGELOG.md":  # it quotes names that are gone
         text = re.sub(r"`[^`]*`", "", text)
-    assert misused(text) == []
+    return misused(text)
 
 
-@pytest.mark.parametrize("path", python_files("jaxrl", "theory", "experiments", "benchmarks"), ids=str)
-def test_first_lines_of_docstrings_can_be_read_alone(path):
+def test_pages_use_the_words_of_the_field():
+    assert problems(misused_words, pages()) == {}
+
+
+def fragments(path: Path) -> list[str]:
+    """First lines of docstrings of a module that cannot be read alone."""
     found = first_lines(parse(path))
     if path.stem.startswith("thm_"):  # a theorem may begin with its assumptions
         found = found[1:]
-    assert [f"{path}:{n}: {text}" for n, text in found if FRAGMENT.search(text)] == []
+    return [f"{line}: {text}" for line, text in found if FRAGMENT.search(text)]
 
 
-@pytest.mark.parametrize("path", python_files("tests"), ids=str)
-def test_tests_go_by_what_they_assert(path):
+def test_first_lines_of_docstrings_can_be_read_alone():
+    assert problems(fragments, python_files("jaxrl", "theory", "experiments", "benchmarks")) == {}
+
+
+def numbered(path: Path) -> list[str]:
+    """Names in a test file that say a number and not what is asserted."""
     names = [node.name for node in ast.walk(parse(path)) if isinstance(node, ast.FunctionDef)]
-    assert [name for name in (*names, path.stem) if TEST_NUMBERS.search(name)] == []
+    return [name for name in (*names, path.stem) if TEST_NUMBERS.search(name)]
+
+
+def test_tests_go_by_what_they_assert():
+    assert problems(numbered, python_files("tests")) == {}
 
 
 @pytest.mark.parametrize(
