@@ -35,6 +35,7 @@ INTERRUPTED = "installing"
 DEMO = ("baselines/ppo_cartpole", "baselines/ppo_inverted_pendulum")
 FAST = "not slow and not gpu and not multiprocess and not peers and not network"
 ALL = "not gpu and not peers and not network"
+UNOPTIMISED = "--xla_backend_optimization_level=0"  # the fast tests compile far longer than they compute
 CACHES = (".cache", ".pytest_cache", ".ruff_cache", ".hypothesis", "build", "dist", "site", "out")
 QUIET = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}  # advertisements of plugins
 
@@ -299,10 +300,17 @@ def reproduce(options, rest):
 
 
 def test(options, rest):
-    """The tests, on up to four cores; words after the verb go to pytest, on one core then."""
+    """The tests, on up to four cores; words after the verb go to pytest, on one core then.
+
+    The fast ones compile without optimisation, all of them together as programs of users do. What XLA_FLAGS
+    of the caller says comes first.
+    """
     cores = min(4, os.cpu_count() or 1)
-    spread = ("-n", str(cores), "--dist", "loadfile") if cores > 1 and not rest else ()
-    run(PYTHON, "-m", "pytest", "-m", ALL if options.all else FAST, *spread, *rest, env=run_environment())
+    spread = ("-n", str(cores), "--dist", "worksteal") if cores > 1 and not rest else ()
+    env = run_environment()
+    if not options.all:
+        env.setdefault("XLA_FLAGS", UNOPTIMISED)
+    run(PYTHON, "-m", "pytest", "-m", ALL if options.all else FAST, *spread, *rest, env=env)
 
 
 def notebook(options, rest):

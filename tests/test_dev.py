@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -308,6 +309,22 @@ def test_notebooks_are_opened_by_name(monkeypatch):
     assert seen == [(dev.PYTHON, "-m", "jupyter", "lab", "notebooks/tour.ipynb")]
     with pytest.raises(dev.Stop, match=r"notebook 'tuor' does not exist; there are .*tour"):
         dev.notebook(None, ["tuor"])
+
+
+@pytest.mark.parametrize(
+    ("every", "callers", "used"),
+    [(False, None, dev.UNOPTIMISED), (False, "--xla_dump_to=x", "--xla_dump_to=x"), (True, None, None)],
+)
+def test_only_the_fast_tests_compile_without_optimisation(monkeypatch, every, callers, used):
+    seen = []
+    monkeypatch.setattr(dev, "run", lambda *command, env: seen.append((command, env.get("XLA_FLAGS"))))
+    monkeypatch.setattr(dev.os, "cpu_count", lambda: 2)
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if callers:
+        monkeypatch.setenv("XLA_FLAGS", callers)
+    dev.test(SimpleNamespace(all=every), [])
+    marks = ("-m", dev.ALL if every else dev.FAST)
+    assert seen == [((dev.PYTHON, "-m", "pytest", *marks, "-n", "2", "--dist", "worksteal"), used)]
 
 
 def test_makefile_has_one_alias_per_verb():

@@ -190,7 +190,8 @@ class Members:
     def memory(self, lane: int) -> tuple[float, float]:
         """Bytes per device of the updates in lanes of `lane`: (arguments and results, temporary arrays).
 
-        Nothing is allocated; the number of members and the devices stay as they are.
+        Padding counts as members do: one member on two devices takes what two take. Nothing is allocated;
+        the number of members and the devices stay as they are.
         """
         population = Population.create(self.population.size, lane, list(self.population.mesh.devices.flat))
 

@@ -121,4 +121,4 @@ def test_removal_drill_notices_a_sideways_import(copy):
 def test_everything_else_survives_the_removal_of_a_family(copy, family):
     remove(copy, family)
     suite(copy, "--collect-only")
-    suite(copy, "-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", seconds=7200)
+    suite(copy, "-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal", seconds=7200)

@@ -113,11 +113,9 @@ def test_chunks_do_not_change_a_bit(run):
             run.algorithm, *members, run.data, updates=UPDATES, chunk=chunk, log_every=UPDATES, progress=False
         )
 
-    whole = trained(UPDATES)
-    for chunk in (UPDATES // 2, 1):
-        parts = trained(chunk)
-        _equal(whole.state, parts.state)
-        _equal(whole.history, parts.history)
+    whole, parts = trained(UPDATES), trained(3)  # the last call is shorter than the others
+    _equal(whole.state, parts.state)
+    _equal(whole.history, parts.history)
 
 
 def test_members_of_a_population_are_the_single_runs(run):

@@ -87,6 +87,15 @@ def test_a_wider_lane_of_a_real_program_needs_more_memory_and_allocates_none():
     assert one[0] > params / len(jax.devices())
 
 
+def test_the_memory_of_padding_is_that_of_members():
+    """One member on two devices: the second holds a state, replay memory included, and needs as much."""
+    one, two = members_of(1, 1, width=512), members_of(2, 1, width=512)
+    assert (one.population.padded, one.population.size) == (2, 1)
+    assert one.memory(1) == two.memory(1)
+    shards = one.init().buffer.addressable_shards
+    assert [(shard.data.shape, shard.device.id) for shard in shards] == [((1, 8), 0), ((1, 8), 1)]
+
+
 @pytest.mark.parametrize("lane", [2, 4, 6])
 def test_results_of_other_widths_agree_to_last_bits(lane):
     """Six members; a lane of 4 leaves two of a block unused. Float32, 12 updates of Adam."""
