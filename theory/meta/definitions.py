@@ -32,7 +32,7 @@ def random_net(rng: np.random.Generator, scale: float, features: int = 8, hidden
 
 
 def ppo_drift(r: Array, A: Array, clip: float = CLIP) -> Array:
-    """The drift relu((r - clip(r)) A) of PPO."""
+    """The drift relu((r - clip(r)) A) of PPO, `[...]`."""
     return jax.nn.relu((r - jnp.clip(r, 1 - clip, 1 + clip)) * A)
 
 
@@ -52,12 +52,12 @@ def timed(r: Array, A: Array, progress: Array) -> Array:
 def learned_drift(
     net: Net, x: Array, start: Array | float = 0.0, xi: float = XI, hidden: Hidden = jnp.tanh
 ) -> Array:
-    """The drift relu(start + w2 . tanh(W1 x) - xi) of features x; `start` is 0 or the drift of PPO."""
+    """The drift relu(start + w2 . tanh(W1 x) - xi), `[...]`, of x `[..., F]`; `start` is 0 or PPO's drift."""
     return jax.nn.relu(start + hidden(x @ net.inner) @ net.outer - xi)
 
 
 def dpo_drift(r: Array, A: Array, alpha: float = 2.0, beta: float = 0.6) -> Array:
-    """The drift of DPO."""
+    """The drift of DPO, `[...]`."""
     up, down = (r - 1) * A, jnp.log(r) * A
     f = jnp.where(A >= 0, up - alpha * jnp.tanh(up / alpha), down - beta * jnp.tanh(down / beta))
     return jax.nn.relu(f)
