@@ -69,8 +69,8 @@ def ascend(net: Net, old: Array, A: Array, rectified: bool) -> tuple[Array, Arra
 
     def step(logits: Array, _: None) -> tuple[Array, None]:
         now, slope = objective(logits), jax.grad(lambda x: objective(x).sum())(logits)
-        tried = logits + STEPS[:, None, None] * slope
-        better = jax.vmap(objective)(tried) > now  # [24, 5]
+        tried = logits[None] + STEPS[:, None, None] * slope[None]
+        better = jax.vmap(objective)(tried) > now[None]  # [24, 5]
         first = jnp.take_along_axis(tried, better.argmax(0)[None, :, None], 0)[0]
         return jnp.where(better.any(0)[:, None], first, logits), None
 
