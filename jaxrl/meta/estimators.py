@@ -53,7 +53,7 @@ class Config:
     """Static choices of an estimator."""
 
     kind: Kind = "antithetic"
-    """Which estimator."""
+    """Which of the estimators above is computed. Paper: pairwise ranks, truncated for comparison."""
     window: Size = 1
     """Updates K of a window, a divisor of N. "truncated", "persistent" and "noise_reuse" alone read it."""
     samples: Size = 1

@@ -49,10 +49,10 @@ def schedule(N: int) -> StepSize:
     return step_size
 
 
-def network(N: int, longest: int, aware: bool = True) -> StepSize:
+def network(N: int, longest: int, aware: Array | float = 1.0) -> StepSize:
     """The step size of a 2-16-16-1 tanh network of (n/N, ln N / ln `longest`), its logarithm in [-2, 3].
 
-    aware: whether the network sees its inputs; zeros else. phi: float[337], `network_size()`.
+    aware: float[], the factor of both inputs, 0 hides them. phi: float[337], `network_size()`.
     """
 
     def step_size(phi: Array, n: Array) -> Array:

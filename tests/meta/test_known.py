@@ -58,7 +58,7 @@ def test_step_sizes_are_their_formulas():
 
 def test_the_network_sees_time_only_if_it_may():
     phi = jnp.asarray(np.random.default_rng(0).normal(size=known.network_size()), jnp.float32)
-    aware, blind = known.network(4, 8), known.network(4, 8, aware=False)
+    aware, blind = known.network(4, 8), known.network(4, 8, aware=0.0)
     assert float(aware(phi, jnp.int32(0))) != float(aware(phi, jnp.int32(3)))
     assert float(blind(phi, jnp.int32(0))) == float(blind(phi, jnp.int32(3)))
-    assert float(blind(phi, jnp.int32(0))) == float(known.network(2, 8, aware=False)(phi, jnp.int32(1)))
+    assert float(blind(phi, jnp.int32(0))) == float(known.network(2, 8, aware=0.0)(phi, jnp.int32(1)))
