@@ -18,6 +18,9 @@ class ComputeOptions:
 
     devices: int | None = None
     """Number of CPU devices of a process; by default one per core. Results do not depend on it."""
+    work: int | None = None
+    """Number of devices that share each member, for experiments whose algorithm allows it. Results depend on
+    it by rounding at most."""
     coordinator: str | None = None
     """Address HOST:PORT at which several processes meet, that of the first. Each is started with the same
     command, but for --process."""
@@ -31,6 +34,8 @@ class ComputeOptions:
     def __post_init__(self) -> None:
         if self.devices is not None and self.devices < 1:
             raise ValueError(f"devices: must be >= 1, got {self.devices}")
+        if self.work is not None and self.work < 1:
+            raise ValueError(f"work: must be >= 1, got {self.work}")
         if (self.processes == 1) != (self.coordinator is None) or self.processes < 1:
             raise ValueError(
                 "processes: several need --coordinator HOST:PORT and --processes N >= 2, one neither"

@@ -54,7 +54,7 @@ def resume(args: list[str], root: Path | None) -> dict[str, Any]:
             f" A changed configuration is a new run: jaxrl run {folder.experiment} {folder.preset} ..."
         )
     folder.resume_from = int(chosen.start) if chosen.start.isdigit() else chosen.start
-    folder.debug_nan = chosen.debug_nan
+    folder.debug_nan, folder.work = chosen.debug_nan, chosen.work
     folder.writes = _compute_on(chosen, execution.find_root(root, folder.path), folder)
     return _execute(module, config, folder, chosen.live)
 
@@ -68,6 +68,7 @@ def _run(wanted: plan.Plan) -> dict[str, Any]:
     _compute_on(wanted.chosen, wanted.root)
     out = execution.runs_folder(wanted.root, wanted.chosen.out)
     folder = execution.create_folder(wanted.experiment, wanted.config, out, wanted.preset, wanted.chosen.lane)
+    folder.work = wanted.chosen.work
     terminal.out(f"run     {folder.path}")
     return _execute(wanted.module, wanted.config, folder, wanted.chosen.live)
 

@@ -13,12 +13,19 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, PyTree
 
 P = jax.P
+WORK = "work"
+"""The mesh axis whose devices share the work of one member of a population."""
 
 
-def mesh(axis: str = "pop", devices: Sequence[Any] | None = None) -> Mesh:
-    """One-axis mesh over `devices` (default: all), axis type Auto: Explicit axes reject unsharded inputs."""
-    devices = jax.devices() if devices is None else devices
-    return Mesh(np.asarray(devices), (axis,), axis_types=(AxisType.Auto,))
+def mesh(axis: str = "pop", devices: Sequence[Any] | None = None, work: int | None = None) -> Mesh:
+    """Mesh over `devices` (default: all), axis type Auto: Explicit axes reject unsharded inputs.
+
+    It has the one axis, or with `work`, which divides their number, a second one, `WORK`, of that many.
+    """
+    found = np.asarray(jax.devices() if devices is None else devices)
+    if work is None:
+        return Mesh(found, (axis,), axis_types=(AxisType.Auto,))
+    return Mesh(found.reshape(-1, work), (axis, WORK), axis_types=(AxisType.Auto,) * 2)
 
 
 def _shard_map(
@@ -41,14 +48,25 @@ def _shard_map(
     return mapped
 
 
+def alone(fn: Callable[..., PyTree], axis: str | None) -> Callable[..., PyTree]:
+    """`fn` on one device that is the whole mesh axis, so that collectives over it are defined there.
+
+    `axis=None` leaves the function as it is.
+    """
+    if axis is None:
+        return fn
+    return _shard_map(fn, mesh(axis, jax.local_devices()[:1]), P(), P())
+
+
 def map_population(
     fn: Callable[..., PyTree], mesh: Mesh, lane: int, shared: Sequence[int] = ()
 ) -> Callable[..., PyTree]:
     """`fn(*member) -> out` over the leading axis `[B, ...]` of its arguments, spread over mesh axis "pop".
 
     Members run in lanes of fixed width `lane` (`vmap` inside, `lax.map` outside), so results do not depend on
-    the number of devices. `B` must be a multiple of `devices * lane`. Arguments whose position is in `shared`
-    have no population axis.
+    the number of devices. `B` must be a multiple of `lane` times the devices along "pop". Arguments whose
+    position is in `shared` have no population axis. Along a second mesh axis a member's arguments and results
+    are the same on all devices: `fn` may share its work among them, and has to return equal bits on each.
     """
 
     def local(*args: PyTree) -> PyTree:

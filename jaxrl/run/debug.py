@@ -17,9 +17,11 @@ def find_nonfinite(members: Members, state: PyTree, member: int, start: int, sto
     Returns the first update that breaks a watched quantity and the primitive that made it, or None where
     all is finite. The last bits may differ from those of a member in a lane wider than one.
     """
-    checked = jax.jit(checkify.checkify(members.step.call, errors=checkify.float_checks))
+    checked = jax.jit(checkify.checkify(members.alone(members.step.call), errors=checkify.float_checks))
     state, hyper = tree_take(state, member), tree_take(members.hypers, member)
     data = members.data if members.shared_data else tree_take(members.data, member)
+    if members.population.work is not None:  # `alone` is a program of one device
+        state, hyper, data = jax.device_put((state, hyper, data), jax.local_devices()[0])
     for update in range(start, stop):
         error, (state, metrics) = checked(state, hyper, data)
         found = [name for name, bad in guard.broken(state, metrics).items() if bad]

@@ -49,7 +49,8 @@ class RunFolder:
     path: absolute folder. config, meta, status: the contents of config.json (its `config` entry), meta.json,
     status.json. resume_from: which checkpoint `train` continues from, a step, "latest" or "latest-good".
     debug_nan: `train` replays a diverged stage with float checks instead of training. writes: False in all
-    but one of several processes that share the folder.
+    but one of several processes that share the folder. work: devices that share each member, where the
+    command line asked for a number.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,6 +58,7 @@ class RunFolder:
         self.resume_from: int | str = "latest"
         self.debug_nan = False
         self.writes = True
+        self.work: int | None = None
         self.failures: list[str] = []
         self._lock: int | None = None
         self._in_session = False

@@ -6,6 +6,9 @@ of one partition in another order, and the last bits differ (measured: PPO after
 Padding repeats member 0, does no updates, and is dropped again; it holds a second state, replay memory
 included, on a device of its own.
 
+Devices may share the work of each member along a second mesh axis, `core.spmd.WORK`, on which its state is
+replicated: an algorithm made with `axis=WORK` takes its share by the device's index and gathers the rest.
+
 Algorithms and environments must not call LAPACK on batches (`jnp.linalg`, `jax.scipy.linalg`) inside a
 population: on two CPU devices or more such a call can wait for ever for threads that wait in the same call
 (jaxlib 0.10.2). Use `core.linear`. Of what is not ours, the `generalized` and `mjx` back-ends of Brax make
@@ -27,7 +30,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.prng import stream
-from jaxrl.core.spmd import P, map_population, mesh
+from jaxrl.core.spmd import WORK, P, alone, map_population, mesh
 from jaxrl.core.types import Algorithm, Array, Key, PyTree
 from jaxrl.run import contract, distributed, guard, identity
 from jaxrl.run.checkpoint import Checkpoints
@@ -44,17 +47,39 @@ class Population:
     mesh: Mesh
 
     @classmethod
-    def create(cls, size: int, lane: int, devices: Sequence[Any] | None) -> Population:
-        """A population over `devices` (default: all), over no more of them than lanes, and two at least."""
-        devices = list(jax.devices() if devices is None else devices)
+    def create(
+        cls, size: int, lane: int, devices: Sequence[Any] | None, work: int | None = None
+    ) -> Population:
+        """A population over `devices` (default: all), over no more of them than lanes need, and two at least.
+
+        work: devices that share a member; None where the algorithm shares nothing. Raises UsageError where
+        there are fewer devices, or several processes with a number of devices that it does not divide.
+        """
+        devices, each = list(jax.devices() if devices is None else devices), work or 1
+        if len(devices) < each or (jax.process_count() > 1 and len(devices) % each):
+            raise UsageError(
+                f"work: {work} devices are to share each member, and there are {len(devices)}; choose a"
+                " number that divides it, or on CPUs ask for more devices (--devices)"
+            )
+        groups = len(devices) // each
         if jax.process_count() == 1:
-            devices = devices[: max(2, -(-size // lane))]
-        return cls(size, lane, mesh("pop", devices))
+            groups = min(groups, max(-(-2 // each), -(-size // lane)))
+        return cls(size, lane, mesh("pop", devices[: groups * each], work))
+
+    @property
+    def work(self) -> int | None:
+        """Devices that share a member, None where the algorithm shares nothing."""
+        return self.mesh.shape.get(WORK)
+
+    @property
+    def groups(self) -> int:
+        """Parts of the population that run beside each other."""
+        return self.mesh.shape["pop"]
 
     @property
     def padded(self) -> int:
         """Members that the devices run."""
-        block = self.mesh.size * self.lane
+        block = self.groups * self.lane
         return -(-self.size // block) * block
 
     @property
@@ -193,7 +218,8 @@ class Members:
         Padding counts as members do: one member on two devices takes what two take. Nothing is allocated;
         the number of members and the devices stay as they are.
         """
-        population = Population.create(self.population.size, lane, list(self.population.mesh.devices.flat))
+        own = self.population
+        population = Population.create(own.size, lane, list(own.mesh.devices.flat), own.work)
 
         def padded(x: Any) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(
@@ -247,6 +273,10 @@ class Members:
         tree = population.pad(checkpoints.restore(step, manifest, like))
         return tree["state"], tree["window"]
 
+    def alone(self, function: Callable[..., PyTree]) -> Callable[..., PyTree]:
+        """A function of one member, on one device that does all of its work."""
+        return alone(function, None if self.population.work is None else WORK)
+
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """Everything that decides the results: lane, keys, hyper-parameters, data, programs."""
@@ -257,12 +287,13 @@ class Members:
         key, state, hyper = jax.tree.map(_one, (self.keys, self._state, self.hypers))
         data = jax.tree.map(whole if self.shared_data else _one, self.data)
         programs = {
-            "init": identity.program(self.algorithm.init, key, hyper, data),
-            "step": identity.program(self.step.call, state, hyper, data),
+            "init": identity.program(self.alone(self.algorithm.init), key, hyper, data),
+            "step": identity.program(self.alone(self.step.call), state, hyper, data),
         }
         if self._measure is not None:
             update = jax.ShapeDtypeStruct((), jnp.int32)
-            programs["evaluate"] = identity.program(self._measure, key, state, hyper, data, update)
+            measure = self.alone(self._measure)
+            programs["evaluate"] = identity.program(measure, key, state, hyper, data, update)
         made_from = identity.configurations(self.algorithm)
         return self._record | {"algorithm": made_from, "program": programs}
 

@@ -105,6 +105,7 @@ def train(
     checkpoint_every: int | None = None,
     lane: lanes.Lane | None = None,
     devices: Sequence[Any] | None = None,
+    work: int | None = None,
     on_nonfinite: OnNonFinite = "freeze",
     shared_data: bool = True,
     env_steps_per_update: int | None = None,
@@ -128,6 +129,9 @@ def train(
     about 1 s). on_nonfinite: "freeze" stops a diverged member and goes on with the others, "stop" raises
         NumericalFailure at once, "ignore" only reports. Inside `folder.session()` frozen members make the
         session end with NumericalFailure, after everything was saved; elsewhere read `Trained.first_bad`.
+    work: number of devices that share one member, for an algorithm made with `axis=jaxrl.core.spmd.WORK`,
+        which the command line may change (`--work`); None for other algorithms. Results of algorithms that
+        gather do not depend on it; those that average gradients agree up to rounding.
     labels: what to call the members in messages.
     float64: whether the run computes in double precision. It has to be what jax is set to: a float64 run is
         made inside `jax.enable_x64(True)`, its keys, hypers and data too. Part of the run's identity; metrics
@@ -143,10 +147,10 @@ def train(
         folder.writes = distributed.is_primary()
         checkpoint_every = checkpoint_every or _per(updates, CHECKPOINTS)
     schedule = Schedule(updates, log_every or _per(updates, LOG_POINTS), eval_every, checkpoint_every)
-    size = _size(keys)
+    size, work = _size(keys), _work(work, folder)
 
     def members_in(width: int) -> Members:
-        population = Population.create(size, width, devices)
+        population = Population.create(size, width, devices, work)
         freeze = on_nonfinite == "freeze"
         return Members(algorithm, evaluate, population, keys, hypers, data, shared_data, freeze)
 
@@ -501,6 +505,7 @@ class _Driver:
             x64=self.float64,
             prng_impl=str(jax.random.key_impl(self.members.keys)),
             lane=lanes,
+            **({} if self.members.population.work is None else {"work": self.members.population.work}),
         )
 
 
@@ -547,12 +552,26 @@ def _lane(lane: lanes.Lane | None, folder: RunFolder | None, stage: str) -> lane
     return lanes.stored(folder.meta, stage) or asked
 
 
+def _work(work: int | None, folder: RunFolder | None) -> int | None:
+    """How many devices share a member: what the command line asked for, else what the caller did."""
+    asked = None if folder is None else folder.work
+    for value in (work, asked):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise UsageError(f"work: must be an integer >= 1 or None, got {value!r}")
+    if asked is not None and work is None:
+        raise UsageError(
+            "work: the algorithm of this experiment does not share the work of a member among devices; leave"
+            " --work out"
+        )
+    return work if asked is None else asked
+
+
 def _choose_lane(members: Members) -> int:
     """The width that "auto" stands for, the same in every process."""
     population = members.population
     device = jax.local_devices()[0]
     memory = lanes.device_memory(device)
-    width = lanes.auto(population.size, population.mesh.size, device.platform, memory, members.memory)
+    width = lanes.auto(population.size, population.groups, device.platform, memory, members.memory)
     return -distributed.agree(-width)
 
 

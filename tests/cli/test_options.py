@@ -22,6 +22,12 @@ def test_options_that_contradict_each_other_are_refused(fields, words):
     assert options.ComputeOptions(coordinator="host:1", processes=2, process=1).process == 1
 
 
+def test_a_member_is_shared_by_at_least_one_device():
+    with pytest.raises(ValueError, match="work: must be >= 1, got 0"):
+        options.RunOptions(work=0)
+    assert options.ResumeOptions(work=2).work == 2 and options.RunOptions().work is None
+
+
 def test_the_width_of_a_lane_is_checked_with_the_options():
     with pytest.raises(UsageError, match="lane: must be an integer >= 1 or 'auto', got 0"):
         options.RunOptions(lane=0)

@@ -8,6 +8,7 @@ import types
 
 import numpy as np
 
+from jaxrl.cli import running
 from jaxrl.cli.main import main
 from jaxrl.run.config import config_hash
 from jaxrl.run.folder import RunFolder
@@ -121,3 +122,15 @@ def test_printed_commands_of_a_configuration_file_give_the_results_of_the_sweep(
         assert code == 0
         np.testing.assert_array_equal(RunFolder.open(alone["run"]).load_result()["value"][0], expected)
     assert not np.array_equal(together[0], together[1])
+
+
+def test_devices_that_share_members_are_refused_where_the_algorithm_shares_nothing(root, tmp_path, capsys):
+    assert main(["run", "toy/ring", "smoke", "--work", "2", "--root", str(root), "--out", str(tmp_path)]) == 2
+    assert "does not share the work of a member" in capsys.readouterr().err
+
+
+def test_a_resumed_run_is_told_how_many_devices_share_a_member(root, finished, monkeypatch):
+    asked = []
+    monkeypatch.setattr(running, "_execute", lambda *args: asked.append(args[2].work) or {})
+    assert main(["resume", str(finished.path), "--work", "3", "--root", str(root)]) == 0
+    assert asked == [3]

@@ -230,3 +230,15 @@ def test_share_is_the_part_of_each_device():
     assert spmd.share(x, None) is x
     with pytest.raises(UsageError, match="batch: 4 devices must divide its 6 entries"):
         mapped(jnp.arange(6.0))
+
+
+def test_alone_defines_collectives_of_an_axis_on_one_device():
+    fn = spmd.alone(lambda x: spmd.gather(spmd.share(x, spmd.WORK), spmd.WORK, 0) * 2, spmd.WORK)
+    x = jnp.arange(3.0)
+    np.testing.assert_array_equal(jax.jit(fn)(x), 2 * x)
+    assert spmd.alone(digest, None) is digest
+
+
+def test_a_mesh_for_shared_members_has_two_axes():
+    assert dict(spmd.mesh("pop", DEVICES, 2).shape) == {"pop": 2, "work": 2}
+    assert dict(spmd.mesh("pop", DEVICES).shape) == {"pop": 4}

@@ -1,11 +1,13 @@
 """Replays of a member with a check after every primitive."""
 
 import jax
+import jax.numpy as jnp
 
+from jaxrl.core import spmd
 from jaxrl.run.debug import find_nonfinite
 from jaxrl.run.population import Members, Population
 from jaxrl.run.sweep import member_keys
-from tests.run import toy
+from tests.run import sharing, toy
 
 
 def members(lr, poison=None):
@@ -30,3 +32,10 @@ def test_a_replay_counts_updates_from_where_it_starts():
     text = find_nonfinite(found, state, 1, 0, 6)
     assert "reward, " in text and "not finite at update 3: " in text
     assert find_nonfinite(found, state, 1, 0, 3) is None
+
+
+def test_a_member_that_devices_share_is_replayed_on_one():
+    population = Population.create(1, 1, jax.devices()[:2], 2)
+    hypers, keys = sharing.Hyper(lr=jnp.full(1, jnp.inf)), member_keys(0, 1)
+    found = Members(sharing.make("evolution", spmd.WORK), None, population, keys, hypers, (), True, True)
+    assert find_nonfinite(found, found.init(), 0, 0, 3).startswith("params not finite at update 0")
