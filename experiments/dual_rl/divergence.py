@@ -69,7 +69,7 @@ PRESETS = {
         updates=20,
     ),
     "quick": Config(),
-    "paper": Config(tasks=("brax-hopper-medium-expert",), scales=(0.3, 1.85), seeds=5, updates=2000),
+    "paper": Config(tasks=("brax-hopper-medium-expert",), scales=(0.3, 1.85), seeds=5, updates=4000),
 }
 BETTER = "less"
 
