@@ -20,7 +20,7 @@ from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.envs.tabular.known_support import validate_known_support
 from jaxrl.envs.tabular.mdp import inverse_cdf
 from jaxrl.envs.tabular.mixture import validate_mixture
-from jaxrl.reward_free.features import Dense, Form, form_of
+from jaxrl.reward_free.features import Dense, form_of
 
 Learned = TypeVar("Learned")
 AnyState = TypeVar("AnyState")
@@ -43,29 +43,33 @@ def several(count: int, one: Callable[[AnyState], AnyState], state: AnyState) ->
 
 def run(
     env: Any,
-    form: Form,
-    policy: Array,
+    choose: Callable[[Array, Array], Array],
     learned: Learned,
     horizon: Array,
     data: PyTree,
     u: Array,
     learn: Callable[[Learned, Array, Array, Array], Learned],
 ) -> Learned:
-    """What `learn(learned, stage, pair, next state)` makes of the transitions of one episode of policy
-    int32[H, S].
+    """What `learn(learned, stage, pair, next state)` makes of the transitions of one episode.
 
-    u: float[H + 1], uniform numbers, the first for the start; horizon int32[].
+    choose: `(stage, state) -> action`, int32[] each; the pair is s A + a. u: float[H + 1], uniform numbers,
+    the first for the start; horizon int32[].
     """
     first = env.state_at(data, inverse_cdf(data.mu0, u[0]))
 
     def transition(h: Array, carry: tuple[PyTree, Learned]) -> tuple[PyTree, Learned]:
         env_state, learned = carry
         s = env.state_index(data, env_state)
-        action = policy[h, s]
+        action = choose(h, s)
         after, _ = env.step_u(env_state, action, u[h + 1], data)
-        return after, learn(learned, h, s * form.n_actions + action, env.state_index(data, after))
+        return after, learn(learned, h, s * env.A + action, env.state_index(data, after))
 
     return jax.lax.fori_loop(0, horizon, transition, (first, learned))[1]
+
+
+def by_table(policy: Array) -> Callable[[Array, Array], Array]:
+    """The choice of a policy int32[H, S]."""
+    return lambda h, s: policy[h, s]
 
 
 def is_due(plans: Array, log_det: Array, log_det_then: Array, ratio: Array) -> Array:

@@ -300,7 +300,8 @@ def transitions(
         V = powers(jnp.stack([plan.hat[h + 1], plan.value[h + 1]]), config.orders)
         return observe(form, regressions, snapshot, V, pair, after, numbers, config.weights)[0]
 
-    return episodes.run(env, form, plan.policy, state.regressions, hyper.horizon, data, u, learn)
+    choose = episodes.by_table(plan.policy)
+    return episodes.run(env, choose, state.regressions, hyper.horizon, data, u, learn)
 
 
 def certificate(state: State) -> Array:

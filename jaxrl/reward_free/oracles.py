@@ -24,8 +24,8 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, Key
-from jaxrl.reward_free.features import Form
-from jaxrl.reward_free.inner import subsets
+from jaxrl.reward_free import inner
+from jaxrl.reward_free.features import Form, KnownSupport
 from jaxrl.reward_free.uncertainty import Plan, View, first_best, greedy, of_policy, start
 
 Oracle = Callable[[Form, View, Array, Array, Plan, Array, Key], Plan]
@@ -67,37 +67,16 @@ def vertex_greedy(
 def candidate_sets(form: Form, view: View, previous: Plan, key: Key) -> Array:
     """Indicators of sets of states `[n, S]`: all of them up to 8 states, in lexicographic order.
 
-    Beyond: single states, their complements, what ascent of |phi_f| finds at every pair, random sets, and the
-    set of the previous plan.
+    Beyond: single states, their complements, the set with the largest |phi_f| at every pair (exact for known
+    successors, by ascent otherwise), random sets, and the set of the previous plan.
     """
     S, dtype = form.n_states, view.theta.dtype
     if S <= ENUMERATED_STATES:
-        return subsets(S, dtype)
+        return inner.subsets(S, dtype)
     single = jnp.eye(S, dtype=dtype)
     drawn = jax.random.bernoulli(key, 0.5, (RANDOM_SETS, S)).astype(dtype)
-    found = ascent(form, view.tilde)
+    found = _largest_sets(form, view.tilde)
     return jnp.concatenate([single, 1 - single, found, drawn, previous.reward.max(0)[None]])
-
-
-def ascent(form: Form, inverse: Array, steps: int = 10) -> Array:
-    """Indicators f `[P, S]` with large |phi_f(s, a)| in `inverse` `[B, k, k]`, one per pair.
-
-    Ascent of a convex function over the box: f becomes 1 where the gradient is positive. A local optimum.
-    """
-    pairs = jnp.arange(form.n_states * form.n_actions)
-
-    def at(pair: Array) -> Array:
-        def square(f: Array) -> Array:
-            x = form.phi_at(f, pair)
-            return x @ inverse[form.block(pair)] @ x
-
-        def step(_: Array, f: Array) -> Array:
-            return (jax.grad(square)(f) > 0).astype(f.dtype)
-
-        here = (pairs == pair).reshape(form.n_states, -1).any(-1)
-        return jax.lax.fori_loop(0, steps, step, here.astype(inverse.dtype))
-
-    return jax.lax.map(at, pairs)
 
 
 def exact(
@@ -121,7 +100,7 @@ def exact(
     rows = np.array(list(itertools.product(range(A), repeat=S)), np.int32)
     choice = np.array(list(itertools.product(range(len(rows)), repeat=size - 1)), np.int32)
     policies = np.concatenate([rows[choice], np.zeros((len(choice), 1, S), np.int32)], 1)
-    targets = subsets(S, view.theta.dtype)
+    targets = inner.subsets(S, view.theta.dtype)
 
     def best_of(policy: Array) -> tuple[Array, Array, Array]:
         def value(stage: Array, f: Array) -> Array:
@@ -141,6 +120,12 @@ def exact(
 
 OracleName = Literal["vertex_greedy", "exact"]
 ORACLES: dict[str, Oracle] = {"vertex_greedy": vertex_greedy, "exact": exact}
+
+
+def _largest_sets(form: Form, inverse: Array) -> Array:
+    """Indicators `[P, S]` of the sets with the largest |phi_f(s, a)| in `inverse` `[B, k, k]`."""
+    few = isinstance(form, KnownSupport) and form.blocks[1] <= inner.ENUMERATED
+    return (inner.exact if few else inner.ascent)(form, inverse).sets
 
 
 def _plan_of_set(

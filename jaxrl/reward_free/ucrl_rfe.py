@@ -210,9 +210,8 @@ def episode(
             x, one = form.phi_at(f, pair), jnp.ones((), f.dtype)
             return rank_one(regression, form.block(pair), x, f[after], one)
 
-        regression = episodes.run(
-            env, form, state.plan.policy, state.regression, hyper.horizon, data, u, learn
-        )
+        choose = episodes.by_table(state.plan.policy)
+        regression = episodes.run(env, choose, state.regression, hyper.horizon, data, u, learn)
         return state._replace(regression=regression, episodes=k)
 
     def stop(state: State) -> State:

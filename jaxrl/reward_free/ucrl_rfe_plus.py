@@ -163,7 +163,8 @@ def episode(
                 regressions, form.block(pair), form.phi_at(targets, pair), targets[:, after], weights
             )
 
-        found = episodes.run(env, form, state.plan.policy, state.regression, hyper.horizon, data, u, learn)
+        choose = episodes.by_table(state.plan.policy)
+        found = episodes.run(env, choose, state.regression, hyper.horizon, data, u, learn)
         return state._replace(regression=found, episodes=k)
 
     def stop(state: ucrl_rfe.State) -> ucrl_rfe.State:

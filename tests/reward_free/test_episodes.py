@@ -10,7 +10,6 @@ import pytest
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
 from jaxrl.reward_free import episodes, ucrl_rfe
-from jaxrl.reward_free.features import form_of
 from tests.reward_free.mixtures import hashed, three_lock
 
 
@@ -23,7 +22,7 @@ def test_transitions_follow_the_policy_for_the_horizon_and_no_longer():
         return rows.at[h].set(jnp.array([pair, after]))
 
     rows = episodes.run(
-        LinearMixture.of(mixture), form_of(mixture), policy, jnp.full((6, 2), -1), 4, mixture, u, learn
+        LinearMixture.of(mixture), episodes.by_table(policy), jnp.full((6, 2), -1), 4, mixture, u, learn
     )
     s, P = 0, np.asarray(mixture.to_tabular().P)
     for h in range(4):

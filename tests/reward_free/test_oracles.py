@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
+from jaxrl.envs.tabular.generators import riverswim
+from jaxrl.envs.tabular.known_support import known_support
+from jaxrl.envs.tabular.mixture_generators import lock
 from jaxrl.reward_free import oracles
 from jaxrl.reward_free.features import form_of
-from jaxrl.reward_free.oracles import ORACLES, ascent, candidate_sets, vertex_greedy
+from jaxrl.reward_free.inner import ascent, subsets
+from jaxrl.reward_free.oracles import ORACLES, candidate_sets, vertex_greedy
 from jaxrl.reward_free.uncertainty import View, of_policy
 from tests.reward_free.mixtures import hashed, hashed_view, no_plan, six_lock
 
@@ -65,25 +69,27 @@ def test_candidates_are_all_sets_of_few_states_and_selected_ones_of_many():
     assert few.shape == (8, 3)
 
 
-def test_ascent_finds_the_largest_norms_of_the_hashed_mixture():
-    """At five of six pairs exactly; it is a local method, so nowhere more."""
+def test_candidates_of_many_known_states_hold_the_largest_norm_of_every_pair():
+    """By brute force over the sets of nine states of RiverSwim."""
     with jax.enable_x64(True):
-        form, view = form_of(hashed()), hashed_view(1.0)
-        best = [
-            0.09970055985732,
-            0.18847081322308,
-            0.20926553357948,
-            0.1409914519958,
-            0.2207314074187,
-            0.22830530270018,
+        form = form_of(known_support(riverswim(9)))
+        root = np.random.default_rng(0).normal(size=(18, 3, 3))
+        inverse = jnp.asarray(np.eye(3) + root @ np.swapaxes(root, 1, 2))
+        view = View(jnp.zeros((18, 3)), inverse, inverse, jnp.asarray(1.0))
+        norms = [
+            form.norm(inverse, form.phi_all(sets)).max(0)
+            for sets in (candidate_sets(form, view, no_plan(4, 9), KEY), subsets(9, inverse.dtype))
         ]
-        sets = candidate_sets(form, view, no_plan(4, 3), KEY)
-        norms = form.norm(view.tilde, form.phi_all(sets))
-        np.testing.assert_allclose(norms.max(0), best, atol=1e-12)
-        found = ascent(form, view.tilde)
-        norms = form.norm(view.tilde, form.phi_all(found))[np.arange(6), np.arange(6)]
-        assert np.all(norms <= np.array(best) + 1e-12)
-        assert np.sum(norms > np.array(best) - 1e-12) >= 3
+        np.testing.assert_allclose(*norms, rtol=1e-12)
+
+
+def test_candidates_of_many_states_hold_what_ascent_finds_for_other_features():
+    form = form_of(lock(7, 2, 0.9, 0.1))
+    inverse = jnp.eye(15)[None]
+    view = View(jnp.zeros((1, 15)), inverse, inverse, jnp.asarray(1.0))
+    sets = candidate_sets(form, view, no_plan(4, 9), KEY)
+    norms = form.norm(inverse, form.phi_all(sets)).max(0)
+    assert np.all(norms >= ascent(form, inverse).norm - 1e-6)
 
 
 def test_candidates_in_chunks_give_the_plan_of_one_pass(monkeypatch):

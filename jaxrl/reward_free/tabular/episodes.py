@@ -23,9 +23,10 @@ from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Discrete
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
-from jaxrl.envs.tabular.mdp import inverse_cdf, validate
+from jaxrl.envs.tabular.mdp import validate
 from jaxrl.envs.tabular.mixture import LinearMixtureMDP, validate_mixture
 from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.reward_free.episodes import run
 from jaxrl.reward_free.tabular.counts import Pooling, no_counts, recorded, visits
 from jaxrl.reward_free.tabular.fields import check_horizon
 from jaxrl.reward_free.tabular.planning import best, pick
@@ -76,17 +77,15 @@ def rollout(env: Env, data: PyTree, choose: Choose, horizon: Array, numbers: Uni
 
     choose: `(h, s, ties [A]) -> action`. There is no reset and no limit inside; later entries are 0.
     """
-    size = len(numbers.steps)
+    size, u = len(numbers.steps), jnp.concatenate([numbers.start[None], numbers.steps])
 
-    def act(h: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+    def put(carry: tuple[Array, Array], h: Array, pair: Array, after: Array) -> tuple[Array, Array]:
         states, actions = carry
-        action = choose(h, states[h], numbers.ties[h])
-        after, _ = env.step_u(env.state_at(data, states[h]), action, numbers.steps[h], data)
-        return states.at[h + 1].set(env.state_index(data, after)), actions.at[h].set(action)
+        states = states.at[h].set(pair // env.A).at[h + 1].set(after)
+        return states, actions.at[h].set(pair % env.A)
 
-    first = inverse_cdf(data.mu0, numbers.start)
-    states = jnp.zeros(size + 1, jnp.int32).at[0].set(first)
-    return jax.lax.fori_loop(0, horizon, act, (states, jnp.zeros(size, jnp.int32)))
+    none = (jnp.zeros(size + 1, jnp.int32), jnp.zeros(size, jnp.int32))
+    return run(env, lambda h, s: choose(h, s, numbers.ties[h]), none, horizon, data, u, put)
 
 
 def greedy_in(index: Array) -> Choose:
