@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.envs.tabular.mixture_generators import random_mixture
 from jaxrl.reward_free import inner, ucrl_rfe
 from jaxrl.reward_free.features import form_of
 from jaxrl.reward_free.optimism import plan_optimistically
 from tests.reward_free.mixtures import SIGMA, hashed
+from theory.reward_free import definitions
 
 CONFIG, HYPER = ucrl_rfe.Config(horizon=4, value_range="published"), ucrl_rfe.Hyper(horizon=4)
 
@@ -71,3 +73,24 @@ def test_the_shadow_sum_decides_where_the_ceiling_makes_actions_equal():
     form, inverse = form_of(hashed()), jnp.asarray(np.linalg.inv(SIGMA))[None]
     norm = form.norm(inverse, form.phi_all(jnp.array([0.0, 0.0, 1.0]))).reshape(3, 2)
     assert other[0, 2].tolist() == norm.argmax(-1).tolist() != [0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_plan_and_pseudo_rewards_are_those_of_the_definitions(seed):
+    """With an estimate that is no distribution, and a ceiling that binds."""
+    rng, beta, most = np.random.default_rng(seed), 0.4, 1.5
+    mixture = random_mixture(jax.random.key(seed), 3, 2, 2)
+    phi, root = np.asarray(mixture.phi), rng.normal(size=(2, 2))
+    gram, theta = root @ root.T + 0.3 * np.eye(2), np.asarray(mixture.theta) + 0.2 * rng.normal(size=2)
+    form, inverse = form_of(mixture), jnp.asarray(np.linalg.inv(gram))[None]
+    largest = inner.exact(form, inverse)
+    found = ucrl_rfe.pseudo_rewards(CONFIG, HYPER, beta, largest.norm).reshape(4, 3, 2)
+    np.testing.assert_allclose(found, definitions.pseudo_reward(phi, gram, beta, 4), atol=1e-12)
+    np.testing.assert_array_equal(largest.sets.reshape(3, 2, 3), definitions.largest_norm(phi, gram)[1])
+    reward = rng.random((4, 3, 2)) / 2
+    arguments = (form, jnp.asarray(theta)[None], inverse, jnp.asarray(reward)[None], beta, most, 4, 0.0)
+    policy, value = plan_optimistically(*arguments)
+    wanted = definitions.plan(phi, theta, gram, reward, beta, most)
+    np.testing.assert_allclose(value[0], wanted.V, atol=1e-12)
+    np.testing.assert_array_equal(policy[0], wanted.policy)
+    assert wanted.V.max() == most and (wanted.V[3] < most).any()
