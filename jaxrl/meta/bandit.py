@@ -23,7 +23,7 @@ from jaxrl.core.prng import stream, streams
 from jaxrl.core.spaces import Box
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.envs.base import real
-from jaxrl.meta.evolution import Problem
+from jaxrl.meta.evolution import Problem, Settings
 from jaxrl.meta.objective import Objective, Time, Window, time_inputs
 
 
@@ -156,11 +156,11 @@ def problem(config: Config, objective: Objective, aware: bool = False) -> Proble
     aware: whether a mask without a live time input is refused.
     """
 
-    def fitness(phi: PyTree, task: Key, mask: Array, params: Params) -> Array:
-        return by_horizon(config, objective, phi, task, mask, params).mean()
+    def fitness(phi: PyTree, task: Key, settings: Settings, params: Params) -> Array:
+        return by_horizon(config, objective, phi, task, settings.mask, params).mean()
 
-    def answer(phi: PyTree, obs: PyTree, mask: Array) -> Array:
-        time = Time(obs["progress"][0] * obs["horizon"][0], obs["horizon"][0], mask)
+    def answer(phi: PyTree, obs: PyTree, settings: Settings) -> Array:
+        time = Time(obs["progress"][0] * obs["horizon"][0], obs["horizon"][0], settings.mask)
         return objective.apply(phi, _one_step(obs["reward"][0], jnp.ones(())), time)[0][0]
 
     reads = {

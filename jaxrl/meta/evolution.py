@@ -41,20 +41,30 @@ Shaping = Literal["pairwise", "centred", "z-score", "difference"]
 SELECTION = 0  # entry of the key's stream that the choice has; generation g has entry g + 1
 
 
+class Settings(NamedTuple):
+    """What differs between arms and is not evolved.
+
+    mask: float[5], factors of the time inputs; fixed: what else the rule reads, as the problem defines it.
+    """
+
+    mask: Array
+    fixed: PyTree
+
+
 class Problem(NamedTuple):
     """What evolution optimises: pure functions, the same for every member.
 
     start: `(key) -> phi`, a pytree of floats. tasks: `(key, n) -> task`, leaves `[n, ...]`, in the order of
     their cost, so that lanes stop early; a task holds every random number of its lifetime. fitness: `(phi,
-    task, mask, data) -> float[]`, to be maximised, NaN for a lifetime that broke. answer: `(phi, obs, mask)
-    -> output`, the rule as a policy, from what it reads to what it says. aware: whether the rule is called
-    time-aware.
+    task, settings, data) -> float[]`, to be maximised, NaN for a lifetime that broke. answer: `(phi, obs,
+    settings) -> output`, the rule as a policy, from what it reads to what it says. aware: whether the rule
+    is called time-aware.
     """
 
     start: Callable[[Key], PyTree]
     tasks: Callable[[Key, int], PyTree]
-    fitness: Callable[[PyTree, PyTree, Array, PyTree], Array]
-    answer: Callable[[PyTree, PyTree, Array], PyTree]
+    fitness: Callable[[PyTree, PyTree, Settings, PyTree], Array]
+    answer: Callable[[PyTree, PyTree, Settings], PyTree]
     observation_space: Space
     action_space: Space
     aware: bool = False
@@ -109,6 +119,8 @@ class Hyper:
     """Decay of Adam's mean of squared gradients, in [0, 1). Paper: 0.999."""
     mask: tuple[float, ...] = field(default=MASKS["none"])
     """Factors of the time inputs n/N, ln N, N - n, n, N, as in `objective.MASKS`. Paper: 1, 1, 0, 0, 0."""
+    fixed: tuple[float, ...] = ()
+    """What the rule reads besides and evolution leaves alone: a pytree of numbers, defined by the problem."""
 
 
 @struct.dataclass
@@ -152,14 +164,14 @@ def make(config: Config, problem: Problem) -> Algorithm:
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
         k_noise, k_tasks = jax.random.split(stream(state.key, state.updates + 1))
-        mask = jnp.asarray(hyper.mask, jnp.float32)
+        settings = _settings(hyper)
         sigma = decayed(hyper.sigma, hyper.sigma_decay, hyper.sigma_limit, state.updates)
         lr = decayed(hyper.lr, hyper.lr_decay, hyper.lr_limit, state.updates)
         mean, unravel = ravel_pytree(state.params)
         noise = perturbations(k_noise, config.pairs, mean.size)
 
         def lifetime(phi: Array, task: PyTree) -> Array:
-            return problem.fitness(unravel(phi), task, mask, data)
+            return problem.fitness(unravel(phi), task, settings, data)
 
         def pair(one: tuple[Array, PyTree]) -> Array:
             eps, task = one
@@ -200,12 +212,12 @@ def make(config: Config, problem: Problem) -> Algorithm:
         after, found = jax.lax.cond(due, choose, lambda after: (after, nothing), after)
         return after, metrics | {"selection_fitness": found}
 
-    def answer(params: PyTree, mask: Array, key: Key, obs: PyTree, memory: PyTree) -> tuple[Any, ...]:
-        return problem.answer(params, obs, mask), (), memory
+    def answer(params: PyTree, own: Settings, key: Key, obs: PyTree, memory: PyTree) -> tuple[Any, ...]:
+        return problem.answer(params, obs, own), (), memory
 
     def act(state: State, hyper: Hyper, greedy: bool) -> Policy:
         params = state.best_params if greedy else state.params
-        return Policy(Partial(answer, params, jnp.asarray(hyper.mask, jnp.float32)))
+        return Policy(Partial(answer, params, _settings(hyper)))
 
     def check_hyper(hyper: Hyper, data: PyTree) -> None:
         check_mask(hyper.mask, problem.aware, "Hyper.mask")
@@ -257,6 +269,10 @@ def _centred_ranks(x: Array) -> Array:
     below = (x[None, :] < x[:, None]).sum(axis=1)
     equal = (x[None, :] == x[:, None]).sum(axis=1)
     return (below + (equal - 1) / 2) / (x.size - 1) - 0.5
+
+
+def _settings(hyper: Hyper) -> Settings:
+    return Settings(jnp.asarray(hyper.mask, jnp.float32), hyper.fixed)
 
 
 def _adam(hyper: Hyper) -> optax.GradientTransformation:

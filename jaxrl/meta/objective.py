@@ -77,6 +77,8 @@ class Objective:
         "drift"; `(phi, window, time) -> (pihat [T, W], yhat [T, W, m])` in the slot "targets".
     slot: where it stands. inputs: names of the live time inputs, () for a rule blind to time.
     name: what tables call it. features: names of what its network reads, in order, () where it has none.
+    schedule: `(phi, hyper, time) -> hyper`, the learner's hyper-parameters at that time; None leaves them
+    alone.
     """
 
     init: Callable[[Key], PyTree]
@@ -85,6 +87,7 @@ class Objective:
     inputs: tuple[str, ...] = ()
     name: str = ""
     features: tuple[str, ...] = ()
+    schedule: Callable[[PyTree, Any, Time], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.slot not in ("drift", "targets"):

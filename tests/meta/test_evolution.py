@@ -19,12 +19,12 @@ TARGET = jnp.array([0.3, -0.2, 0.5])
 def quadratic(broken=lambda phi, task: False, start=TARGET * 0):
     """Distance to a point, with noise that comes with the task."""
 
-    def fitness(phi, task, mask, data):
+    def fitness(phi, task, settings, data):
         value = -0.5 * jnp.sum(jnp.square(phi - TARGET)) + jax.random.normal(task)
         return jnp.where(broken(phi, task), jnp.nan, value)
 
     box = Box(-np.inf, np.inf, ())
-    answer = lambda phi, obs, mask: phi.sum()  # noqa: E731
+    answer = lambda phi, obs, settings: phi.sum()  # noqa: E731
     return evolution.Problem(lambda key: start, streams, fitness, answer, box, box)
 
 

@@ -1,0 +1,337 @@
+"""Drifts learned from nothing on CartPole, beside PPO with constant and annealed clips and the closed form
+DPO.
+
+The loop takes 32 gradient steps per update, so that ratios leave the neighbourhood of 1 and a drift
+matters. Plain LPO and TA-LPO start without any clip; LPO and TA-LPO from PPO, and PPO with a learned
+schedule, start as PPO with clip 0.2. All are members of one program: what an arm has is a matter of
+factors. The chosen means, and the rules made by hand, then live through lifetimes that neither training nor
+the choice has seen, the same for all.
+
+Intervals of "learned" rows are over meta-seeds (two are shown without); all others are over fresh
+lifetimes, paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.baselines import ppo
+from jaxrl.core.fields import Count, Seed, Size, check_fields
+from jaxrl.core.prng import stream, streams
+from jaxrl.core.types import Array, PyTree
+from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.meta import arms, drift, evolution, lifetimes
+from jaxrl.meta.arms import Fixed, assembled
+from jaxrl.meta.certificates import certificate, grid
+from jaxrl.meta.objective import Objective, mask_of
+from jaxrl.report import plots
+from jaxrl.report.tables import Score
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import Member, member_keys, sweep
+
+Arm = Literal["LPO", "TA-LPO", "LPO from PPO", "TA-LPO from PPO", "scheduled PPO"]
+Rule = tuple[Fixed, tuple[float, ...]]  # what an arm has, and its mask
+
+BLIND, TIMED = mask_of(()), mask_of(("n/N",))
+NETWORK = {"W1": 1.0, "w2": 1.0, "schedule": 0.0}
+SCHEDULE = {"W1": 0.0, "w2": 0.0, "schedule": 1.0}
+NOTHING = {"W1": 0.0, "w2": 0.0, "schedule": 0.0}
+PLAIN, FROM_PPO = drift.Parts(xi=drift.XI), drift.Parts(ppo=1.0, xi=drift.XI)
+ARMS: dict[str, Rule] = {
+    "LPO": (Fixed(PLAIN, NETWORK), BLIND),
+    "TA-LPO": (Fixed(PLAIN, NETWORK), TIMED),
+    "LPO from PPO": (Fixed(FROM_PPO, NETWORK), BLIND),
+    "TA-LPO from PPO": (Fixed(FROM_PPO, NETWORK), TIMED),
+    "scheduled PPO": (Fixed(drift.Parts(ppo=1.0), SCHEDULE), TIMED),
+}
+
+
+def _by_hand(clip: float = 0.2, anneal: tuple[float, float, float] = (0.0, 0.0, 0.0), **own: float) -> Rule:
+    return Fixed(drift.Parts(**{"ppo": 1.0} | own, clip=clip, anneal=anneal), NOTHING), BLIND
+
+
+CLIPS = (0.05, 0.1, 0.2, 0.3, 0.5)
+HAND: dict[str, Rule] = {
+    "no clip": (Fixed(PLAIN, NOTHING), BLIND),
+    **{f"PPO, clip {clip:g}": _by_hand(clip) for clip in CLIPS},
+    "PPO, learning rate annealed": _by_hand(anneal=(1.0, 0.0, 0.0)),
+    "PPO, clip and entropy annealed": _by_hand(anneal=(0.0, 1.0, 1.0)),
+    "DPO": _by_hand(ppo=0.0, dpo=1.0),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """The inner loop, its evolution, and the fresh lifetimes."""
+
+    learner: ppo.Config = field(
+        default_factory=lambda: ppo.Config(n_envs=8, length=32, epochs=8, minibatches=4, widths=(32, 32))
+    )
+    """Static choices of the learner inside."""
+    hyper: ppo.Hyper = field(default_factory=lambda: ppo.Hyper(lr=1e-2))
+    """Hyper-parameters of the learner inside."""
+    algo: evolution.Config = field(
+        default_factory=lambda: evolution.Config(shaping="difference", selection=16, select_every=5)
+    )
+    """Static choices of evolution."""
+    evolve: evolution.Hyper = field(default_factory=evolution.Hyper)
+    """Hyper-parameters of evolution; mask and fixed parameters are those of each arm."""
+    updates: Size = 40
+    """Horizon N of every lifetime in training."""
+    hidden: Size = 32
+    """Hidden units of the drift network."""
+    plain: tuple[Arm, ...] = ("LPO", "TA-LPO")
+    """Arms that start without a clip."""
+    generations: Size = 40
+    """Generations of these."""
+    refined: tuple[Arm, ...] = ("LPO from PPO", "TA-LPO from PPO", "scheduled PPO")
+    """Arms that start as PPO with clip 0.2; () for none."""
+    refinements: Size = 16
+    """Generations of those."""
+    fresh: Size = 96
+    """Lifetimes of the evaluation per rule and situation."""
+    episodes: Size = 8
+    """Episodes that measure the last policy of a lifetime, actions sampled."""
+    situations: Count = 4
+    """How many of the situations N/2, 2N, told N/4 and told 4N are evaluated besides, in this order."""
+    seeds: Size = 2
+    """Number of meta-seeds; seed i has the same keys in all arms."""
+    seed: Seed = 0
+    """Root seed, in [0, 2^32)."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+PRESETS = {
+    "smoke": Config(
+        learner=ppo.Config(n_envs=2, length=8, epochs=2, minibatches=2, widths=()),
+        algo=evolution.Config(pairs=2, shaping="difference", selection=0),
+        updates=2,
+        hidden=4,
+        plain=("LPO",),
+        generations=2,
+        refined=(),
+        fresh=2,
+        episodes=1,
+        situations=0,
+        seeds=1,
+    ),
+    "short": Config(
+        algo=evolution.Config(shaping="difference", selection=16, select_every=4),
+        evolve=evolution.Hyper(lr=0.06, lr_decay=0.97),
+        updates=20,
+        generations=16,
+        refined=(),
+        fresh=64,
+        situations=2,
+    ),
+    "quick": Config(),
+    "paper": Config(generations=100, refinements=100, fresh=1024, seeds=5),
+}
+BETTER = "more"
+SITUATIONS = {  # horizon played and horizon told, in units of N
+    "N/2": (0.5, 0.5),
+    "2N": (2.0, 2.0),
+    "told N/4": (1.0, 0.25),
+    "told 4N": (1.0, 4.0),
+}
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Saves `learned [arm, S, n]` and `hand [rule, n]`, returns of fresh lifetimes; the same of plain arms
+    and of PPO with its best clip by situation, `plain_by [arm, S, situation, n]`, `best_by [situation, n]`;
+    `fitness [arm, S, L]` on the tasks of the choice, NaN padded; `W1`, `w2`, `schedule` `[arm, S, ...]`;
+    `slope [arm, P, R, A]` of seed 0.
+    """
+    env, objective = CartPole(), drift.family(config.hidden)
+    members = [*_evolved(config, folder, "plain"), *_evolved(config, folder, "refined")]
+    names = [*config.plain, *config.refined]
+    shape = (len(names), config.seeds)
+    keys = streams(stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0), config.fresh)
+    one = _lifetime(config, objective)
+
+    @jax.jit
+    def returns(phi: PyTree, fixed: Fixed, mask: Array, N: Array, told: Array) -> Array:
+        hyper = drift.told(config.hyper, assembled(phi, fixed), told, mask)
+        live = lifetimes.in_lanes(lambda key: one(hyper, env.default_params(), N, key), min(32, config.fresh))
+        return live(keys)
+
+    def lived(phi: PyTree, rule: Rule, played: float = 1.0, told: float = 1.0) -> np.ndarray:
+        N, horizon = round(played * config.updates), told * config.updates
+        fixed, mask = jax.tree.map(jnp.float32, rule[0]), jnp.array(rule[1])
+        return np.asarray(returns(phi, fixed, mask, jnp.int32(N), jnp.float32(horizon)))
+
+    phis = jax.device_get([member.state.best_params for member in members])
+    nothing = jax.tree.map(jnp.zeros_like, phis[0])
+    rules = [ARMS[name] for name in names for _ in range(config.seeds)]
+    learned = np.stack([lived(phi, rule) for phi, rule in zip(phis, rules, strict=True)])
+    hand = np.stack([lived(nothing, rule) for rule in HAND.values()])
+    best = best_clip(dict(zip(HAND, hand, strict=True)))
+    situations = list(SITUATIONS.values())[: config.situations]
+    n_plain = len(config.plain) * config.seeds
+    plain_by = [
+        [lived(phi, rule, *s) for s in situations] for phi, rule in zip(phis[:n_plain], rules, strict=False)
+    ]
+    best_by = [lived(nothing, HAND[best], *s) for s in situations]
+    tail = (config.situations, config.fresh)
+    folder.save_result(
+        learned=learned.reshape(*shape, -1),
+        hand=hand,
+        plain_by=np.array(plain_by).reshape(len(config.plain), config.seeds, *tail),
+        best_by=np.array(best_by).reshape(tail),
+        fitness=_padded(members).reshape(*shape, -1),
+        arm=np.array([list(ARMS).index(name) for name in names]),
+        **{k: np.stack([p[k] for p in phis]).reshape(*shape, *phis[0][k].shape) for k in phis[0]},
+        **_looked_at(objective, phis[:: config.seeds], rules[:: config.seeds], float(config.updates)),
+    )
+
+
+def _evolved(config: Config, folder: RunFolder, group: Literal["plain", "refined"]) -> list[Member]:
+    """Members of the arms of a group, which start alike and have one number of generations."""
+    names: tuple[str, ...] = getattr(config, group)
+    if not names:
+        return []
+    env, objective = CartPole(), drift.family(config.hidden)
+    tasks = lifetimes.draw_tasks(env, config.updates, config.updates)
+    problem = arms.problem(_lifetime(config, objective), objective, tasks)
+    hypers = [config.evolve.replace(mask=ARMS[name][1], fixed=ARMS[name][0]) for name in names]
+    steps = config.learner.n_envs * config.learner.length * config.updates
+    return sweep(
+        lambda algo: evolution.make(algo, problem),
+        [(config.algo, hyper) for hyper in hypers],
+        seeds=config.seeds,
+        seed=config.seed,
+        data=config.hyper,
+        updates=config.generations if group == "plain" else config.refinements,
+        log_every=1,
+        env_steps_per_update=2 * config.algo.pairs * steps,
+        folder=folder,
+        stage=group,
+    )
+
+
+def _lifetime(config: Config, objective: Objective) -> lifetimes.Lifetime:
+    learner = drift.learner(config.learner, CartPole(), objective)
+    return lifetimes.lifetime(learner, CartPole(), episodes=config.episodes)
+
+
+def _padded(members: list[Member]) -> np.ndarray:
+    """float[members, L], fitness of the means on the tasks of the choice, NaN where there was no choice."""
+    curves = [m.history.get("selection_fitness", np.zeros(0)) for m in members]
+    width = max(1, *(len(c) for c in curves))
+    return np.stack(
+        [np.pad(c.astype(np.float64), (0, width - len(c)), constant_values=np.nan) for c in curves]
+    )
+
+
+def _looked_at(
+    objective: Objective, phis: list[PyTree], rules: list[Rule], horizon: float
+) -> dict[str, np.ndarray]:
+    """Slopes of r A - f and certificates of the first seed of every arm."""
+    slopes, facts = [], []
+    for phi, (fixed, mask) in zip(phis, rules, strict=True):
+        rule = assembled(phi, jax.tree.map(jnp.float32, fixed))
+        found = certificate(objective, rule, horizon=horizon, mask=mask)
+        facts.append(
+            [found.least, found.slope_at_one, found.dead_zone, found.certified, found.rollback, found.time]
+        )
+        slopes.append(grid(objective, rule, horizon=horizon, mask=mask).slope)
+    return {"slope": np.array(slopes, np.float32), "certificate": np.array(facts)}
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members, programs and environment steps of a run, evaluation left out."""
+    per = config.learner.n_envs * config.learner.length * config.updates * 2 * config.algo.pairs
+    work = len(config.plain) * config.generations + len(config.refined) * config.refinements
+    members = (len(config.plain) + len(config.refined)) * config.seeds
+    return {"members": members, "compilations": 3, "env_steps": config.seeds * work * per}
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
+    """Returns of learned rules by meta-seed, and paired differences over fresh lifetimes."""
+    hand = dict(zip(HAND, result["hand"], strict=True))
+    best = best_clip(hand)
+    names = [list(ARMS)[i] for i in result["arm"]]
+    found: dict[str, Score | np.ndarray] = {
+        f"{name}, learned: return": x.mean(axis=-1) for name, x in zip(names, result["learned"], strict=True)
+    }
+    for name, values in hand.items():
+        found[f"{name}: return"] = _over_lifetimes(values)
+    for name, seeds in zip(names, result["learned"], strict=True):
+        for i, values in enumerate(seeds):
+            found[f"{name}, meta-seed {i}, minus no clip"] = _over_lifetimes(values - hand["no clip"])
+            found[f"{name}, meta-seed {i}, minus PPO with its best clip"] = _over_lifetimes(
+                values - hand[best]
+            )
+    for k, situation in enumerate(list(SITUATIONS)[: result["best_by"].shape[0]]):
+        for name, seeds, at_n in zip(names, result["plain_by"], result["learned"], strict=False):
+            for i, values in enumerate(seeds[:, k]):
+                if situation.startswith("told"):
+                    label = f"{name}, meta-seed {i}, {situation}: change"
+                    found[label] = _over_lifetimes(values - at_n[i])
+                else:
+                    label = f"{name}, meta-seed {i}, at {situation}, minus PPO with its best clip"
+                    found[label] = _over_lifetimes(values - result["best_by"][k])
+    for blind, aware in (("LPO", "TA-LPO"), ("LPO from PPO", "TA-LPO from PPO")):
+        if blind in names and aware in names:
+            mean = result["learned"].mean(axis=-1)
+            difference = mean[names.index(aware)] - mean[names.index(blind)]
+            found[f"{aware} minus {blind}, paired by meta-seed"] = Score(difference, BETTER, derived=True)
+    return found
+
+
+def best_clip(hand: Mapping[str, np.ndarray]) -> str:
+    """The constant clip with the largest mean on the lifetimes that it is compared on, which favours it."""
+    return max((f"PPO, clip {c:g}" for c in CLIPS), key=lambda name: hand[name].mean())
+
+
+def _over_lifetimes(values: np.ndarray) -> Score:
+    return Score(values, BETTER, note=f"{values.size} lifetimes", derived=True)
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Learning curves with all returns, and the slopes of r A - f that were found."""
+    result = folder.load_result()
+    names = [list(ARMS)[i] for i in result["arm"]]
+    with plots.paper():
+        files = _curves(result, names, folder.figures / "drift_objectives")
+        return [*files, *_slopes(result, names, folder.figures / "drift_slopes")]
+
+
+def _curves(result: dict[str, np.ndarray], names: list[str], path: Path) -> list[Path]:
+    fig, axes = plots.subplots(1, 2, width=4.6)
+    left, right = axes[0]
+    for i, (name, curves) in enumerate(zip(names, result["fitness"], strict=True)):
+        for s, curve in enumerate(curves):
+            known = np.flatnonzero(np.isfinite(curve))
+            left.plot(known + 1, curve[known], color=f"C{i}", label=name if s == 0 else None)
+    left.set(xlabel="generation", ylabel="return of the mean on the tasks of the choice")
+    left.legend()
+    rows = [(name, x.mean(axis=-1)) for name, x in zip(names, result["learned"], strict=True)]
+    rows += [(name, np.array([x.mean()])) for name, x in zip(HAND, result["hand"], strict=True)]
+    plots.seed_dots(right, [name for name, _ in rows], [values for _, values in rows])
+    right.set(xlabel="return on fresh lifetimes")
+    return plots.save(fig, path)
+
+
+def _slopes(result: dict[str, np.ndarray], names: list[str], path: Path) -> list[Path]:
+    from jaxrl.meta.certificates import ADVANTAGES, PROGRESS, RATIOS
+
+    fig, axes = plots.subplots(len(names), len(PROGRESS), width=2.6, height=2.2)
+    extent = partial(dict, cmap="RdBu_r", vmin=-1.5, vmax=1.5, shading="nearest", rasterized=True)
+    for row, name, slopes in zip(axes, names, result["slope"], strict=True):
+        for ax, progress, slope in zip(row, PROGRESS, slopes, strict=True):
+            sizes = np.where(ADVANTAGES == 0, np.nan, np.abs(ADVANTAGES))
+            image = ax.pcolormesh(ADVANTAGES, RATIOS, slope / sizes, **extent())
+            ax.set(title=f"{name}, n/N = {progress:g}", xlabel="A", ylabel="r", yscale="log")
+            fig.colorbar(image, ax=ax, label="d/dr (rA - f) / |A|")
+    return plots.save(fig, path)

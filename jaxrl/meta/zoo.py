@@ -1,0 +1,179 @@
+"""Rules that can be used at once: the best means of published meta-runs, and the rules made by hand.
+
+    ppo.make(config, env, surrogate=zoo.load("lpo_cartpole").surrogate)
+
+A learned rule is a pair of files of kilobytes, `zoo_files/<name>.npz` with its parameters and `<name>.json`
+with the
+record: rule and arguments, SHA-256 of the arrays, features in order, certificate, training, evaluation, and
+the command and configuration that made it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import CorruptInput, UsageError, nearest
+from jaxrl.core.files import atomic, sha256
+from jaxrl.core.types import Array, PyTree
+from jaxrl.data import safe
+from jaxrl.meta import drift
+from jaxrl.meta.objective import Objective, Slot
+
+FORMAT = 1
+FOLDER = Path(__file__).with_name("zoo_files")
+LIMIT = 10_000_000  # bytes of the arrays of a rule
+
+RULES: dict[str, Callable[..., Objective]] = {
+    "ppo": drift.ppo,
+    "dpo": drift.dpo,
+    "lpo": drift.lpo,
+    "ta_lpo": drift.ta_lpo,
+    "scheduled_ppo": drift.scheduled_ppo,
+}
+BY_HAND = ("ppo", "dpo")
+
+
+class Entry(NamedTuple):
+    """A rule with its parameters. record: what its file says about it, {} for a rule made by hand."""
+
+    name: str
+    objective: Objective
+    phi: PyTree
+    record: dict[str, Any]
+
+    @property
+    def surrogate(self) -> Callable[..., Array]:
+        """The surrogate of the drift, for `ppo.make(config, env, surrogate=...)`."""
+        return drift.drift(self.objective, self.phi)
+
+
+def names(folder: Path | str = FOLDER) -> list[str]:
+    """Every name that `load` knows, rules made by hand first."""
+    return [*BY_HAND, *sorted(path.stem for path in Path(folder).glob("*.json"))]
+
+
+def load(name: str, slot: Slot | None = None, folder: Path | str = FOLDER) -> Entry:
+    """The rule of that name.
+
+    slot: raise an error for a rule of another slot. folder: where the files of learned rules are.
+
+    Raises:
+        UsageError: no such rule (says the nearest name), or one of another slot.
+        CorruptInput: its files are damaged, of a newer format, or do not fit the rule that they name.
+    """
+    known = names(folder)
+    if name not in known:
+        raise UsageError(f"name: the zoo has no {name!r}; {nearest(name, known)}")
+    if name in BY_HAND:
+        objective = RULES[name]()
+        entry = Entry(name, objective, objective.init(jax.random.key(0)), {})
+    else:
+        entry = _read(name, Path(folder))
+    if slot is not None and entry.objective.slot != slot:
+        raise UsageError(
+            f'name: {name} is of the slot "{entry.objective.slot}", not of "{slot}"; take another rule'
+        )
+    return entry
+
+
+def save(
+    name: str,
+    rule: str,
+    arguments: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    about: dict[str, Any],
+    folder: Path | str = FOLDER,
+) -> Path:
+    """Writes both files of a learned rule; the path of the record.
+
+    rule, arguments: key of `RULES`, and what it is called with. arrays: learned entries of phi. about:
+    certificate, training, evaluation, command, configuration hash.
+
+    Raises:
+        UsageError: the arrays do not fit the rule, or are not finite.
+    """
+    objective = _objective(name, rule, arguments, UsageError)
+    _check_arrays(name, objective, arrays, UsageError)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic(folder / f"{name}.npz") as file, file.open("wb") as stream:
+        np.savez(stream, **{k: np.asarray(v, np.float32) for k, v in arrays.items()})
+    record = {
+        "format": FORMAT,
+        "rule": rule,
+        "arguments": arguments,
+        "slot": objective.slot,
+        "inputs": list(objective.inputs),
+        "features": list(objective.features),
+        "shapes": {k: list(np.shape(v)) for k, v in arrays.items()},
+        "sha256": sha256(folder / f"{name}.npz"),
+        **about,
+    }
+    path = folder / f"{name}.json"
+    with atomic(path) as file:
+        file.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def _read(name: str, folder: Path) -> Entry:
+    path = folder / f"{name}.json"
+    try:
+        record = json.loads(path.read_text())
+        version = record["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptInput(f"{path}: not the record of a rule ({error}); fetch it again") from error
+    if version != FORMAT:
+        raise CorruptInput(f"{path}: has format {version}, this version reads {FORMAT}; update jaxrl")
+    missing = [
+        k for k in ("rule", "arguments", "slot", "inputs", "features", "shapes", "sha256") if k not in record
+    ]
+    if missing:
+        raise CorruptInput(f"{path}: lacks {', '.join(missing)}; fetch it again")
+    objective = _objective(str(path), record["rule"], record["arguments"], CorruptInput)
+    for field in ("slot", "inputs", "features"):
+        said, has = record[field], getattr(objective, field)
+        if said != (list(has) if isinstance(has, tuple) else has):
+            raise CorruptInput(
+                f"{path}: {field} {said!r}, but {objective.name} of this version has {has!r}; "
+                "fetch a file that fits"
+            )
+    arrays_path = path.with_suffix(".npz")
+    safe.verify(arrays_path, record["sha256"])
+    arrays = safe.read_npz(arrays_path, limit=LIMIT)
+    _check_arrays(str(arrays_path), objective, arrays, CorruptInput)
+    return Entry(name, objective, parameters(objective, arrays), record)
+
+
+def parameters(objective: Objective, arrays: dict[str, Any]) -> PyTree:
+    """Phi of a rule with learned entries `arrays` in place of those that a search starts from."""
+    return objective.init(jax.random.key(0)) | {k: jnp.asarray(v) for k, v in arrays.items()}
+
+
+def _objective(where: str, rule: Any, arguments: Any, error: type[Exception]) -> Objective:
+    if rule not in RULES:
+        raise error(f"{where}: rule {rule!r} is unknown; {nearest(str(rule), RULES)}")
+    try:
+        return RULES[rule](**arguments)
+    except (TypeError, UsageError) as problem:
+        raise error(f"{where}: {rule} cannot be made of {arguments!r} ({problem})") from problem
+
+
+def _check_arrays(where: str, objective: Objective, arrays: dict[str, Any], error: type[Exception]) -> None:
+    """Raises `error` unless the arrays are those of the rule, in shape, and finite."""
+    made = jax.eval_shape(objective.init, jax.random.key(0))
+    wanted = {k: tuple(v.shape) for k, v in made.items() if k != "parts"}
+    found = {k: tuple(np.shape(v)) for k, v in arrays.items()}
+    if wanted != found:
+        raise error(
+            f"{where}: has arrays {found}, but {objective.name} has {wanted}; take the rule that they fit"
+        )
+    broken = [k for k, v in arrays.items() if not np.all(np.isfinite(v))]
+    if broken:
+        raise error(f"{where}: {', '.join(broken)} is not finite; take another meta-run")

@@ -1,0 +1,154 @@
+"""Drifts beside vectors that were computed elsewhere, their conditions, and PPO as one of them."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
+from jaxrl.envs.tabular.generators import random_mdp
+from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.meta import drift
+from jaxrl.meta.objective import MASKS, Objective, Time
+
+POINTS = [(0.5, 1), (0.5, -1), (0.9, 0.5), (1, 2), (1.1, -0.7), (1.5, 1), (1.5, -1), (3, 2)]
+RATIO, ADVANTAGE = (jnp.array(x, jnp.float32) for x in zip(*POINTS, strict=True))
+VECTORS = {  # of an independent implementation
+    "LPO": [0, 0, 0, 0, 0.04224342, 0, 0.18762208, 0],
+    "LPO, from PPO": [0, 0, 0, 0, 0.04224342, 0.10943994, 0.18762208, 2.41101321],
+    "half": [0, 0.15478086, 0, 0, 0.02684908, 0.22938588, 0.17214214, 2.40655579],
+    "end": [0, 0.47407839, 0, 0, 0.01142361, 0.35004176, 0.15233764, 3.10090702],
+    "DPO": [0, 0.20145660, 0, 0, 0, 0.01016268, 0, 2.07194484],
+    "PPO": [0, 0.3, 0, 0, 0, 0.3, 0, 3.6],
+}
+
+
+def weights(blocks, hidden=4):
+    i, j = np.meshgrid(np.arange(8 * blocks), np.arange(hidden), indexing="ij")
+    return {
+        "W1": jnp.array(0.5 * np.sin(0.9 * (hidden * i + j + 1) + 0.3), jnp.float32),
+        "w2": jnp.array(0.8 * np.sin(1.7 * (np.arange(hidden) + 1) + 0.1), jnp.float32),
+    }
+
+
+def value(objective, phi=None, n=0.0, N=1.0, ratio=RATIO, advantage=ADVANTAGE, mask=MASKS["paper"]):
+    own = objective.init(jax.random.key(0)) | (phi or {})
+    return objective.apply(own, ratio, jnp.log(ratio), advantage, Time(n, N, mask))
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("LPO", lambda: value(drift.lpo(hidden=4), weights(1))),
+        ("LPO, from PPO", lambda: value(drift.lpo("ppo", 4), weights(1))),
+        ("half", lambda: value(drift.ta_lpo("ppo", 4), weights(2), 0.5)),
+        ("end", lambda: value(drift.ta_lpo("ppo", 4), weights(2), 1.0)),
+        ("DPO", lambda: value(drift.dpo())),
+        ("PPO", lambda: value(drift.ppo())),
+    ],
+)
+def test_drifts_are_those_of_the_reference(name, found):
+    np.testing.assert_allclose(found(), VECTORS[name], atol=1e-6)
+
+
+def test_a_plain_time_aware_drift_changes_with_progress():
+    rule, phi = drift.ta_lpo(hidden=4), weights(2)
+    assert float(value(rule, phi, 0.5)[5]) == 0
+    assert float(value(rule, phi, 1.0)[5]) == pytest.approx(0.05004176, abs=1e-6)
+
+
+def test_time_aware_drifts_contain_the_blind_one():
+    """At n/N = 0, with the mask of zeros, and with ln N at its reference: the first eight rows."""
+    phi = weights(3)
+    first = {"W1": phi["W1"][:8], "w2": phi["w2"]}
+    blind = value(drift.lpo(hidden=4), first)
+    two = {"W1": phi["W1"][:16], "w2": phi["w2"]}
+    assert np.array_equal(blind, value(drift.ta_lpo(hidden=4), two, 0.0))
+    assert np.array_equal(blind, value(drift.ta_lpo(hidden=4), two, 0.7, mask=MASKS["none"]))
+    long = drift.ta_lpo(hidden=4, features=24, reference=10.0)
+    summed = {"W1": phi["W1"][:8] + phi["W1"][16:], "w2": phi["w2"]}
+    np.testing.assert_allclose(
+        value(long, phi, 0.0, 10.0), value(drift.lpo(hidden=4), summed, 0.0), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_conditions_hold_for_every_network(scale):
+    """f >= 0 everywhere, f = 0 and df/dr = 0 at r = 1: 40 networks, advantages in [-5, 5], any progress."""
+    rng = np.random.default_rng(0)
+    rule = drift.ta_lpo("ppo", hidden=16)
+    ratio = jnp.array(np.exp(rng.uniform(np.log(0.01), np.log(100), 64)), jnp.float32)
+    advantage = jnp.array(rng.uniform(-5, 5, 64), jnp.float32)
+
+    @jax.jit
+    def measured(phi, n):
+        phi = rule.init(jax.random.key(0)) | phi
+        apply = partial(rule.apply, phi)
+        one = jax.vmap(jax.grad(lambda r, A: apply(r, jnp.log(r), A, Time(n, 1.0))))
+        away = apply(ratio, jnp.log(ratio), advantage, Time(n, 1.0))
+        at = apply(jnp.ones(64), jnp.zeros(64), advantage, Time(n, 1.0))
+        return away.min(), jnp.abs(at).max(), jnp.abs(one(jnp.ones(64), advantage)).max()
+
+    for _ in range(40):
+        phi = {"W1": rng.normal(size=(16, 16)), "w2": rng.normal(size=16)}
+        phi = {k: jnp.array(scale * x, jnp.float32) for k, x in phi.items()}
+        least, at_one, slope = measured(phi, jnp.float32(rng.uniform()))
+        assert float(least) >= 0 and float(at_one) == 0 and float(slope) == 0
+
+
+def test_the_drift_of_ppo_is_the_clipped_surrogate():
+    rng = np.random.default_rng(1)
+    ratio = jnp.array(np.exp(rng.normal(size=200)), jnp.float32)
+    advantage = jnp.array(rng.normal(size=200), jnp.float32)
+    hyper = ppo.Hyper()
+    clipped = ppo.clipped_surrogate(ratio, advantage, jnp.zeros(()), {"hyper": hyper})
+    np.testing.assert_allclose(ratio * advantage - drift.ppo_drift(ratio, advantage, 0.2), clipped, atol=1e-5)
+
+
+def test_a_network_that_says_nothing_updates_as_ppo_does():
+    mdp = random_mdp(jax.random.key(0), 4, 3, gamma=0.9)
+    env = Tabular.of(mdp)
+    config = ppo.Config(n_envs=4, length=8, epochs=2, minibatches=2, widths=(4,))
+    rule = drift.lpo("ppo", hidden=4)
+    phi = rule.init(jax.random.key(1))
+    phi["parts"] = phi["parts"]._replace(xi=0.0)
+    own = ppo.make(config, env)
+    with_drift = ppo.make(config, env, surrogate=drift.drift(rule))
+    hyper = ppo.Hyper(lr=0.05)
+    learned = hyper.replace(surrogate=(phi, jnp.array(MASKS["none"])))
+    start = jax.jit(own.init)(jax.random.key(2), hyper, mdp)
+    expected = jax.jit(own.step)(start, hyper, mdp)[0].params
+    found = jax.jit(with_drift.step)(start, learned, mdp)[0].params
+    constant = ppo.make(config, env, surrogate=drift.drift(rule, phi))
+    also = jax.jit(constant.step)(start, hyper, mdp)[0].params
+    for a, b, c in zip(*map(jax.tree.leaves, (expected, found, also)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+        np.testing.assert_allclose(a, c, atol=1e-6)
+
+
+def test_schedules_scale_learning_rate_clip_and_entropy():
+    hyper = ppo.Hyper(lr=0.1, entropy=0.02)
+    annealed = drift.ppo(0.4, (1.0, 0.5, 0.0))
+    own = annealed.schedule(annealed.init(jax.random.key(0)), hyper, Time(3.0, 4.0))
+    np.testing.assert_allclose([own.lr, own.clip, own.entropy], [0.025, 0.25, 0.02], rtol=1e-6)
+    rule = drift.scheduled_ppo()
+    phi = rule.init(jax.random.key(0)) | {"schedule": jnp.array([[0.1, -1.0], [0.2, 0.5], [0.0, 1.0]])}
+    own = rule.schedule(phi, hyper, Time(1.0, 2.0))
+    expected = [0.1 * np.exp(0.1 - 0.5), 0.2 * np.exp(0.2 + 0.25), 0.02 * np.exp(0.5)]
+    np.testing.assert_allclose([own.lr, own.clip, own.entropy], expected, rtol=1e-6)
+    clip = 0.2 * np.exp(0.2 + 0.25)
+    found = rule.apply(phi, jnp.float32(1.5), jnp.log(1.5), jnp.float32(1.0), Time(1.0, 2.0))
+    assert float(found) == pytest.approx(0.5 - clip, abs=1e-6)
+
+
+def test_rules_that_do_not_fit_are_refused():
+    with pytest.raises(UsageError, match="TA-LPO has 16"):
+        drift.ta_lpo(features=8)
+    with pytest.raises(UsageError, match="initial"):
+        drift.lpo("PPO")
+    other = Objective(lambda key: (), lambda phi: phi, "targets", name="LPG")
+    with pytest.raises(UsageError, match='LPG is of the slot "targets"'):
+        drift.drift(other)

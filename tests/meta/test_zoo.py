@@ -1,0 +1,98 @@
+"""Files of rules: written, read back, and refused where anything about them is wrong."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.core.errors import CorruptInput, UsageError
+from jaxrl.meta import drift, zoo
+from jaxrl.meta.certificates import check_drift
+from jaxrl.meta.objective import Time
+
+ARRAYS = {
+    "W1": np.linspace(-1, 1, 32, dtype=np.float32).reshape(16, 2),
+    "w2": np.array([0.5, -1.0], np.float32),
+}
+ARGUMENTS = {"initial": "ppo", "hidden": 2}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    zoo.save("own", "ta_lpo", ARGUMENTS, ARRAYS, {"command": "jaxrl run"}, tmp_path)
+    return tmp_path
+
+
+def edit(folder, **fields):
+    path = folder / "own.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_a_rule_comes_back_as_it_was_saved(folder):
+    entry = zoo.load("own", "drift", folder)
+    assert entry.record["command"] == "jaxrl run" and entry.objective.inputs == ("n/N",)
+    rule = drift.ta_lpo(**ARGUMENTS)
+    phi = rule.init(jax.random.key(1)) | {k: jnp.array(v) for k, v in ARRAYS.items()}
+    points = jnp.array([0.5, 1.5]), jnp.log(jnp.array([0.5, 1.5])), jnp.array([-1.0, 1.0])
+    expected = rule.apply(phi, *points, Time(1.0, 2.0))
+    assert np.array_equal(entry.objective.apply(entry.phi, *points, Time(1.0, 2.0)), expected)
+
+
+def test_rules_made_by_hand_are_loaded_by_name():
+    assert zoo.load("dpo").objective.name == "DPO"
+    ratio, log_ratio, advantage = jnp.array([1.5]), jnp.log(jnp.array([1.5])), jnp.array([1.0])
+
+    class Hyper:
+        updates_total = 10.0
+
+    gain = zoo.load("ppo").surrogate(ratio, advantage, 0.0, {"log_ratio": log_ratio, "hyper": Hyper})
+    np.testing.assert_allclose(gain, [1.2], rtol=1e-6)
+
+
+def test_every_shipped_rule_is_a_drift_with_a_record():
+    for name in zoo.names():
+        entry = zoo.load(name)
+        check_drift(entry.objective, entry.phi)
+        if entry.record:
+            assert {"command", "configuration", "certificate", "training", "evaluation"} <= set(entry.record)
+            assert sum((zoo.FOLDER / f"{name}.{kind}").stat().st_size for kind in ("npz", "json")) < 50_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"format": 2}, "has format 2, this version reads 1; update jaxrl"),
+        ({"sha256": "0" * 64}, "SHA-256 is"),
+        ({"slot": "targets"}, "slot 'targets', but TA-LPO, from PPO of this version has 'drift'"),
+        ({"features": ["d"]}, "features ['d'], but TA-LPO, from PPO of this version has"),
+        ({"inputs": []}, "inputs [], but TA-LPO, from PPO of this version has ('n/N',)"),
+        ({"arguments": {"initial": "ppo", "hidden": 3}}, "has arrays {'W1': (16, 2), 'w2': (2,)}, but"),
+        ({"rule": "ta_lpq"}, "rule 'ta_lpq' is unknown; did you mean 'ta_lpo'?"),
+        ({"arguments": {"width": 3}}, "ta_lpo cannot be made of {'width': 3}"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused_with_both_sides(folder, fields, says):
+    edit(folder, **fields)
+    with pytest.raises(CorruptInput) as error:
+        zoo.load("own", folder=folder)
+    assert says in str(error.value)
+
+
+def test_damaged_records_and_unknown_names_are_refused(folder):
+    (folder / "own.json").write_text("{")
+    with pytest.raises(CorruptInput, match="not the record of a rule"):
+        zoo.load("own", folder=folder)
+    with pytest.raises(UsageError, match="no 'onw'; did you mean 'own'"):
+        zoo.load("onw", folder=folder)
+    with pytest.raises(UsageError, match='ppo is of the slot "drift", not of "targets"'):
+        zoo.load("ppo", "targets")
+
+
+def test_arrays_that_are_not_of_the_rule_are_not_saved(tmp_path):
+    with pytest.raises(UsageError, match="has arrays"):
+        zoo.save("bad", "lpo", {"hidden": 2}, ARRAYS, {}, tmp_path)
+    with pytest.raises(UsageError, match="w2 is not finite"):
+        zoo.save("bad", "ta_lpo", ARGUMENTS, ARRAYS | {"w2": np.array([np.nan, 0])}, {}, tmp_path)
+    assert not list(tmp_path.iterdir())
