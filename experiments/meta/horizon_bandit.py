@@ -202,6 +202,8 @@ def figure(folder: RunFolder) -> list[Path]:
         for name, values in zip(FIXED, result["fixed"], strict=True):
             middle.plot(horizon, values, ":", label=name)
         middle.set(xlabel="horizon N", ylabel="return on fresh bandits", xscale="log")
+        middle.set_xticks(horizon, horizon)
+        middle.set_xticks([], minor=True)
         middle.legend()
         progress = np.linspace(0, 1, 50)
         w = result["weights"][1].mean(axis=0)
@@ -210,6 +212,6 @@ def figure(folder: RunFolder) -> list[Path]:
             right.plot(progress, step, label=f"aware, N = {N}")
         blind = np.exp(result["weights"][0, :, 0].mean())
         right.axhline(blind, color=plots.GREY, linestyle=":", label="blind")
-        right.set(xlabel="n/N", ylabel="step size, weights averaged over meta-seeds")
+        right.set(xlabel="n/N", ylabel="step size (mean weights)")
         right.legend()
         return plots.save(fig, folder.figures / "horizon_bandit")

@@ -260,7 +260,7 @@ def _learned(
 
 
 def start(key: Key, blocks: int, hidden: int) -> PyTree:
-    """Where a search begins: W1 ~ N(0, 1/8) in every block, w2 = 0, so that the network says nothing.
+    """Begin a search: W1 ~ N(0, 1/8) in every block, w2 = 0, so that the network says nothing.
 
     Zero everywhere would not do: there g is odd in nothing and the two signs of a perturbation are tied.
     """
