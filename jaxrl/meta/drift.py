@@ -262,7 +262,7 @@ def _learned(
 def start(key: Key, blocks: int, hidden: int) -> PyTree:
     """Begin a search: W1 ~ N(0, 1/8) in every block, w2 = 0, so that the network says nothing.
 
-    Zero everywhere would not do: there g is odd in nothing and the two signs of a perturbation are tied.
+    Zero everywhere would not do: g is the same for phi and -phi, so that both signs of a perturbation tie.
     """
     normal = jax.random.normal(key, (blocks * len(FEATURES), hidden), jnp.float32)
     return {"W1": normal / len(FEATURES) ** 0.5, "w2": jnp.zeros(hidden, jnp.float32)}
