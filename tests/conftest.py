@@ -67,6 +67,13 @@ def pytest_runtest_teardown() -> None:
         gc.collect()
 
 
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what imports have left; it walked that again and again while jax traces."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
+
+
 @pytest.fixture(scope="session")
 def root(tmp_path_factory) -> Path:
     """A root that holds the tiny experiment `toy/ring`; tests only add runs to it."""

@@ -312,18 +312,11 @@ def test_notebooks_are_opened_by_name(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("every", "callers", "known", "used"),
-    [
-        (False, None, dev.QUICK_TO_COMPILE, dev.QUICK_TO_COMPILE[0]),
-        (False, None, dev.QUICK_TO_COMPILE[1:], dev.QUICK_TO_COMPILE[1]),
-        (False, None, (), ""),
-        (False, "--xla_dump_to=x", dev.QUICK_TO_COMPILE, "--xla_dump_to=x"),
-        (True, None, dev.QUICK_TO_COMPILE, None),
-    ],
+    ("every", "callers", "used"),
+    [(False, None, dev.UNOPTIMISED), (False, "--xla_dump_to=x", "--xla_dump_to=x"), (True, None, None)],
 )
-def test_only_the_fast_tests_compile_without_optimisation(monkeypatch, every, callers, known, used):
+def test_only_the_fast_tests_compile_without_optimisation(monkeypatch, every, callers, used):
     seen = []
-    monkeypatch.setattr(dev, "known_to_jax", known.__contains__)
     monkeypatch.setattr(dev, "run", lambda *command, env: seen.append((command, env.get("XLA_FLAGS"))))
     monkeypatch.setattr(dev.os, "cpu_count", lambda: 2)
     monkeypatch.delenv("XLA_FLAGS", raising=False)
@@ -332,12 +325,6 @@ def test_only_the_fast_tests_compile_without_optimisation(monkeypatch, every, ca
     dev.test(SimpleNamespace(all=every), [])
     marks = ("-m", dev.ALL if every else dev.FAST)
     assert seen == [((dev.PYTHON, "-m", "pytest", *marks, "-n", "2", "--dist", "worksteal"), used)]
-
-
-def test_flags_that_jaxlib_does_not_know_are_left_out(monkeypatch):
-    monkeypatch.setattr(dev, "PYTHON", Path(sys.executable))
-    assert dev.known_to_jax("--xla_backend_optimization_level=0")
-    assert not dev.known_to_jax("--xla_no_flag_of_this_name=true")
 
 
 def test_makefile_has_one_alias_per_verb():
