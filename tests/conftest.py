@@ -68,7 +68,7 @@ def pytest_runtest_teardown() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spares the garbage collector what imports have left; it walked that again and again while jax traces."""
+    """Spares the garbage collector what imports left, which it walked again and again while jax traced."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
