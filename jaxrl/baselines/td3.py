@@ -26,6 +26,7 @@ import optax
 from jax.tree_util import Partial
 
 from jaxrl.baselines import replay
+from jaxrl.core import spmd
 from jaxrl.core.descent import descend
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, NonNegative, Positive, Share, Size
@@ -122,10 +123,17 @@ class State:
     updates: Array
 
 
+def state_specs(axis: str) -> State:
+    """Parts of the state that are sharded over a mesh axis, for `core.spmd.data_parallel`."""
+    everywhere = spmd.P()
+    return State(everywhere, everywhere, vec=spmd.P(axis), key=everywhere, updates=everywhere)
+
+
 class _Nets(NamedTuple):
     """encode: observation -> float32[k]; scale: action -> float32[d] in [-1, 1]; critic: [k + d] -> [2].
 
-    to_action: float32[d] in [-1, 1] -> action.
+    to_action: float32[d] in [-1, 1] -> action. axis: mesh axis over which environments and batches are split,
+    or None.
     """
 
     encode: Callable[[PyTree], Array]
@@ -133,6 +141,7 @@ class _Nets(NamedTuple):
     to_action: Callable[[Array], Array]
     actor: net.Net
     critic: net.Net
+    axis: str | None
 
     def mu(self, actor: PyTree, x: Array) -> Array:
         return jnp.tanh(self.actor.apply(actor, x))
@@ -163,6 +172,7 @@ def make(
     *,
     optimiser: optax.GradientTransformation | None = None,
     intrinsic: Intrinsic | None = None,
+    axis: str | None = None,
 ) -> Algorithm:
     """TD3 online, `make(config, env)`, or on a dataset, `make(config, observation_space, action_space)`.
 
@@ -170,6 +180,8 @@ def make(
 
     optimiser: optax transformation of every gradient, before the learning rate; default Adam.
     intrinsic: the reward that is learned in place of the recorded one.
+    axis: mesh axis over which environments and batches are split, see `data_parallel`; every device keeps the
+        whole replay memory or dataset, and learns the whole `intrinsic`.
 
     Raises:
         UsageError: actions that are not a bounded box of floats, vector rewards, or an unknown activation;
@@ -180,7 +192,7 @@ def make(
     try:
         if env is not None and env.reward_dim is not None:
             raise UsageError(f"reward_dim: must be None, got {env.reward_dim}; scalarise the rewards first")
-        nets = _nets(config, *spaces)
+        nets = _nets(config, *spaces, axis)
     except ValueError as error:
         raise UsageError(f"td3.make{'' if env is None else f'({env.name})'}: {error}") from error
     optimiser = optax.scale_by_adam() if optimiser is None else optimiser
@@ -211,6 +223,7 @@ def _online(
     learn: Callable,
 ) -> tuple[Callable, Callable, Callable]:
     """`init`, `step` and `check` of the online program, whose data need no check."""
+    axis = nets.axis
 
     def init(key: Key, hyper: Hyper, data: PyTree) -> State:
         k_init, k_run = jax.random.split(key)
@@ -234,11 +247,12 @@ def _online(
             length=config.length,
             gamma=hyper.gamma,
             reset=config.reset,
+            offset=0 if axis is None else jax.lax.axis_index(axis) * state.vec.elapsed.shape[0],
         )
-        buffer = state.buffer.add(flatten_time(replay.stored(collected)))
+        buffer = state.buffer.add(flatten_time(spmd.gather(replay.stored(collected), axis, dim=1)))
         learned, metrics = learn(state.learner, lambda k: buffer.sample(k, config.batch_size), hyper, k_opt)
         state = State(tree_where(warm, state.learner, learned), buffer, vec, state.key, state.updates + 1)
-        return state, replay.counted(metrics, warm) | stats.metrics()
+        return state, replay.counted(metrics, warm) | spmd.total(stats, axis).metrics()
 
     return init, step, lambda data: None
 
@@ -275,7 +289,7 @@ def _offline(
     return init, step, check
 
 
-def _nets(config: Config, observation_space: Space, action_space: Space) -> _Nets:
+def _nets(config: Config, observation_space: Space, action_space: Space, axis: str | None) -> _Nets:
     if not isinstance(action_space, Box):
         raise UsageError(f"action_space: TD3 needs a bounded Box, got {action_space}")
     head = heads.tanh_normal(action_space)
@@ -289,6 +303,7 @@ def _nets(config: Config, observation_space: Space, action_space: Space) -> _Net
         to_action=lambda raw: (middle + half * raw).reshape(action_space.shape),
         actor=net.mlp((size, *config.widths, d), config.activation, last_scale=0.01),
         critic=net.ensemble(critic, 2),
+        axis=axis,
     )
 
 
@@ -310,23 +325,29 @@ def _gradient_step(
     hyper: Hyper,
     key: Key,
 ) -> tuple[Learner, dict[str, Array]]:
-    """The intrinsic reward, the critics, then the actor and the target networks where it is their turn."""
+    """The intrinsic reward, the critics, then the actor and the target networks where it is their turn.
+
+    `batch` is that of all devices, and each takes its part of it behind the intrinsic reward.
+    """
     k_target, k_module = jax.random.split(key)
     x, next_x = jax.vmap(nets.encode)(batch.obs), jax.vmap(nets.encode)(batch.next_obs)
     a, reward, module = jax.vmap(nets.scale)(batch.action), batch.reward, learner.intrinsic
+    end = batch.terminated if config.bootstrap_truncated else batch.done
     if intrinsic is not None:
         next_a = nets.mu(learner.params["actor"], next_x)
         module = intrinsic.update(module, hyper, k_module, x, a, next_x, next_a)
         reward = jax.lax.stop_gradient(intrinsic.reward(module, hyper, x, a, next_x))
-    end = batch.terminated if config.bootstrap_truncated else batch.done
+    mean_reward = reward.mean()
+    x, a, next_x, reward, end = spmd.share((x, a, next_x, reward, end), nets.axis)
     y = _target(nets, learner.target, next_x, reward, end, hyper, k_target)
     critic, opt_states = learner.params["critic"], learner.opt_states
-    (loss, q), grad = jax.value_and_grad(_critic_loss, has_aux=True)(critic, nets, x, a, y)
+    (loss, q), grad = spmd.pmean_grad(_critic_loss, nets.axis, has_aux=True)(critic, nets, x, a, y)
     critic, critic_state = descend(optimiser, grad, opt_states["critic"], critic, hyper.lr_critic)
 
     def delayed(_: None) -> tuple[dict[str, PyTree], dict[str, PyTree], PyTree, Array]:
         actor = learner.params["actor"]
-        actor_loss, grad = jax.value_and_grad(_actor_loss)(actor, config, nets, critic, x, a, hyper)
+        actor_grad = spmd.pmean_grad(_actor_loss, nets.axis)
+        actor_loss, grad = actor_grad(actor, config, nets, critic, x, a, hyper)
         actor, actor_state = descend(optimiser, grad, opt_states["actor"], actor, hyper.lr_actor)
         params = {"actor": actor, "critic": critic}
         return params, optax.incremental_update(params, learner.target, hyper.tau), actor_state, actor_loss
@@ -345,7 +366,7 @@ def _gradient_step(
         "critic_loss": loss,
         "q": q,
         "actor_loss": config.policy_delay * actor_loss,  # its mean over steps is then that over its turns
-        "reward": reward.mean(),
+        "reward": mean_reward,
     }
     return Learner(params, target, states, module, learner.steps + 1), metrics
 
@@ -353,12 +374,14 @@ def _gradient_step(
 def _target(
     nets: _Nets, target: dict[str, PyTree], next_x: Array, reward: Array, end: Array, hyper: Hyper, key: Key
 ) -> Array:
-    """float[B], the target y with smoothed actions.
+    """float[B], the target y with smoothed actions; the noise of all devices is drawn as one batch.
 
     Equation: fujimoto2018td3 [clipped double Q-learning target with policy smoothing].
     """
     mean = nets.mu(target["actor"], next_x)
-    noise = hyper.target_noise * jax.random.normal(key, mean.shape, mean.dtype)
+    devices = 1 if nets.axis is None else jax.lax.axis_size(nets.axis)
+    normal = jax.random.normal(key, (devices * mean.shape[0], mean.shape[1]), mean.dtype)
+    noise = hyper.target_noise * spmd.share(normal, nets.axis)
     a = jnp.clip(mean + jnp.clip(noise, -hyper.noise_clip, hyper.noise_clip), -1, 1)
     return reward + hyper.gamma * (1.0 - end) * nets.q(target["critic"], next_x, a).min(0)
 
@@ -380,5 +403,6 @@ def _actor_loss(
     q = nets.q(critic, x, mu)[0]
     if not config.behaviour_cloning:
         return -q.mean()
-    weight = hyper.alpha / jnp.maximum(jax.lax.stop_gradient(jnp.abs(q).mean()), 1e-8)
+    scale = spmd.mean(jax.lax.stop_gradient(jnp.abs(q).mean()), nets.axis)
+    weight = hyper.alpha / jnp.maximum(scale, 1e-8)
     return -weight * q.mean() + jnp.square(mu - a).mean()

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from jaxrl.baselines import td3
+from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.spaces import Box
@@ -26,7 +27,7 @@ PLAIN = optax.identity()
 @pytest.fixture(scope="module")
 def nets():
     env = Bandit()
-    return td3._nets(TINY, env.observation_space, env.action_space)
+    return td3._nets(TINY, env.observation_space, env.action_space, axis=None)
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,49 @@ def test_a_learned_reward_takes_the_place_of_the_recorded_one(nets, learner):
         jax.random.key(0),
     )  # fmt: skip
     jax.tree.map(np.testing.assert_array_equal, after.params, paid.params)
+
+
+@pytest.mark.parametrize("bootstrap", [True, False])
+def test_which_ends_cut_the_bootstrap(nets, learner, bootstrap):
+    """Where they do, the loss of the critics does not depend on the target networks."""
+    config = dataclasses.replace(TINY, bootstrap_truncated=bootstrap)
+    rows, no, yes = batch(), jnp.zeros(6, bool), jnp.ones(6, bool)
+    step = jax.jit(
+        lambda l, rows: td3._gradient_step(config, nets, PLAIN, None, l, rows, td3.Hyper(), jax.random.key(0))
+    )
+    other = learner._replace(target=jax.tree.map(lambda w: 2 * w, learner.target))
+    for ends, cut in (((yes, no), True), ((no, yes), not bootstrap), ((no, no), False)):
+        rows = rows._replace(terminated=ends[0], truncated=ends[1])
+        losses = [float(step(l, rows)[1]["critic_loss"]) for l in (learner, other)]
+        assert (losses[0] == losses[1]) == cut
+
+
+@pytest.mark.parametrize("cloning", [False, True])
+def test_environments_and_batches_over_four_devices_equal_one_device(cloning):
+    """Plain gradient steps: an optimiser that rescales would hide a factor. The reward is learned from whole
+    batches.
+    """
+    config = td3.Config(
+        n_envs=4, gradient_steps=2, batch_size=8, capacity=16, widths=(4,), behaviour_cloning=cloning
+    )
+    module = td3.Intrinsic(
+        init=lambda key: jnp.zeros(()),
+        reward=lambda state, hyper, obs, action, next_obs: state + action[:, 0],
+        update=lambda state, hyper, key, obs, action, *_: state + action.mean() + action.shape[0],
+    )
+    hyper, env = td3.Hyper(lr_actor=0.1, lr_critic=0.01, warmup=1), Bandit(limit=3)
+    one, split = (
+        td3.make(config, env, optimiser=PLAIN, intrinsic=module, axis=axis) for axis in (None, "data")
+    )
+    many = spmd.data_parallel(split, spmd.mesh("data"), td3.state_specs("data"))
+    ends = []
+    for algorithm in (one, many):
+        state = jax.jit(one.init)(jax.random.key(0), hyper, env.default_params())
+        step = jax.jit(algorithm.step)
+        for _ in range(3):
+            state, metrics = step(state, hyper, env.default_params())
+        ends.append((state.learner, state.buffer, state.vec, metrics))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *ends)
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ from jaxrl.envs.wrappers.history import history
 from jaxrl.envs.wrappers.observe_time import observe_time
 from jaxrl.envs.wrappers.prefer import prefer
 from jaxrl.envs.wrappers.resample_task import resample_params
+from jaxrl.envs.wrappers.rescale_obs import rescale_obs
 from jaxrl.envs.wrappers.scalarise import scalarise
 from jaxrl.envs.wrappers.set_reward import set_reward
 from jaxrl.envs.wrappers.with_reward import with_reward
@@ -78,6 +79,7 @@ WRAPPED = [
     (discretise(Pendulum(), 5), ()),
     (clip_action(MountainCarContinuous()), ("goal_velocity",)),
     (flatten_obs(finite_horizon(LinearMixture(3, 2, 2), 5)), ()),
+    (rescale_obs(Pendulum()), ()),
     (resample_params(finite_horizon(TABLE, 6)), ()),
     (set_reward(finite_horizon(TABLE, 6), Coverage(4), show_stat=True), UNREAD),
     (set_reward(TABLE, FacilityLocation(4)), UNREAD),

@@ -1,7 +1,7 @@
 """The smallest problem for every explorer of continuous control, read by tests/contract."""
 
 from jaxrl.envs.control.point_maze import PointMaze
-from jaxrl.reward_free.explorers import rnd
+from jaxrl.reward_free.explorers import apt, disagreement, gfa_rfe, rnd
 
 TINY = {"n_envs": 2, "gradient_steps": 1, "batch_size": 4, "capacity": 64, "widths": (4,)}
 
@@ -13,4 +13,9 @@ def _case(module, **choices):
     return module.make(config, env), hypers, env.default_params(), env.observation_space, env.action_space
 
 
-CASES = {"rnd": lambda: _case(rnd, outputs=3)}
+CASES = {
+    "apt": lambda: _case(apt, units=3, neighbours=2),
+    "disagreement": lambda: _case(disagreement, models=2),
+    "gfa_rfe": lambda: _case(gfa_rfe, values=2, initial="outputs"),
+    "rnd": lambda: _case(rnd, outputs=3),
+}
