@@ -32,6 +32,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, NonNegative, Positive, Share, Size, check_fields
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.spaces import Space
+from jaxrl.core.spmd import gather, share
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, PyTree, struct
 from jaxrl.meta.objective import MASKS, check_mask
@@ -140,8 +141,11 @@ class State:
     updates: Array
 
 
-def make(config: Config, problem: Problem) -> Algorithm:
+def make(config: Config, problem: Problem, axis: str | None = None) -> Algorithm:
     """Evolution of the parameters of a rule; `data` is what `problem.fitness` reads besides.
+
+    axis: mesh axis whose devices take the lanes of a generation in turn (`train(..., work=...)`). Each draws
+    all of the noise from the key, only fitness is gathered, and the bits do not depend on their number.
 
     Policies answer what the rule reads with what it says: by the mean, greedy ones by the chosen mean.
     """
@@ -178,7 +182,7 @@ def make(config: Config, problem: Problem) -> Algorithm:
             both = mean[None] + sigma * jnp.stack([eps, -eps])
             return jax.vmap(lambda phi: lifetime(phi, task))(both)
 
-        fitness = _in_lanes(pair, (noise, problem.tasks(k_tasks, config.pairs)), config.pairs, lane)
+        fitness = _in_lanes(pair, (noise, problem.tasks(k_tasks, config.pairs)), config.pairs, lane, axis)
         weights = shaped(fitness, config.shaping)
         gradient = unravel(weights @ noise / (2 * config.pairs * sigma))
         ascent, opt_state = _adam(hyper).update(gradient, state.opt_state)
@@ -197,7 +201,7 @@ def make(config: Config, problem: Problem) -> Algorithm:
 
         def choose(after: State) -> tuple[State, Mean]:
             width = min(2 * lane, config.selection)
-            found = _in_lanes(lambda task: lifetime(flat, task), tasks, config.selection, width).mean()
+            found = _in_lanes(lambda task: lifetime(flat, task), tasks, config.selection, width, None).mean()
             better = found > after.best_fitness  # False for NaN
             chosen = after.replace(
                 best_params=tree_where(better, after.params, after.best_params),
@@ -279,8 +283,21 @@ def _adam(hyper: Hyper) -> optax.GradientTransformation:
     return optax.scale_by_adam(b1=hyper.beta1, b2=hyper.beta2)
 
 
-def _in_lanes(fn: Callable[[PyTree], Array], items: PyTree, count: int, lane: int) -> Array:
-    """`fn` of every item, `lane` of them at a time."""
+def _in_lanes(fn: Callable[[PyTree], Array], items: PyTree, count: int, lane: int, axis: str | None) -> Array:
+    """`fn` of every item, `lane` of them at a time, on the devices of `axis` in turn.
+
+    Costs grow with the index, so that turns give every device its share of the long ones.
+    """
+    if axis is not None:
+        devices = jax.lax.axis_size(axis)
+        if count % (lane * devices):
+            raise UsageError(
+                f"work: {devices} devices cannot share {count // lane} lanes of {lane} pairs; choose a"
+                " divisor of the number of lanes, or smaller lanes (Config.lane)"
+            )
+        turns = np.arange(count).reshape(-1, devices, lane).swapaxes(0, 1).ravel()
+        own = share(jax.tree.map(lambda x: x[turns], items), axis)
+        return gather(_in_lanes(fn, own, count // devices, lane, None), axis, 0)[np.argsort(turns)]
     if lane >= count:
         return jax.vmap(fn)(items)
     return jax.lax.map(fn, items, batch_size=lane)

@@ -5,12 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.prng import streams
 from jaxrl.core.spaces import Box
 from jaxrl.meta import evolution
 from jaxrl.meta.objective import MASKS
+from jaxrl.run.sweep import member_keys
+from jaxrl.run.train import train
 
 NAN = np.nan
 TARGET = jnp.array([0.3, -0.2, 0.5])
@@ -147,3 +150,37 @@ def test_what_cannot_be_run_is_refused_in_one_sentence():
     with pytest.raises(UsageError, match=r"Hyper\.mask: no time input is live"):
         algorithm.check_hyper(evolution.Hyper(), ())
     algorithm.check_hyper(evolution.Hyper(mask=MASKS["paper"]), ())
+
+
+def shared(work, pairs=4):
+    """A population of one on two devices or more, `work` of which share it; None for no axis at all."""
+    algorithm = evolution.make(
+        evolution.Config(pairs=pairs, lane=1, selection=2, select_every=1),
+        quadratic(),
+        None if work is None else spmd.WORK,
+    )
+    hypers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32)[None], evolution.Hyper())
+    return train(
+        algorithm,
+        member_keys(0, 1),
+        hypers,
+        (),
+        updates=3,
+        devices=jax.devices()[:2],
+        work=work,
+        progress=False,
+    )
+
+
+def test_devices_that_share_a_generation_change_no_bit():
+    alone, both = shared(None), shared(2)
+    assert np.abs(alone.state.params).min() > 0.01
+    for a, b in zip(jax.tree.leaves(alone.history), jax.tree.leaves(both.history), strict=True):
+        assert a.tobytes() == b.tobytes()
+    for name in ("params", "best_params", "best_fitness"):
+        assert np.array_equal(getattr(alone.state, name), getattr(both.state, name)), name
+
+
+def test_lanes_that_devices_cannot_share_are_refused():
+    with pytest.raises(UsageError, match="work: 2 devices cannot share 3 lanes of 1 pairs"):
+        shared(2, pairs=3)
