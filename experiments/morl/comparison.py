@@ -93,6 +93,7 @@ PRESETS = {
         episodes=8,
     ),
     "quick": Config(),
+    "concave": Config(("dst-concave",)),
     "paper": Config(
         ("dst-concave", "dst-convex", "dst-convex-episodes", "dst-mirrored"),
         seeds=5,

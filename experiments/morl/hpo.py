@@ -83,9 +83,8 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(
-        configurations=2, seeds=1, held_out=2, n_envs=2, initial=3, rounds=1, updates=1, capacity=16
-    ),
+    # sizes of the smoke preset of `discrete_suite`, so that both run the same compiled programs
+    "smoke": Config(configurations=2, seeds=1, held_out=2, initial=30, rounds=1, updates=4, capacity=64),
     "quick": Config(),
     "paper": Config(
         configurations=64, held_out=10, n_envs=64, initial=200, rounds=5, updates=20, capacity=512

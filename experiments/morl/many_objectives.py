@@ -75,9 +75,9 @@ class Config:
 
 PRESETS = {
     "smoke": Config(
-        (3,), depth=2, preferences=8, seeds=1, n_envs=4, width=4, initial=2, rounds=1, updates=1, selected=2
+        (2,), depth=2, preferences=8, seeds=1, n_envs=4, width=4, initial=2, rounds=1, updates=1, selected=2
     ),
-    "quick": Config((2, 4, 6, 9), seeds=3),
+    "quick": Config((2, 4, 9), seeds=3, n_envs=16, rounds=3),
     "paper": Config(depth=7, seeds=10, n_envs=64, initial=120, rounds=8, capacity=256),
 }
 BETTER = "more"
