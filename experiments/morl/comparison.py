@@ -93,7 +93,7 @@ PRESETS = {
         episodes=8,
     ),
     "quick": Config(),
-    "concave": Config(("dst-concave",)),
+    "concave": Config(("dst-concave",), initial=40),
     "paper": Config(
         ("dst-concave", "dst-convex", "dst-convex-episodes", "dst-mirrored"),
         seeds=5,
