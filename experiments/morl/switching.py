@@ -97,7 +97,7 @@ PRESETS = {
         rounds=0,
         capacity=8,
     ),
-    "quick": Config(),
+    "quick": Config(n_envs=8, length=20, initial=40, updates=10),
     "paper": Config(places=32, walks=512, seeds=10, n_envs=64, initial=200, rounds=6, capacity=256),
 }
 BETTER = None

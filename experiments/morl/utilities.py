@@ -68,7 +68,7 @@ class Config:
 
 PRESETS = {
     "smoke": Config(steps=3, seeds=1, updates=2, n_envs=4, episodes=1, width=4),
-    "quick": Config(),
+    "quick": Config(seeds=3, updates=100, n_envs=32),
     "paper": Config(steps=13, seeds=20, updates=600, n_envs=128),
 }
 BETTER = "more"
@@ -222,8 +222,8 @@ def estimate(config: Config) -> dict[str, int]:
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
-    """Of both learners by both criteria, percent of the exact optimum of that criterion, `float[S]`; and by
-    each criterion the paired difference of its own learner to the other one.
+    """Percent of the exact optimum that both learners reach, by both criteria, `float[S]`; and by each
+    criterion the paired difference of its own learner to the other one.
     """
     found: dict[str, np.ndarray | Score] = {}
     share = 100 * result["reached"] / result["optimum"][:, None]

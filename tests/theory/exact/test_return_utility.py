@@ -8,11 +8,26 @@ from jaxrl.envs.tabular.mdp import make_mdp
 from theory.exact.enumeration import trajectories
 from theory.exact.return_utility import best_expected_utility, outcomes, unfold
 from theory.exact.tables import tables
-from theory.morl.instances import formula_mdp, lottery
 
 
 def product(G):
     return G.prod(-1)
+
+
+def lottery():
+    """(1.5, 1.5) for sure by action 0; by action 1 one of two states alike, with (4, 0) and (0, 4)."""
+    P, R = np.zeros((4, 2, 4)), np.zeros((4, 2, 2))
+    P[0, 0, 3], P[0, 1, 1:3], P[1:, :, 3] = 1.0, 0.5, 1.0
+    R[0, 0], R[1], R[2] = 1.5, [4.0, 0.0], [0.0, 4.0]
+    return make_mdp(P, R, [1.0, 0, 0, 0], 1.0, terminal=(3,), reward_dim=2)
+
+
+def formula_mdp():
+    """Five states and three actions without an end, by formulas in the indices."""
+    s, a, k = np.arange(5)[:, None, None], np.arange(3)[:, None], np.arange(2)
+    P = 1.0 + (3 * s + 5 * a + 7 * np.arange(5)) % 6
+    R = ((2 * s + 3 * a + 5 * k + s * a * (k + 1)) % 7) / 6
+    return make_mdp(P / P.sum(-1, keepdims=True), R, np.full(5, 0.2), 0.9, reward_dim=2)
 
 
 def test_the_sure_pair_is_best_by_hand():
@@ -46,7 +61,7 @@ def test_the_second_action_depends_on_what_the_first_one_brought():
 
 def test_returns_of_a_policy_have_the_distribution_of_all_trajectories():
     steps, ended = 3, 5
-    base = tables(formula_mdp(2))
+    base = tables(formula_mdp())
     S, A = base.R.shape[:2]
     # formula tables, step by step, and an end after the third
     P = np.zeros((steps * S + 1, A, steps * S + 1))
@@ -73,6 +88,6 @@ def test_returns_of_a_policy_have_the_distribution_of_all_trajectories():
 
 def test_problems_that_do_not_end_or_have_scalar_rewards_are_refused():
     with pytest.raises(UsageError, match="pairs, more than 10"):
-        unfold(formula_mdp(2), most=10)
+        unfold(formula_mdp(), most=10)
     with pytest.raises(UsageError, match="vector rewards"):
         unfold(make_mdp([[[1.0]]], [[0.0]]))
