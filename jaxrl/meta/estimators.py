@@ -29,14 +29,15 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Size, check_fields
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.types import Array, Key, PyTree
+from jaxrl.meta.evolution import shaped
 
 Kind = Literal["truncated", "full", "plain", "antithetic", "pairwise_rank", "persistent", "noise_reuse"]
 WINDOWED = ("truncated", "persistent", "noise_reuse")
 
 
 @dataclass(frozen=True)
-class Lifetime:
-    """A lifetime of `N` updates, as pure functions.
+class Unrolled:
+    """A lifetime of `N` updates, as pure functions of single updates.
 
     start: `(key) -> state`. update: `(phi, state, n, key) -> state` of update n, int32[]. fitness:
     `(state) -> F`, float[], of the state after some updates.
@@ -65,7 +66,7 @@ class Config:
         check_fields(self)
 
 
-def estimate(config: Config, lifetime: Lifetime, phi: Array, sigma: Array | float, key: Key) -> Array:
+def estimate(config: Config, lifetime: Unrolled, phi: Array, sigma: Array | float, key: Key) -> Array:
     """The estimated gradient of the expected fitness in phi, float[D], in the direction of ascent.
 
     phi: float[D]. sigma: float[], standard deviation of the noise; back-propagation does not read it.
@@ -77,7 +78,7 @@ def estimate(config: Config, lifetime: Lifetime, phi: Array, sigma: Array | floa
     return jax.vmap(lambda k: one(config, lifetime, phi, sigma, k))(keys).mean(0)
 
 
-def check_windows(config: Config, lifetime: Lifetime) -> None:
+def check_windows(config: Config, lifetime: Unrolled) -> None:
     """Raises `UsageError` unless windows divide the lifetime."""
     if config.kind in WINDOWED and lifetime.N % config.window:
         raise UsageError(f"Config.window: {config.window} updates must divide a lifetime of {lifetime.N}")
@@ -90,7 +91,7 @@ def updates(config: Config, N: int) -> int:
     return 2 * config.samples * (config.window if config.kind in ("persistent", "noise_reuse") else N)
 
 
-def run(lifetime: Lifetime, phis: Array, key: Key, cut: bool = False) -> Array:
+def run(lifetime: Unrolled, phis: Array, key: Key, cut: bool = False) -> Array:
     """The fitness at the start and after each window, float[W + 1], with parameters `phis` `[W, D]`.
 
     cut: whether a window takes the state before it for a constant.
@@ -114,14 +115,7 @@ def run(lifetime: Lifetime, phis: Array, key: Key, cut: bool = False) -> Array:
     return jnp.concatenate([lifetime.fitness(state)[None], after])
 
 
-def win(ahead: Array, behind: Array) -> Array:
-    """sign(F+ - F-) of pairs `[...]`; a number wins against NaN, and two NaN are a tie."""
-    low = jnp.asarray(-jnp.inf, ahead.dtype)
-    ahead, behind = (jnp.where(jnp.isnan(F), low, F) for F in (ahead, behind))
-    return (ahead > behind).astype(ahead.dtype) - (ahead < behind).astype(ahead.dtype)
-
-
-def _truncated(config: Config, lifetime: Lifetime, phi: Array, sigma: Any, key: Key) -> Array:
+def _truncated(config: Config, lifetime: Unrolled, phi: Array, sigma: Any, key: Key) -> Array:
     """The gradient through windows, or through the whole lifetime."""
     W = 1 if config.kind == "full" else lifetime.N // config.window
 
@@ -131,7 +125,7 @@ def _truncated(config: Config, lifetime: Lifetime, phi: Array, sigma: Any, key: 
     return jax.grad(total)(phi)
 
 
-def _plain(config: Config, lifetime: Lifetime, phi: Array, sigma: Any, key: Key) -> Array:
+def _plain(config: Config, lifetime: Unrolled, phi: Array, sigma: Any, key: Key) -> Array:
     """The mean of two members with noise and lifetimes of their own."""
 
     def member(key: Key) -> Array:
@@ -142,23 +136,23 @@ def _plain(config: Config, lifetime: Lifetime, phi: Array, sigma: Any, key: Key)
     return jax.vmap(member)(streams(key, 2)).mean(0)
 
 
-def _pair(config: Config, lifetime: Lifetime, phi: Array, noise: Array, key: Key) -> Array:
+def _pair(config: Config, lifetime: Unrolled, phi: Array, noise: Array, key: Key) -> Array:
     """Fitness float[2, W + 1] of both members, with scaled noise `[W, D]`."""
     first, second = jax.random.split(key)
     keys = first, first if config.shared else second
     return jnp.stack([run(lifetime, phi[None] + s * noise, k) for s, k in zip((1, -1), keys, strict=True)])
 
 
-def _antithetic(config: Config, lifetime: Lifetime, phi: Array, sigma: Any, key: Key) -> Array:
+def _antithetic(config: Config, lifetime: Unrolled, phi: Array, sigma: Any, key: Key) -> Array:
     """Differences of a pair, or their signs."""
     noise, life = jax.random.split(key)
     eps = jax.random.normal(noise, phi.shape, phi.dtype)
-    ahead, behind = _pair(config, lifetime, phi, sigma * eps[None], life)[:, -1]
-    shaped = win(ahead, behind) if config.kind == "pairwise_rank" else ahead - behind
-    return shaped * eps / (2 * sigma)
+    ends = _pair(config, lifetime, phi, sigma * eps[None], life)[:, -1]
+    weight = shaped(ends[None], "pairwise")[0] if config.kind == "pairwise_rank" else ends[0] - ends[1]
+    return weight * eps / (2 * sigma)
 
 
-def _windowed(config: Config, lifetime: Lifetime, phi: Array, sigma: Any, key: Key) -> Array:
+def _windowed(config: Config, lifetime: Unrolled, phi: Array, sigma: Any, key: Key) -> Array:
     """What a pair gains in one window, along the noise that has made the difference so far."""
     W = lifetime.N // config.window
     noise, life, draw = jax.random.split(key, 3)
@@ -170,7 +164,7 @@ def _windowed(config: Config, lifetime: Lifetime, phi: Array, sigma: Any, key: K
     return W * (gained[0, b] - gained[1, b]) * along[b] / (2 * sigma)
 
 
-_ESTIMATORS: dict[str, Callable[[Config, Lifetime, Array, Any, Key], Array]] = {
+_ESTIMATORS: dict[str, Callable[[Config, Unrolled, Array, Any, Key], Array]] = {
     "truncated": _truncated,
     "full": _truncated,
     "plain": _plain,

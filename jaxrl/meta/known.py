@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.types import Array, Key
-from jaxrl.meta.estimators import Lifetime
+from jaxrl.meta.estimators import Unrolled
 
 StepSize = Callable[[Array, Array], Array]
 MODES = 10
@@ -31,7 +31,7 @@ HIDDEN = 16
 class Known(NamedTuple):
     """A lifetime and its expected fitness `(phi) -> float[]`."""
 
-    lifetime: Lifetime
+    lifetime: Unrolled
     truth: Callable[[Array], Array]
 
 
@@ -93,7 +93,7 @@ def quadratic(N: int, step_size: StepSize) -> Known:
             residual = update(phi, residual, jnp.int32(n), jax.random.key(0))
         return fitness(residual)
 
-    return Known(Lifetime(start, update, fitness, N), truth)
+    return Known(Unrolled(start, update, fitness, N), truth)
 
 
 def noisy_quadratic(
@@ -123,7 +123,7 @@ def noisy_quadratic(
             A = (1 - a) ** 2 * A + (a * s) ** 2
         return -(h * A).sum() / 2
 
-    return Known(Lifetime(start, update, fitness, N), truth)
+    return Known(Unrolled(start, update, fitness, N), truth)
 
 
 def bandit(N: int, step_size: StepSize, means: Sequence[Sequence[float]], noise: float) -> Known:
@@ -169,4 +169,4 @@ def bandit(N: int, step_size: StepSize, means: Sequence[Sequence[float]], noise:
         of_task = jax.vmap(lambda mu: jax.vmap(played, (None, 0))(mu, jnp.asarray(outcomes)).sum())
         return of_task(jnp.asarray(tasks, jnp.result_type(float))).mean()
 
-    return Known(Lifetime(start, update, fitness, N), truth)
+    return Known(Unrolled(start, update, fitness, N), truth)
