@@ -18,10 +18,11 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.axes import Axes
 
 from experiments.meta import searches
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Positive, Seed, Size, check_fields
+from jaxrl.core.fields import Count, Positive, Seed, Size, check_fields
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.types import Array, Key
 from jaxrl.meta import estimators, known
@@ -64,13 +65,13 @@ class Config:
         "noise reuse, K = 1",
     )
     """Names of the estimators that search for step sizes."""
-    draws: Size = 32768
+    draws: Size = 4096
     """Independent estimates of a seed, an even number; bias and variance are measured over them."""
     sigma: Positive = 0.1
     """Standard deviation of the noise of evolution in the comparison, in logarithms of step sizes."""
-    seeds: Size = 5
+    seeds: Size = 3
     """Number of seeds of the comparison and of the searches."""
-    steps: Size = 2000
+    steps: Size = 1000
     """Updates of phi in a search for a table, a multiple of 20."""
     samples: Size = 16
     """Estimates per update of phi of those searches that sample: pairs of lifetimes."""
@@ -78,8 +79,8 @@ class Config:
     """Generations of the evolution of a network, a multiple of 20."""
     pairs: Size = 64
     """Pairs of a generation of networks."""
-    network_seeds: Size = 3
-    """Number of networks that see time, and of those that do not."""
+    network_seeds: Count = 0
+    """Number of networks that see time, and of those that do not; 0 leaves the networks out."""
     seed: Seed = 0
     """The root seed, in [0, 2^32)."""
     float64: bool = True
@@ -113,7 +114,7 @@ PRESETS = {
         network_seeds=1,
     ),
     "quick": Config(),
-    "paper": Config(draws=131072, seeds=10, steps=20000, network_seeds=10),
+    "paper": Config(draws=131072, seeds=10, steps=20000, network_seeds=3),
 }
 BETTER = "less"
 
@@ -162,7 +163,9 @@ def compare(config: Config, name: Problem, estimator: str) -> tuple[list[float],
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves `bias`, `variance` `[P, E, S]`, `search` `[A, S, L]` of F / F*, and `aware`, `blind` `[n, L]`."""
+    """Saves `bias`, `variance` `[P, E, S]`, `search` `[A, S, L]` of F / F*, and `aware`, `blind` `[n, L]`
+    where networks were evolved.
+    """
     found = np.array([[compare(config, p, e) for e in config.compared] for p in config.problems])
     folder.say(f"estimators: {config.draws} draws, root seed {config.seed}, {config.seeds} seeds")
     curves = []
@@ -173,11 +176,12 @@ def run(config: Config, folder: RunFolder) -> None:
         keys = streams(jax.random.key(config.seed), config.seeds)
         curves.append(np.asarray(searches.tables(chosen, N, config.steps, keys, 0.03, 0.05)))
         folder.say(f"estimators: {name} ends at {np.round(curves[-1][:, -1], 4).tolist()} times the optimum")
-    keys = streams(jax.random.key(config.seed), config.network_seeds)
-    scores = {
-        name: searches.networks(config.generations, config.pairs, keys, jnp.full(len(keys), float(sees)))
-        for name, sees in (("aware", True), ("blind", False))
-    }
+    scores = {}
+    if config.network_seeds:
+        keys = streams(jax.random.key(config.seed), config.network_seeds)
+        for name, sees in (("aware", 1.0), ("blind", 0.0)):
+            seen = jnp.full(config.network_seeds, sees)
+            scores[name] = searches.networks(config.generations, config.pairs, keys, seen)
     folder.save_result(
         problem=list(config.problems),
         estimator=list(config.compared),
@@ -208,11 +212,16 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
     for name, curves in zip(result["searched"].tolist(), result["search"], strict=True):
         found[f"schedule of 8 steps, {name}: F / F*"] = curves[:, -1]
     for name, label in (("aware", "of n/N and ln N"), ("blind", "without inputs")):
-        found[f"network {label}: mean log F / F*"] = result[name][:, -1]
+        if name in result:
+            found[f"network {label}: mean log F / F*"] = result[name][:, -1]
     for p, problem_name in enumerate(result["problem"].tolist()):
         for e, name in enumerate(result["estimator"].tolist()):
-            found[f"{problem_name}, {name}: squared relative bias"] = Score(result["bias"][p, e], None)
-            found[f"{problem_name}, {name}: relative variance"] = result["variance"][p, e]
+            found[f"{problem_name}, {name}: squared relative bias"] = Score(
+                result["bias"][p, e], None, derived=True
+            )
+            found[f"{problem_name}, {name}: relative variance"] = Score(
+                result["variance"][p, e], BETTER, derived=True
+            )
     return found
 
 
@@ -221,7 +230,7 @@ def figure(folder: RunFolder) -> list[Path]:
     result = folder.load_result()
     problems = result["problem"].tolist()
     with plots.paper():
-        fig, axes = plots.subplots(1, 2 + len(problems), width=3.6)
+        fig, axes = plots.subplots(1, 1 + len(problems) + ("aware" in result), width=3.6)
         for i, (name, curves) in enumerate(zip(result["searched"].tolist(), result["search"], strict=True)):
             color = plots.PALETTE[i % len(plots.PALETTE)]
             plots.learning_curve(
@@ -230,27 +239,29 @@ def figure(folder: RunFolder) -> list[Path]:
         for myopic in MYOPIA.values():
             axes[0][0].axhline(myopic, color="0.6", linewidth=0.6, linestyle=":")
         axes[0][0].set(yscale="log", xlabel="updates of phi", ylabel="F / F*", title="eight step sizes")
-        for i, name in enumerate(("aware", "blind")):
-            plots.learning_curve(
-                axes[0][1],
-                result["generation"],
-                result[name],
-                label=name,
-                color=plots.PALETTE[i],
-                better=BETTER,
-            )
-        axes[0][1].axhline(0.107636, color="0.6", linewidth=0.6, linestyle=":", label="best of n alone")
-        axes[0][1].set(xlabel="generation", ylabel="mean log F / F*", title="networks, N = 1, 2, 4, 8")
         for p, name in enumerate(problems):
             _bias_and_variance(
-                axes[0][2 + p], name, result["bias"][p], result["variance"][p], result["estimator"]
+                axes[0][1 + p], name, result["bias"][p], result["variance"][p], result["estimator"]
             )
+        if "aware" in result:
+            _networks(axes[0][-1], result)
         for ax in axes[0]:
             ax.legend(fontsize=5)
         return plots.save(fig, folder.figures / "estimators")
 
 
-def _bias_and_variance(ax, name: str, bias: np.ndarray, variance: np.ndarray, labels: np.ndarray) -> None:
+def _networks(ax: Axes, result: dict[str, np.ndarray]) -> None:
+    """Scores of networks along their evolution."""
+    for i, name in enumerate(("aware", "blind")):
+        color = plots.PALETTE[i]
+        plots.learning_curve(ax, result["generation"], result[name], label=name, color=color, better=BETTER)
+    ax.axhline(0.107636, color="0.6", linewidth=0.6, linestyle=":", label="best of n alone")
+    ax.set(xlabel="generation", ylabel="mean log F / F*", title="networks, N = 1, 2, 4, 8")
+
+
+def _bias_and_variance(
+    ax: Axes, name: str, bias: np.ndarray, variance: np.ndarray, labels: np.ndarray
+) -> None:
     """One point per estimator; biases below a thousandth, and variances below a millionth, stand at that."""
     for e, label in enumerate(labels.tolist()):
         x, y = max(bias[e].mean(), 1e-3), max(variance[e].mean(), 1e-6)
