@@ -1,4 +1,4 @@
-"""The drifts that are trained are the drifts that theory speaks of, which were written down apart from them."""
+"""The drifts that are trained are those of the theory, which were written down apart from them."""
 
 import jax.numpy as jnp
 import numpy as np
