@@ -268,9 +268,7 @@ def figure(folder: RunFolder) -> list[Path]:
                 colour = plots.PALETTE[list(MODULES).index(method)]
                 for column, name in enumerate(("random", "one_shot", "adversary")):
                     _shares(axes[row, column], result[name][i], colour, method)
-            for column, title in enumerate(
-                ("random rewards", "one-shot, last stage", "worst reward of each run")
-            ):
+            for column, title in enumerate(("random rewards", "last stage", "worst reward")):
                 axes[row, column].set(title=f"{problem}: {title}", xlabel="planning error", ylim=(0, 1.02))
         axes[0, 0].set(ylabel="share of rewards and runs")
         axes[0, 0].legend(fontsize=7)
@@ -279,9 +277,11 @@ def figure(folder: RunFolder) -> list[Path]:
 
 
 def _shares(ax: Any, errors: np.ndarray, colour: str, label: str) -> None:
-    """The share of errors that are at most x; nothing where there are none."""
+    """The share of errors that are at most x; a remark where there are none."""
     x = np.sort(errors[np.isfinite(errors)])
-    if x.size:
+    if not x.size:
+        ax.text(0.5, 0.5, "not looked for", ha="center", transform=ax.transAxes, color=plots.GREY)
+    else:
         ax.step(
             np.r_[0, x], np.r_[0, np.arange(1, x.size + 1) / x.size], where="post", color=colour, label=label
         )

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.reward_free import horizon_scaling
+from experiments.reward_free import accuracy_and_dimension, horizon_scaling
 from experiments.reward_free.first_certificate import METHODS, certified, explore
 from jaxrl.envs.tabular.mixture_generators import hard_instance
 
@@ -43,3 +43,16 @@ def test_exponents_of_power_laws_are_found_and_missing_certificates_have_none():
     missing = np.stack([H, H], -1)
     missing[2, 1] = np.nan
     assert "HF-UCRL-RFE++: exponent of H" not in horizon_scaling.scores(result(missing))
+
+
+def test_exponents_of_accuracy_and_dimension_are_those_of_the_runs():
+    """Members of one dimension serve both fits, in whatever order they stand."""
+    d, epsilon = np.array([2, 4, 4, 4, 8]), np.array([0.2, 0.4, 0.1, 0.2, 0.2])
+    K = np.stack([3 * d**2 / epsilon**2, 5 * d**1.5 / epsilon**2], -1)
+    other = {name: np.ones_like(K) for name in ("certificate", "scaled", "plans", "rho")}
+    varied = {"epsilons": [0.4, 0.2, 0.1], "dimensions": [2, 4, 8], "varied_d": 4, "varied_epsilon": 0.2}
+    varied = {name: np.array(x) for name, x in varied.items()}
+    found = accuracy_and_dimension.scores({"d": d, "epsilon": epsilon, "episodes": K, **other, **varied})
+    np.testing.assert_allclose(found["exponent of epsilon"].values, -2)
+    np.testing.assert_allclose(found["exponent of d"].values, 1.75)
+    np.testing.assert_allclose(found["d = 8, epsilon = 0.2: episodes over d^2 / epsilon^2"].values[0], 3)
