@@ -81,7 +81,7 @@ def test_a_seventh_family_changes_no_old_file(copy):
     output = suite(copy, "tests/architecture", f"tests/{FAMILY}", f"tests/envs/test_{FAMILY}_arms.py")
     assert FAMILY not in output  # no test of the family was skipped
     assert "1 passed" in suite(copy, "tests/contract", "-k", "test_catalogue and BernoulliArms")
-    assert "3 passed" in suite(copy, "tests/theory/test_report.py", "-k", FAMILY)
+    assert "3 passed" in suite(copy, "tests/theory/test_report.py", "-k", f"[{FAMILY}")
     before = git(copy, "ls-files", "-s", "theory/*/REPORT.md")
     done = execute(copy, sys.executable, "-m", "theory.report", f"{FAMILY}/")
     assert done.returncode == 0, done.stderr
@@ -109,7 +109,7 @@ def test_removal_drill_notices_a_sideways_import(copy):
     user = copy / "jaxrl" / "baselines" / "value_iteration.py"
     user.write_text(f"{user.read_text()}\nfrom jaxrl.{FAMILY}.objectives import ucb_index\n")
     git(copy, "add", "-A")
-    with pytest.raises(AssertionError, match=rf"may not import jaxrl\.{FAMILY}"):
+    with pytest.raises(AssertionError, match=rf"may not import[\WE]*jaxrl\.{FAMILY}"):
         suite(copy, "tests/architecture/test_imports.py")
     remove(copy, FAMILY)
     with pytest.raises(AssertionError, match=rf"No module named 'jaxrl\.{FAMILY}'"):
