@@ -71,7 +71,7 @@ class Config:
     """Standard deviation of the noise of evolution in the comparison, in logarithms of step sizes."""
     seeds: Size = 3
     """Number of seeds of the comparison and of the searches."""
-    steps: Size = 1000
+    steps: Size = 2000
     """Updates of phi in a search for a table, a multiple of 20."""
     samples: Size = 16
     """Estimates per update of phi of those searches that sample: pairs of lifetimes."""
