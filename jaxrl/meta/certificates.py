@@ -102,6 +102,7 @@ def certificate(
     found = grid(objective, phi, horizon=horizon, mask=mask)
     near = grid(objective, phi, horizon=horizon, mask=mask, ratios=BESIDE)
     f, slope = found.f, found.slope
+    certified = certified_radius(phi, float(np.abs(found.advantage).max()), horizon)
     distance = np.abs(found.ratio - 1)
     active = distance[(np.abs(f) > 0).any(axis=(0, 2))]
     moving = np.where(found.advantage > 0, found.ratio[:, None] > 1, found.ratio[:, None] < 1) & (
@@ -112,8 +113,8 @@ def certificate(
         least=float(f.min()),
         at_one=float(np.abs(near.f[:, 1]).max()),
         slope_at_one=float(np.abs(near.advantage - near.slope).max()),
-        dead_zone=float(active.min()) if active.size else float(distance.max()),
-        certified=certified_radius(phi, float(np.abs(found.advantage).max()), horizon),
+        dead_zone=max(certified, float(distance[distance < active.min(initial=np.inf)].max(initial=0.0))),
+        certified=certified,
         rollback=float(along[:, moving].min()),
         used=feature_weights(phi),
         time=float(np.ptp(f, axis=0).max()),
