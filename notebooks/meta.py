@@ -111,9 +111,7 @@ for ax, name in zip(axes, ("ppo", "dpo"), strict=True):
 plt.show()
 for name in ("ppo", "dpo"):
     facts = certificate(zoo.load(name).objective, zoo.load(name).phi)
-    print(
-        f"{name}: f is 0 up to |r - 1| = {facts.dead_zone:.2f}; steepest slope against the advantage {facts.rollback:.2f}"
-    )
+    print(f"{name}: f is 0 up to |r - 1| = {facts.dead_zone:.2f}, worst slope {facts.rollback:.2f} of |A|")
 
 # %% [markdown]
 # Any function that vanishes together with its slope at r = 1 and is never negative can stand there. A
