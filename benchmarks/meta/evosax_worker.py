@@ -4,12 +4,6 @@ python -m benchmarks.meta.evosax_worker IN.npz --out OUT.npz
 
 IN holds `noise` [G, B, D] of antithetic pairs, the first `mean` [D], `sigma` and `lr` []; OUT holds `means`
 [G, D] after every generation on the sphere (the sum of squares, minimised), with centred ranks and Adam.
-"""Open_ES of evosax on the sphere, served round by round, in the environment of `benchmarks.meta setup`.
-
-python -m benchmarks.meta.evosax_worker --dimension 1000 --population 64 --generations 500
-python -m benchmarks.meta.evosax_worker --dimension 10 --population 8 --parity OUT.npz
-
-It minimises. With `--parity` one generation is written to a file: `mean`, `population`, `fitness`, `after`.
 """
 
 from __future__ import annotations
@@ -46,54 +40,6 @@ def main() -> None:
     with np.load(args.given, allow_pickle=False) as given:
         found = means(given["noise"], given["mean"], float(given["sigma"]), float(given["lr"]))
     np.savez_compressed(args.out, means=found)
-from benchmarks.measure import compile_ahead
-from benchmarks.workers import serve
-
-LR, SIGMA = 0.01, 0.1
-
-
-def strategy(dimension: int, population: int) -> Open_ES:
-    """Centred ranks, Adam, a constant standard deviation."""
-    return Open_ES(
-        population_size=population,
-        solution=jnp.zeros(dimension),
-        optimizer=optax.adam(LR),
-        std_schedule=optax.constant_schedule(SIGMA),
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--dimension", type=int, required=True)
-    parser.add_argument("--population", type=int, required=True)
-    parser.add_argument("--generations", type=int, default=1)
-    parser.add_argument("--parity", help="write one generation to this file, and end")
-    args = parser.parse_args()
-    es = strategy(args.dimension, args.population)
-    params = es.default_params
-    state = es.init(jax.random.key(0), jnp.ones(args.dimension), params)
-    if args.parity:
-        population, state = es.ask(jax.random.key(1), state, params)
-        fitness = jnp.square(population).sum(-1)
-        after, _ = es.tell(jax.random.key(2), population, fitness, state, params)
-        arrays = {"mean": state.mean, "population": population, "fitness": fitness, "after": after.mean}
-        np.savez(args.parity, **{name: np.asarray(x) for name, x in arrays.items()})
-        return
-
-    def generation(state, key):
-        ask, tell = jax.random.split(key)
-        population, state = es.ask(ask, state, params)
-        state, _ = es.tell(tell, population, jnp.square(population).sum(-1), state, params)
-        return state, None
-
-    def run(carry):
-        state, key = carry
-        key, own = jax.random.split(key)
-        state, _ = jax.lax.scan(generation, state, jax.random.split(own, args.generations))
-        return state, key
-
-    compiled, compiling = compile_ahead(run, (state, jax.random.key(3)))
-    serve(compiled, (state, jax.random.key(3)), f"evosax 0.3.2, compiled in {compiling.cpu:.1f} CPU-s")
 
 
 if __name__ == "__main__":

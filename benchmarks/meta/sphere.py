@@ -45,7 +45,7 @@ def difference(dimension: int, population: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "step.npz"
         sizes = ["--dimension", str(dimension), "--population", str(population)]
-        command = [PYTHON, "-m", "benchmarks.meta.evosax_worker", *sizes, "--parity", path]
+        command = [PYTHON, "-m", "benchmarks.meta.open_es_worker", *sizes, "--parity", path]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         theirs = dict(np.load(path))
     B = population // 2
@@ -65,7 +65,7 @@ def compare(dimension: int, population: int, generations: int, rounds: int) -> l
     words = ["--dimension", str(dimension), "--population", str(population), "--generations", many]
     with (
         Worker("benchmarks.meta.sphere_worker", *words, one_core=True) as ours,
-        Worker("benchmarks.meta.evosax_worker", *words, python=PYTHON, one_core=True) as theirs,
+        Worker("benchmarks.meta.open_es_worker", *words, python=PYTHON, one_core=True) as theirs,
     ):
         clocks = interleave((ours, theirs), rounds)
         settings = ours.settings, theirs.settings
