@@ -35,7 +35,8 @@ from jaxrl.core.prng import stream
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env
-from jaxrl.meta import targets
+from jaxrl.meta import lifetimes, targets
+from jaxrl.meta.evolution import Problem
 from jaxrl.meta.objective import MASKS, Objective, Time, Window, check_mask
 from jaxrl.nets import heads
 from jaxrl.nets.net import Net, features, linear, mlp
@@ -300,6 +301,40 @@ def make(config: Config, env: Env, objective: Objective | None = None) -> Algori
 
     origin = Origin(__name__, config, env.observation_space, env.action_space, env)
     return Algorithm(init, step, act, origin=origin, check_hyper=check_hyper)
+
+
+def search(
+    config: Config,
+    env: Env,
+    objective: Objective,
+    hyper: Hyper,
+    horizons: tuple[int, int],
+    *,
+    episodes: int,
+    fitness: lifetimes.Fitness = "final",
+) -> Problem:
+    """What evolution needs to look for the parameters of a rule over lifetimes of this learner.
+
+    horizons: the shortest and the longest lifetime, in updates. episodes, fitness: as in
+    `lifetimes.lifetime`. `hyper` is that of every lifetime, but for the rule's parameters, the mask and the
+    horizon, which is told.
+
+    Raises `UsageError` as `make`, `lifetimes.lifetime` and `lifetimes.check_horizons` do.
+    """
+    algorithm = make(config, env, objective)
+    run = lifetimes.lifetime(algorithm, env, episodes=episodes, fitness=fitness)
+
+    def of(phi: PyTree, task: lifetimes.Task, mask: Array, data: PyTree) -> Array:
+        return run(told(hyper, phi, task.horizon, mask), task.level, task.horizon, task.key)
+
+    return Problem(
+        start=objective.init,
+        tasks=lifetimes.draw_tasks(env, *horizons),
+        fitness=of,
+        answer=targets.answer(objective),
+        observation_space=targets.reads(config.predictions),
+        action_space=targets.says(config.predictions),
+    )
 
 
 def told(hyper: Hyper, phi: PyTree, horizon: Array, mask: Array) -> Hyper:

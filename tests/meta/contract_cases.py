@@ -5,12 +5,14 @@ import jax
 from jaxrl.envs.grids.gridworld import GridWorld
 from jaxrl.envs.grids.levels import LEVELS
 from jaxrl.envs.wrappers.observe_time import observe_time
-from jaxrl.meta import bandit, evolution, lpg, targets
+from jaxrl.meta import bandit, evolution, lpg, meta_gradient, targets
 from jaxrl.meta.objective import MASKS
+
+GRID = observe_time(GridWorld(LEVELS["debug"], index=True), scale=0.001)
 
 
 def _lpg():
-    env = observe_time(GridWorld(LEVELS["debug"], index=True), scale=0.001)
+    env = GRID
     rule = targets.lpg(2, inputs=("n/N", "ln N"), embedding=2, width=3)
     algorithm = lpg.make(lpg.Config(n_envs=2, length=4, predictions=2), env, rule)
     hyper = lpg.Hyper(phi=rule.init(jax.random.key(0)))
@@ -44,4 +46,18 @@ def _evolution():
     return algorithm, hypers, bandit.default_params(), problem.observation_space, problem.action_space
 
 
-CASES = {"evolution": _evolution, "lpg: lookups": _lpg, "lpg: networks": _network}
+def _meta_gradient():
+    config = meta_gradient.Config(
+        learner=lpg.Config(n_envs=2, length=3, predictions=2), agents=2, updates=2, horizons=(2, 3)
+    )
+    rule = targets.lpg(2, inputs=("n/N", "ln N"), embedding=2, width=3)
+    hypers = meta_gradient.Hyper(lr=0.01), meta_gradient.Hyper(lr=0.1, legacy_frozen_critic=1.0)
+    return meta_gradient.make(config, GRID, rule), hypers, (), targets.reads(2), targets.says(2)
+
+
+CASES = {
+    "evolution": _evolution,
+    "lpg: lookups": _lpg,
+    "lpg: networks": _network,
+    "meta_gradient": _meta_gradient,
+}

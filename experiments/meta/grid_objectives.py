@@ -1,0 +1,340 @@
+"""Rules for targets evolved on small grid levels: REINFORCE, its schedule, LPG and TA-LPG, side by side.
+
+All arms of a meta-seed share levels, horizons, perturbations where their sizes agree, and pulls. What is
+evaluated is the mean that was chosen on tasks of its own, on levels that neither training nor the choice has
+seen, the same for all arms, at horizons inside and beyond those of training. Then each rule is told a quarter
+and four times the horizon that it has. "Start" is LPG with all parameters zero, under which no policy
+changes.
+
+Two units are never mixed: a difference between two rules is over held-out levels, paired, per meta-seed; one
+between two methods would be over meta-seeds, of which `quick` has two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Positive, Seed, Size, check_fields
+from jaxrl.core.prng import stream
+from jaxrl.core.types import Array, PyTree
+from jaxrl.envs.base import Env
+from jaxrl.envs.grids.gridworld import GridWorld
+from jaxrl.envs.grids.levels import LEVELS
+from jaxrl.envs.wrappers.observe_time import observe_time
+from jaxrl.meta import evolution, lifetimes, lpg, targets
+from jaxrl.meta.objective import MASKS, Objective
+from jaxrl.report import plots
+from jaxrl.report.tables import Score
+from jaxrl.run.config import config_from_dict
+from jaxrl.run.folder import RunFolder
+from jaxrl.run.sweep import Member, member_keys, sweep
+
+Kind = Literal["REINFORCE", "LPG"]
+ARMS: dict[str, tuple[Kind, str]] = {
+    "REINFORCE": ("REINFORCE", "none"),
+    "scheduled REINFORCE": ("REINFORCE", "paper"),
+    "LPG": ("LPG", "none"),
+    "TA-LPG": ("LPG", "paper"),
+}
+TOLD = (0.25, 4.0)  # factors of the horizon that a rule is told in place of the truth
+PAIRED = (("TA-LPG", "LPG"), ("scheduled REINFORCE", "REINFORCE"), ("LPG", "REINFORCE"))
+_INPUTS = ("n/N", "ln N")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Arms of one sweep per kind of rule, and the levels of their evaluation."""
+
+    kinds: tuple[Kind, ...] = ("REINFORCE", "LPG")
+    """Kinds of rules, each blind and told the time."""
+    levels: Literal["small", "debug", "all"] = "small"
+    """Distribution of the levels. Paper: "all"."""
+    limit: tuple[Size, Size] = (20, 50)
+    """Shortest and longest time limit of a level, in steps. Paper: 20 to 750."""
+    learner: lpg.Config = field(default_factory=lambda: lpg.Config(n_envs=8))
+    """Static choices of the learner."""
+    hyper: lpg.Hyper = field(default_factory=lpg.Hyper)
+    """Hyper-parameters of every lifetime."""
+    width: Size = 32
+    """Units of LPG's recurrence. Paper: 256."""
+    reinforce_algo: evolution.Config = field(
+        default_factory=lambda: evolution.Config(pairs=64, lane=8, selection=64, select_every=10)
+    )
+    """Static choices of evolution for REINFORCE."""
+    reinforce_evolution: evolution.Hyper = field(
+        default_factory=lambda: evolution.Hyper(lr=0.06, lr_decay=0.985, sigma=0.3)
+    )
+    """Hyper-parameters of evolution for REINFORCE."""
+    lpg_algo: evolution.Config = field(
+        default_factory=lambda: evolution.Config(
+            pairs=64, lane=8, start="zero", selection=64, select_every=10
+        )
+    )
+    """Static choices of evolution for LPG, which starts at zero. Paper: 512 pairs."""
+    lpg_evolution: evolution.Hyper = field(
+        default_factory=lambda: evolution.Hyper(lr=0.01, lr_decay=0.997, sigma=0.1)
+    )
+    """Hyper-parameters of evolution for LPG."""
+    horizons: tuple[Size, Size] = (5, 50)
+    """Shortest and longest lifetime of training, in updates, log-uniform. Paper: 10 to 250."""
+    episodes: Size = 8
+    """Episodes after a lifetime whose mean return is its fitness, one per worker."""
+    generations: Size = 150
+    """Generations of evolution. Paper: 2500."""
+    evaluated: tuple[Size, ...] = (5, 10, 20, 50, 100)
+    """Horizons of the evaluation, in updates."""
+    counterfactual: Size = 20
+    """Horizon at which a rule is told another one, in updates."""
+    held_out: Size = 512
+    """Levels of the evaluation, a multiple of `together`."""
+    together: Size = 64
+    """Levels that are evaluated together."""
+    longest: Positive = 50.0
+    """Horizon whose logarithm is 1 for the rules."""
+    seeds: Size = 2
+    """Number of meta-seeds; seed i has the same keys in all arms."""
+    seed: Seed = 0
+    """Root seed, in [0, 2^32)."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        lifetimes.check_horizons(*self.horizons, "Config.horizons")
+        if self.held_out % self.together:
+            raise UsageError(f"Config.held_out: must be a multiple of Config.together, {self.together}")
+        if self.counterfactual not in self.evaluated:
+            raise UsageError(
+                "Config.counterfactual: must be one of Config.evaluated, where the truth is told"
+            )
+        if self.longest <= 1:
+            raise UsageError("Config.longest: must be above 1, its logarithm divides that of a horizon")
+
+
+PRESETS = {
+    "smoke": Config(
+        kinds=("LPG",),
+        levels="debug",
+        limit=(5, 10),
+        learner=lpg.Config(n_envs=2, length=8, predictions=2),
+        width=4,
+        lpg_algo=evolution.Config(pairs=4, lane=2, start="zero", selection=0),
+        lpg_evolution=evolution.Hyper(sigma=2.0),
+        horizons=(2, 6),
+        episodes=2,
+        generations=4,
+        evaluated=(2, 4),
+        counterfactual=4,
+        held_out=8,
+        together=4,
+        seeds=2,
+    ),
+    "quick": Config(),
+    "paper": Config(
+        horizons=(10, 250),
+        longest=250.0,
+        generations=800,
+        evaluated=(5, 10, 25, 50, 100, 250, 500, 1000),
+        counterfactual=50,
+        seeds=5,
+    ),
+}
+BETTER = "more"
+
+
+def environment(config: Config) -> Env:
+    """Levels observed as an index, with a thousandth of the time."""
+    levels = dataclasses.replace(LEVELS[config.levels], limit=config.limit)
+    return observe_time(GridWorld(levels, index=True), scale=0.001)
+
+
+def rule(config: Config, kind: Kind) -> Objective:
+    """A rule with inputs for progress and for the logarithm of the horizon, which a mask may close."""
+    scale = float(1 / np.log(config.longest))
+    if kind == "REINFORCE":
+        return targets.reinforce(inputs=_INPUTS, log_scale=scale)
+    sizes = {"width": config.width, "bias": False, "log_scale": scale}
+    return targets.lpg(config.learner.predictions, inputs=_INPUTS, **sizes)
+
+
+def run(config: Config, folder: RunFolder) -> None:
+    """Saves `arm` names, `returns [arm, S, N, levels]`, `told [arm, S, 2, levels]` at the counterfactual
+    horizon, `start [N, levels]`, `fitness [arm, S, L]` of the population, `chosen [arm, S]`, the generation
+    of the mean.
+    """
+    env = environment(config)
+    members = _trained(config, env, folder)
+    names = [name for name, (kind, _) in ARMS.items() if kind in config.kinds]
+    truth = [_returns(config, m, 1.0, np.array(config.evaluated)) for m in members]
+    other = [
+        np.concatenate([_returns(config, m, f, np.array([config.counterfactual])) for f in TOLD])
+        for m in members
+    ]
+    shape = (len(names), config.seeds)
+    folder.save_result(
+        arm=np.array(names),
+        horizon=np.array(config.evaluated),
+        counterfactual=np.array(config.counterfactual),
+        returns=np.reshape(truth, (*shape, len(config.evaluated), -1)).astype(np.float32),
+        told=np.reshape(other, (*shape, len(TOLD), -1)).astype(np.float32),
+        start=_start(config, members[-1]).astype(np.float32),
+        fitness=np.reshape([m.history["fitness"] for m in members], (*shape, -1)),
+        update=members[0].update,
+        chosen=np.reshape([m.state.best_generation for m in members], shape),
+    )
+
+
+def _trained(config: Config, env: Env, folder: RunFolder) -> list[Member]:
+    """Members in the order of `ARMS`, then meta-seeds."""
+    hypers = {"REINFORCE": config.reinforce_evolution, "LPG": config.lpg_evolution}
+    algos = {"REINFORCE": config.reinforce_algo, "LPG": config.lpg_algo}
+
+    def problem(kind: Kind) -> evolution.Problem:
+        objective = rule(config, kind)
+        return lpg.search(
+            config.learner, env, objective, config.hyper, config.horizons, episodes=config.episodes
+        )
+
+    return sweep(
+        lambda kind: evolution.make(algos[kind], problem(kind)),
+        [
+            (kind, hypers[kind].replace(mask=MASKS[mask]))
+            for kind, mask in ARMS.values()
+            if kind in config.kinds
+        ],
+        seeds=config.seeds,
+        seed=config.seed,
+        data=env.default_params(),
+        updates=config.generations,
+        env_steps_per_update=_steps_per_generation(config),
+        log_every=max(1, config.generations // 30),
+        folder=folder,
+    )
+
+
+def _steps_per_generation(config: Config) -> int:
+    low, high = config.horizons
+    mean = (high - low) / np.log(high / low) if high > low else high
+    pairs = max(config.reinforce_algo.pairs, config.lpg_algo.pairs)
+    return int(2 * pairs * mean * config.learner.n_envs * config.learner.length)
+
+
+def _returns(config: Config, member: Member, factor: float, horizons: np.ndarray) -> np.ndarray:
+    """float[N, levels], returns of the chosen mean, told `factor` times each horizon."""
+    kind, phi, mask = member.static, member.state.best_params, np.asarray(member.hyper.mask)
+    return _evaluated(config, kind, phi, mask, factor, horizons)
+
+
+def _start(config: Config, member: Member) -> np.ndarray:
+    """float[N, levels], returns where all parameters of the last arm's rule are zero."""
+    phi = jax.tree.map(jnp.zeros_like, member.state.best_params)
+    if member.static == "REINFORCE":
+        phi = phi.at[0].set(-jnp.inf)  # a step of zero
+    mask = np.asarray(member.hyper.mask)
+    return _evaluated(config, member.static, phi, mask, 1.0, np.array(config.evaluated))
+
+
+def _evaluated(
+    config: Config, kind: Kind, phi: PyTree, mask: np.ndarray, factor: float, horizons: np.ndarray
+) -> np.ndarray:
+    run = partial(_on_fresh_levels, config, kind, phi, jnp.asarray(mask, jnp.float32))
+    return np.stack([np.asarray(run(factor, jnp.int32(N))) for N in horizons])
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _on_fresh_levels(
+    config: Config, kind: Kind, phi: PyTree, mask: Array, factor: float, horizon: Array
+) -> Array:
+    """float[levels]; levels and keys are those of no meta-seed, the same at every call."""
+    env, objective = environment(config), rule(config, kind)
+    algorithm = lpg.make(config.learner, env, objective)
+    lifetime = lifetimes.lifetime(algorithm, env, episodes=config.episodes)
+    key = stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0)
+    tasks = lifetimes.draw_tasks(env, 1, 1)(key, config.held_out)
+
+    def one(task: lifetimes.Task) -> Array:
+        numbers = lpg.told(config.hyper, phi, factor * horizon, mask)
+        return lifetime(numbers, task.level, horizon, task.key)
+
+    return lifetimes.in_lanes(one, config.together)(tasks)
+
+
+def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
+    """Returns and paired differences over held-out levels, per meta-seed; what being told another horizon
+    does.
+    """
+    names, returns = result["arm"].tolist(), result["returns"]
+    horizons, seeds = result["horizon"].tolist(), returns.shape[1]
+    note = f"{returns.shape[-1]} levels"
+    found: dict[str, Score | np.ndarray] = {}
+    for i, name in enumerate(names):
+        found[f"{name}: return, mean of all horizons"] = returns[i].mean(axis=(-2, -1))
+    for j, N in enumerate(horizons):
+        found[f"start, N = {N}: return"] = Score(result["start"][j], BETTER, note=note, derived=True)
+    for s in range(seeds):
+        for i, name in enumerate(names):
+            for j, N in enumerate(horizons):
+                label = f"{name}, N = {N}, meta-seed {s}: return"
+                found[label] = Score(returns[i, s, j], BETTER, note=note, derived=True)
+        for first, second in (pair for pair in PAIRED if set(pair) <= set(names)):
+            difference = returns[names.index(first), s] - returns[names.index(second), s]
+            for j, N in enumerate(horizons):
+                label = f"{first} minus {second}, N = {N}, meta-seed {s}"
+                found[label] = Score(difference[j], BETTER, note=f"{note}, paired", derived=True)
+        for i, name in enumerate(names):
+            gain = returns[i, s] - result["start"]
+            for j, N in enumerate(horizons):
+                label = f"{name} minus start, N = {N}, meta-seed {s}"
+                found[label] = Score(gain[j], BETTER, note=f"{note}, paired", derived=True)
+    found |= _told(result, names, note)
+    return found
+
+
+def _told(result: dict[str, np.ndarray], names: list[str], note: str) -> dict[str, Score | np.ndarray]:
+    """Change of the return where a rule is told another horizon, at the one horizon where that was tried."""
+    found: dict[str, Score | np.ndarray] = {}
+    at = int(result["counterfactual"])
+    for i, name in enumerate(names):
+        for s in range(result["told"].shape[1]):
+            truth = result["returns"][i, s, result["horizon"].tolist().index(at)]
+            for k, text in enumerate(("N/4", "4N")):
+                change = result["told"][i, s, k] - truth
+                label = f"{name} told {text} at N = {at}, meta-seed {s}: change of the return"
+                found[label] = Score(change, BETTER, note=f"{note}, paired", derived=True)
+    return found
+
+
+def estimate(config: Config) -> dict[str, int]:
+    """Members, programs and steps of training."""
+    members = 2 * len(config.kinds) * config.seeds
+    steps = members * config.generations * _steps_per_generation(config)
+    return {"members": members, "compilations": 2 * len(config.kinds), "env_steps": steps}
+
+
+def figure(folder: RunFolder) -> list[Path]:
+    """Fitness of the populations over generations, and returns on held-out levels by horizon."""
+    result, config = folder.load_result(), config_from_dict(Config, folder.config)
+    with plots.paper():
+        fig, axes = plots.subplots(1, 2, width=3.6)
+        left, right = axes[0]
+        for i, name in enumerate(result["arm"].tolist()):
+            for s, curve in enumerate(result["fitness"][i]):
+                label = name if s == 0 else None
+                left.plot(result["update"], curve, color=f"C{i}", linewidth=1, label=label)
+            for s, values in enumerate(result["returns"][i].mean(axis=-1)):
+                label = name if s == 0 else None
+                right.plot(result["horizon"], values, "o-", color=f"C{i}", linewidth=1, label=label)
+        start = result["start"].mean(axis=-1)
+        right.plot(result["horizon"], start, ":", color=plots.GREY, label="start")
+        right.axvspan(*config.horizons, color=plots.GREY, alpha=0.15)
+        left.set(xlabel="generation", ylabel="mean return of the population")
+        right.set(xlabel="horizon N (trained: shaded)", ylabel="return on held-out levels", xscale="log")
+        right.legend()
+        return plots.save(fig, folder.figures / "grid_objectives")
