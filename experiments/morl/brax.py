@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from experiments.morl import episodic, episodic_study
 from jaxrl.baselines import ppo
@@ -11,8 +10,6 @@ from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.adapters.brax_objectives import TASKS
 from jaxrl.rollout.unroll import Pool
-from jaxrl.run.config import config_from_dict
-from jaxrl.run.folder import RunFolder
 
 _HYPER = ppo.Hyper(lr=3e-4, gamma=0.99, entropy=0.0, anneal=1.0)
 _SCALED = {"normalise_obs": True, "scale_rewards": True, "normalise_advantage": "batch", "squash": False}
@@ -72,19 +69,10 @@ PRESETS = {
 }
 BETTER = "more"
 
-
-def run(config: Config, folder: RunFolder) -> None:
-    """Trains both stages and certifies the archives, see `episodic_study.run`."""
-    episodic_study.run(config, folder)
-
-
+run = episodic_study.run
 estimate = episodic_study.estimate
 scores = episodic_study.scores
-
-
-def figure(folder: RunFolder) -> list[Path]:
-    """Fronts of the first seed, feasibility and gain by round; a page of the front of every task."""
-    return episodic_study.figure(folder, config_from_dict(Config, folder.config))
+figure = episodic_study.figure
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from jaxrl.morl.metrics import expected_utility, weight_lattice
 from jaxrl.morl.tasks import task
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
+from jaxrl.run.config import config_from_dict
 
 if TYPE_CHECKING:
     from experiments.morl.episodic_certificate import Row
@@ -118,9 +119,9 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
     return found
 
 
-def figure(folder: RunFolder, config: Config) -> list[Path]:
+def figure(folder: RunFolder) -> list[Path]:
     """Fronts of the first seed, feasibility and gain by round; a page of the front of every task."""
-    result = folder.load_result()
+    result, config = folder.load_result(), config_from_dict(Config, folder.config)
     tasks = result["task"].tolist()
     pages = [_page(folder, config, result, i, name) for i, name in enumerate(tasks)]
     with plots.paper():
