@@ -13,7 +13,6 @@ lifetimes, paired.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.meta.rules import ARMS, HAND, Arm, Rule, best_clip
 from jaxrl.baselines import ppo
 from jaxrl.core.fields import Count, Seed, Size, check_fields
 from jaxrl.core.prng import stream, streams
@@ -31,41 +31,11 @@ from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.meta import arms, drift, evolution, lifetimes
 from jaxrl.meta.arms import Fixed, assembled
 from jaxrl.meta.certificates import certificate, grid
-from jaxrl.meta.objective import Objective, mask_of
+from jaxrl.meta.objective import Objective
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, member_keys, sweep
-
-Arm = Literal["LPO", "TA-LPO", "LPO from PPO", "TA-LPO from PPO", "scheduled PPO"]
-Rule = tuple[Fixed, tuple[float, ...]]  # what an arm has, and its mask
-
-BLIND, TIMED = mask_of(()), mask_of(("n/N",))
-NETWORK = {"W1": 1.0, "w2": 1.0, "schedule": 0.0}
-SCHEDULE = {"W1": 0.0, "w2": 0.0, "schedule": 1.0}
-NOTHING = {"W1": 0.0, "w2": 0.0, "schedule": 0.0}
-PLAIN, FROM_PPO = drift.Parts(xi=drift.XI), drift.Parts(ppo=1.0, xi=drift.XI)
-ARMS: dict[str, Rule] = {
-    "LPO": (Fixed(PLAIN, NETWORK), BLIND),
-    "TA-LPO": (Fixed(PLAIN, NETWORK), TIMED),
-    "LPO from PPO": (Fixed(FROM_PPO, NETWORK), BLIND),
-    "TA-LPO from PPO": (Fixed(FROM_PPO, NETWORK), TIMED),
-    "scheduled PPO": (Fixed(drift.Parts(ppo=1.0), SCHEDULE), TIMED),
-}
-
-
-def _by_hand(clip: float = 0.2, anneal: tuple[float, float, float] = (0.0, 0.0, 0.0), **own: float) -> Rule:
-    return Fixed(drift.Parts(**{"ppo": 1.0} | own, clip=clip, anneal=anneal), NOTHING), BLIND
-
-
-CLIPS = (0.05, 0.1, 0.2, 0.3, 0.5)
-HAND: dict[str, Rule] = {
-    "no clip": (Fixed(PLAIN, NOTHING), BLIND),
-    **{f"PPO, clip {clip:g}": _by_hand(clip) for clip in CLIPS},
-    "PPO, learning rate annealed": _by_hand(anneal=(1.0, 0.0, 0.0)),
-    "PPO, clip and entropy annealed": _by_hand(anneal=(0.0, 1.0, 1.0)),
-    "DPO": _by_hand(ppo=0.0, dpo=1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -287,11 +257,6 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
             difference = mean[names.index(aware)] - mean[names.index(blind)]
             found[f"{aware} minus {blind}, paired by meta-seed"] = Score(difference, BETTER, derived=True)
     return found
-
-
-def best_clip(hand: Mapping[str, np.ndarray]) -> str:
-    """The constant clip with the largest mean on the lifetimes that it is compared on, which favours it."""
-    return max((f"PPO, clip {c:g}" for c in CLIPS), key=lambda name: hand[name].mean())
 
 
 def _over_lifetimes(values: np.ndarray) -> Score:

@@ -136,6 +136,7 @@ PRESETS = {
         together=4,
         seeds=2,
     ),
+    "short": Config(generations=60, held_out=256),
     "quick": Config(),
     "paper": Config(
         horizons=(10, 250),
