@@ -36,7 +36,7 @@ from jaxrl.core.spaces import Space
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, Transition, struct
 from jaxrl.envs.base import Env
 from jaxrl.meta import lifetimes, targets
-from jaxrl.meta.evolution import Problem
+from jaxrl.meta.evolution import Problem, Settings
 from jaxrl.meta.objective import MASKS, Objective, Time, Window, check_mask
 from jaxrl.nets import heads
 from jaxrl.nets.net import Net, features, linear, mlp
@@ -324,14 +324,19 @@ def search(
     algorithm = make(config, env, objective)
     run = lifetimes.lifetime(algorithm, env, episodes=episodes, fitness=fitness)
 
-    def of(phi: PyTree, task: lifetimes.Task, mask: Array, data: PyTree) -> Array:
-        return run(told(hyper, phi, task.horizon, mask), task.level, task.horizon, task.key)
+    answer_masked = targets.answer(objective)
+
+    def of(phi: PyTree, task: lifetimes.Task, settings: Settings, data: PyTree) -> Array:
+        return run(told(hyper, phi, task.horizon, settings.mask), task.level, task.horizon, task.key)
+
+    def answer(phi: PyTree, obs: PyTree, settings: Settings) -> PyTree:
+        return answer_masked(phi, obs, settings.mask)
 
     return Problem(
         start=objective.init,
         tasks=lifetimes.draw_tasks(env, *horizons),
         fitness=of,
-        answer=targets.answer(objective),
+        answer=answer,
         observation_space=targets.reads(config.predictions),
         action_space=targets.says(config.predictions),
     )
