@@ -108,6 +108,7 @@ PRESETS = {
         seeds=2,
     ),
     "quick": Config(),
+    "long": Config(tasks=("top_right", "bottom_right"), steps=200_000, offline_steps=20_000),
     "explorers": Config(explorers=("uniform", "held", *METHODS), steps=100_000, offline_steps=20_000),
     "paper": Config(
         explorers=("uniform", "held", *METHODS),
