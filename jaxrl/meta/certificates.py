@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, PyTree
-from jaxrl.meta.drift import FEATURES
+from jaxrl.meta.drift import FEATURES, f, factors
 from jaxrl.meta.objective import Objective, Time, mask_of
 
 RATIOS = np.exp(np.linspace(np.log(0.25), np.log(4.0), 97))
@@ -47,10 +47,11 @@ class Certificate(NamedTuple):
 
     least: the smallest f. at_one: largest |f| at r = 1, and slope_at_one: largest |df/dr| there and at the
     numbers beside 1, over advantages and progress. dead_zone: the largest distance from 1 up to which f is
-    0 for all of them, at most 3. certified: a distance for which that is proved, 0 where the rule has no
-    network. rollback: the most negative slope of r A - f along the sign of A, in units of |A|: below 0 the
-    rule pushes a ratio back that had moved with its advantage. used: weight of each feature, float[F], 0
-    for what the rule ignores; time: the largest change of f over the lifetime.
+    0 for all of them, at most 3. certified: a distance for which that is proved; 0 where nothing is: without
+    a network, with f_DPO, and for a rule that is not of `jaxrl.meta.drift`. rollback: the most negative slope
+    of r A - f along the sign of A, in units of |A|: below 0 the rule pushes a ratio back that had moved with
+    its advantage. used: weight of each feature, float[F], 0 for what the rule or its mask ignores, [0]
+    without a network of `jaxrl.meta.drift`; time: the largest change of f over the lifetime.
     """
 
     least: float
@@ -101,41 +102,53 @@ def certificate(
     """The certificate of a drift; see `Certificate`."""
     found = grid(objective, phi, horizon=horizon, mask=mask)
     near = grid(objective, phi, horizon=horizon, mask=mask, ratios=BESIDE)
-    f, slope = found.f, found.slope
-    certified = certified_radius(phi, float(np.abs(found.advantage).max()), horizon)
+    values, slope = found.f, found.slope
+    known = objective.apply is f
+    live = mask_of(objective.inputs) if mask is None else mask
+    largest = float(np.abs(found.advantage).max())
+    certified = certified_radius(phi, largest, live, horizon) if known else 0.0
     distance = np.abs(found.ratio - 1)
-    active = distance[(np.abs(f) > 0).any(axis=(0, 2))]
+    active = distance[(np.abs(values) > 0).any(axis=(0, 2))]
     moving = np.where(found.advantage > 0, found.ratio[:, None] > 1, found.ratio[:, None] < 1) & (
         found.advantage != 0
     )
     along = slope * np.sign(found.advantage) / np.maximum(np.abs(found.advantage), 1e-9)
     return Certificate(
-        least=float(f.min()),
+        least=float(values.min()),
         at_one=float(np.abs(near.f[:, 1]).max()),
         slope_at_one=float(np.abs(near.advantage - near.slope).max()),
         dead_zone=max(certified, float(distance[distance < active.min(initial=np.inf)].max(initial=0.0))),
         certified=certified,
         rollback=float(along[:, moving].min()),
-        used=feature_weights(phi),
-        time=float(np.ptp(f, axis=0).max()),
+        used=feature_weights(phi, live) if known else np.zeros(0),
+        time=float(np.ptp(values, axis=0).max()),
     )
 
 
-def feature_weights(phi: PyTree) -> np.ndarray:
-    """float[F], sum over units of |W1_ij w2_j|: how far a feature can move g; [0] without a network."""
-    if "w2" not in phi:
-        return np.zeros(0)
-    return np.abs(np.asarray(phi["W1"], np.float64)) @ np.abs(np.asarray(phi["w2"], np.float64))
+def feature_weights(phi: PyTree, mask: tuple[float, ...]) -> np.ndarray:
+    """float[F], how far a feature can move g; [0] without a network.
 
-
-def certified_radius(phi: PyTree, largest: float, horizon: float = 40.0) -> float:
-    """The largest delta below the clip with sum_j |w2_j| sum_i |W1_ij| x_i(delta) <= xi; 0 without a network.
-
-    x_i is the largest size of feature i for |r - 1| <= delta and |A| <= largest, at any progress.
+    It is the sum over units of |W1_ij w2_j|, times the factor in `mask` of the time input that multiplies the
+    feature.
     """
     if "w2" not in phi:
+        return np.zeros(0)
+    weights = np.abs(np.asarray(phi["W1"], np.float64)) @ np.abs(np.asarray(phi["w2"], np.float64))
+    live = np.abs([1.0, mask[0], mask[1]])[: weights.size // len(FEATURES)]
+    return weights * np.repeat(live, len(FEATURES))
+
+
+def certified_radius(phi: PyTree, largest: float, mask: tuple[float, ...], horizon: float = 40.0) -> float:
+    """The largest delta below the clip with sum_j |w2_j| sum_i |W1_ij| x_i(delta) <= xi.
+
+    x_i is the largest size of feature i for |r - 1| <= delta and |A| <= largest, at any progress, with the
+    time inputs of `mask`. The clip is the smallest one of a schedule: the logarithm of its factor is concave
+    in n/N, so that this is at the start or at the end. 0 without a network, and with f_DPO, which the bound
+    does not cover.
+    """
+    if "w2" not in phi or float(phi["parts"].dpo):
         return 0.0
-    parts, weights = phi["parts"], feature_weights(phi)
+    parts, weights = phi["parts"], feature_weights(phi, mask)
     scales = np.array([1.0, 1.0, abs(np.log(horizon) / np.log(float(parts.reference)))])
     blocks = weights.size // len(FEATURES)
 
@@ -145,7 +158,8 @@ def certified_radius(phi: PyTree, largest: float, horizon: float = 40.0) -> floa
         x = np.concatenate([even, largest * even])
         return float(weights @ np.concatenate([x * s for s in scales[:blocks]]))
 
-    low, high = 0.0, float(parts.clip) if float(parts.ppo) else 0.9
+    smallest = min(float(factors(phi, Time(p, 1.0, mask))[1]) for p in (0.0, 1.0))
+    low, high = 0.0, min(float(parts.clip) * smallest, 0.9) if float(parts.ppo) else 0.9
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if bound(middle) <= float(parts.xi) else (low, middle)
@@ -172,7 +186,7 @@ def check_drift(objective: Objective, phi: PyTree, *, horizon: float = 40.0) -> 
             f"{name}: f(1, A) must be 0, but reaches {found.at_one:.3g}; "
             "let every input vanish at r = 1, n/N too, which must multiply features"
         )
-    if found.slope_at_one > ROUNDED:
+    if found.slope_at_one > ROUNDED and not found.certified:  # a narrow dead zone ends before `BESIDE`
         raise UsageError(
             f"{name}: df/dr must be 0 at r = 1, but reaches {found.slope_at_one:.3g}; "
             "subtract an offset xi > 0 inside the relu"

@@ -141,8 +141,8 @@ def drift(objective: Objective, phi: PyTree = None) -> Callable[..., Array]:
 
     phi: parameters of the rule as constants of the program; the default reads `(phi, mask)` from
     `Hyper.surrogate`, so that rules can be members of one program. n and N are those of
-    `Hyper.updates_total`. Learning rate, clip and entropy of a rule with a schedule are not the surrogate's
-    business: see `scheduled`.
+    `Hyper.updates_total`. The surrogate has the scheduled clip; learning rate, entropy bonus and the clip of
+    values need `learner`.
 
     Raises:
         UsageError: the objective is of another slot.
@@ -179,7 +179,8 @@ def learner(config: ppo_learner.Config, env: Env, objective: Objective) -> Algor
 
     def step(state: PyTree, hyper: Hyper, data: PyTree) -> tuple[PyTree, dict[str, Any]]:
         phi, mask = hyper.surrogate
-        time = Time(state.updates.astype(jnp.float32), hyper.updates_total, mask)
+        n = jnp.minimum(state.updates.astype(jnp.float32), hyper.updates_total)  # as the surrogate sees it
+        time = Time(n, hyper.updates_total, mask)
         return algorithm.step(state, schedule(phi, hyper, time), data)
 
     return algorithm._replace(step=step)
@@ -196,7 +197,13 @@ def dpo() -> Objective:
 
 
 def lpo(initial: Initial = "plain", hidden: int = 128) -> Objective:
-    """Learned policy optimisation, blind to time: 8 features."""
+    """Learned policy optimisation, blind to time: 8 features.
+
+    initial: what the network is added to. hidden: units of the network.
+
+    Raises:
+        UsageError: `initial` is neither "plain" nor "ppo".
+    """
     return _learned("LPO", initial, hidden, 1, ())
 
 
@@ -205,8 +212,10 @@ def ta_lpo(
 ) -> Objective:
     """Temporally-aware LPO: 16 features, or 24 with the horizon, which is measured against `reference`.
 
+    initial, hidden: as in `lpo`.
+
     Raises:
-        UsageError: the number of features is neither 16 nor 24.
+        UsageError: the number of features is neither 16 nor 24, or `initial` is neither "plain" nor "ppo".
     """
     if features not in (16, 24):
         raise UsageError(f"features: TA-LPO has 16 (n/N), or 24 with ln N; got {features}")
@@ -227,7 +236,12 @@ def family(hidden: int = 32, blocks: int = 2) -> Objective:
     """All rules of this module, up to `blocks` blocks of features, as members of one program.
 
     Which rule a member is, its parts and its mask say; what it does not have is 0.
+
+    Raises:
+        UsageError: `blocks` is not 1, 2 or 3.
     """
+    if blocks not in (1, 2, 3):
+        raise UsageError(f"blocks: a drift has 1, 2 (n/N) or 3 (ln N, too) blocks of features, got {blocks}")
 
     def init(key: Key) -> PyTree:
         empty = {"schedule": jnp.zeros((3, 2), jnp.float32)}

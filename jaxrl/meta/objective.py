@@ -41,7 +41,8 @@ class Time(NamedTuple):
     """What a rule is told about its lifetime.
 
     n: float[], updates done; N: float[], the horizon as told, >= 1, which need not be the true one; mask:
-    float[5], factors of the time inputs, a traced hyper-parameter.
+    float[5], factors of the time inputs, a traced hyper-parameter. Where the horizon told is shorter than the
+    lifetime, n/N exceeds 1 in the slot "targets"; in the slot "drift" n stays at N from there on.
     """
 
     n: Array

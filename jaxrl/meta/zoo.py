@@ -1,11 +1,10 @@
-"""Rules that can be used at once: the best means of published meta-runs, and the rules made by hand.
+"""Rules of the slot "drift" that can be used at once: means of published meta-runs, and rules made by hand.
 
-    ppo.make(config, env, surrogate=zoo.load("lpo_cartpole").surrogate)
+    ppo.make(config, env, surrogate=zoo.load("dpo").surrogate)
 
-A learned rule is a pair of files of kilobytes, `zoo_files/<name>.npz` with its parameters and `<name>.json`
-with the
-record: rule and arguments, SHA-256 of the arrays, features in order, certificate, training, evaluation, and
-the command and configuration that made it.
+A learned rule is a pair of files of kilobytes: `zoo_files/<name>.npz` with its parameters, and `<name>.json`
+with the record, which has rule and arguments, SHA-256 of the arrays, features in order, certificate,
+training, evaluation, and the command and configuration that made it.
 """
 
 from __future__ import annotations
@@ -50,7 +49,13 @@ class Entry(NamedTuple):
 
     @property
     def surrogate(self) -> Callable[..., Array]:
-        """The surrogate of the drift, for `ppo.make(config, env, surrogate=...)`."""
+        """The surrogate of the drift, for `ppo.make(config, env, surrogate=...)`.
+
+        Raises:
+            UsageError: the rule has a schedule of the learner's numbers, or is of another slot.
+        """
+        if self.objective.schedule is not None:
+            raise UsageError(f"{self.name}: has a schedule; use drift.learner")
         return drift.drift(self.objective, self.phi)
 
 

@@ -8,9 +8,9 @@ import pytest
 from jaxrl.core.errors import UsageError
 from jaxrl.meta import drift
 from jaxrl.meta.certificates import certificate, certified_radius, check_drift, grid
-from jaxrl.meta.objective import Objective
+from jaxrl.meta.objective import MASKS, Objective
 
-PPO, DPO = drift.ppo(), drift.dpo()
+PPO, DPO, FAMILY = drift.ppo(), drift.dpo(), drift.family(hidden=4)
 
 
 def init(objective):
@@ -47,11 +47,47 @@ def test_certified_radii_hold_and_are_of_the_known_order():
     for scale, low, high in ((0.1, 1e-5, 1e-3), (10.0, 1e-10, 1e-7)):
         weights = {"W1": rng.normal(size=(16, 16)), "w2": rng.normal(size=16)}
         phi = init(learned) | {k: jnp.array(scale * x, jnp.float32) for k, x in weights.items()}
-        radius = certified_radius(phi, 3.0)
+        radius = certified_radius(phi, 3.0, MASKS["n/N"])
         assert low < radius < high
         inside = grid(learned, phi, ratios=1 + radius * np.array([-1.0, -0.5, 0.5, 1.0]))
         assert inside.f.max() == 0
         assert certificate(learned, phi).dead_zone >= radius
+        assert check_drift(learned, phi).certified == radius  # though the numbers beside 1 lie outside
+
+
+def member(parts, W1=0.0, schedule=0.0):
+    """Phi of a member of the family; `schedule` is the slope of the logarithm of the clip."""
+    zero = FAMILY.init(jax.random.key(0))
+    moved = zero["schedule"].at[1, 1].set(schedule)
+    return zero | {"parts": parts, "W1": W1 + 0 * zero["W1"], "w2": jnp.ones(4), "schedule": moved}
+
+
+def test_certified_radii_stay_inside_the_clip_of_a_schedule_and_claim_nothing_about_dpo():
+    parts = drift.Parts(ppo=1.0, xi=drift.XI)
+    for phi, clip in (
+        (member(parts, schedule=-1.0), 0.2 * np.exp(-1)),
+        (member(parts, schedule=1.0), 0.2),
+        (member(parts._replace(anneal=(0.0, 0.75, 0.0))), 0.05),
+    ):
+        found = check_drift(FAMILY, phi)
+        assert found.certified == pytest.approx(clip, rel=1e-6)
+        inside = 1 + 0.999 * found.certified * np.array([-1.0, 1.0])
+        assert grid(FAMILY, phi, ratios=inside, progress=(0.0, 0.5, 1.0)).f.max() == 0
+    assert certified_radius(member(parts, schedule=-1.0), 3.0, MASKS["none"]) == pytest.approx(0.2)
+    assert check_drift(FAMILY, member(drift.Parts(dpo=1.0, xi=drift.XI))).certified == 0
+
+
+def test_rows_that_the_mask_hides_count_neither_as_used_nor_against_the_radius():
+    phi = member(drift.Parts(xi=drift.XI), W1=0.01)
+    blind, aware = (certificate(FAMILY, phi, mask=MASKS[name]) for name in ("none", "n/N"))
+    np.testing.assert_allclose(blind.used, [0.04] * 8 + [0.0] * 8, rtol=1e-6)
+    np.testing.assert_allclose(aware.used, [0.04] * 16, rtol=1e-6)
+    assert blind.certified > aware.certified > 0
+
+
+def test_a_rule_of_ones_own_may_name_its_parameters_as_it_likes():
+    found = certificate(rule(lambda phi, r, l, A, t: phi["w2"] * (r - 1) ** 2), {"w2": jnp.ones(())})
+    assert found.certified == 0 and found.used.size == 0
 
 
 def test_features_that_are_not_used_weigh_nothing_and_time_is_seen():

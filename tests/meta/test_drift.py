@@ -144,7 +144,25 @@ def test_schedules_scale_learning_rate_clip_and_entropy():
     assert float(found) == pytest.approx(0.5 - clip, abs=1e-6)
 
 
+def test_a_learning_rate_that_is_annealed_to_zero_stays_there_beyond_the_horizon_told():
+    mdp = random_mdp(jax.random.key(0), 4, 3, gamma=0.9)
+    config = ppo.Config(n_envs=2, length=4, epochs=1, minibatches=1, widths=(4,))
+    rule = drift.ppo(0.2, (1.0, 0.0, 0.0))
+    algorithm = drift.learner(config, Tabular.of(mdp), rule)
+    hyper = drift.told(ppo.Hyper(lr=0.05), rule.init(jax.random.key(0)), 2.0, jnp.array(MASKS["none"]))
+    step = jax.jit(algorithm.step)
+    state = jax.jit(algorithm.init)(jax.random.key(2), hyper, mdp)
+    moved = []
+    for n in (0, 2, 8):
+        after, _ = step(state.replace(updates=jnp.int32(n)), hyper, mdp)
+        pairs = zip(jax.tree.leaves(state.params), jax.tree.leaves(after.params), strict=True)
+        moved.append(max(float(jnp.abs(a - b).max()) for a, b in pairs))
+    assert moved[0] > 0 and moved[1:] == [0, 0]
+
+
 def test_rules_that_do_not_fit_are_refused():
+    with pytest.raises(UsageError, match="blocks: a drift has 1, 2"):
+        drift.family(blocks=4)
     with pytest.raises(UsageError, match="TA-LPO has 16"):
         drift.ta_lpo(features=8)
     with pytest.raises(UsageError, match="initial"):

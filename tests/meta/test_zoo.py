@@ -51,6 +51,13 @@ def test_rules_made_by_hand_are_loaded_by_name():
     np.testing.assert_allclose(gain, [1.2], rtol=1e-6)
 
 
+def test_a_rule_with_a_schedule_is_no_surrogate():
+    rule = drift.scheduled_ppo()
+    entry = zoo.Entry("own", rule, rule.init(jax.random.key(0)), {})
+    with pytest.raises(UsageError, match=r"own: has a schedule; use drift\.learner"):
+        entry.surrogate  # noqa: B018
+
+
 def test_every_shipped_rule_is_a_drift_with_a_record():
     for name in zoo.names():
         entry = zoo.load(name)
