@@ -137,9 +137,9 @@ free = [(i, j) for i, row in enumerate(layout) for j, cell in enumerate(row) if 
 own = np.zeros((H, S, A))
 own[5, free.index((0, 4))] = own[H - 1, free.index((4, 4))] = 0.5
 rewards.check_reward(jnp.asarray(own), H, S, A)
-policies, promised = plan(model[None], jnp.asarray(own)[None], H)
+policies, under_model = plan(model[None], jnp.asarray(own)[None], H)
 value, best = evaluate(P[None], own[None], policies, H)[0, 0], plan(P[None], own[None], H)[1][0, 0]
-print(f"promised {promised[0, 0]:.4f}, reached {value:.4f}, optimum {best:.4f}")
+print(f"value under the model {under_model[0, 0]:.4f}, reached {value:.4f}, optimum {best:.4f}")
 
 # %%
 fig, axes = plt.subplots(1, 4, figsize=(9, 2.4))
@@ -152,7 +152,7 @@ for ax, h in zip(axes, (0, 3, 6, 9), strict=True):
 plt.show()
 
 # %% [markdown]
-# ## What the adversary pays for
+# ## The adversary's reward
 # Its reward by stage and cell, at the four stages with the largest amounts.
 
 # %%

@@ -142,7 +142,7 @@ def _transitions(config: Config) -> int:
 
 
 def _expected(config: Config, mdp: TabularMDP, folder: RunFolder) -> list[Any]:
-    """Policies of the ascent of u(E[G]), as functions of a layer, one per seed."""
+    """Policies of the ascent of u(E[G]), as functions of a step and its layer, one per seed."""
     own = utility.Config(_learner(config, ()), evaluation=EvaluationOptions("exact"))
     env = Tabular.of(mdp)
     hyper = utility.Hyper(config.hyper.replace(updates_total=float(config.updates)), gamma=1.0)
@@ -164,13 +164,13 @@ def _expected(config: Config, mdp: TabularMDP, folder: RunFolder) -> list[Any]:
 
     def of(seed: int) -> Any:
         probability = np.asarray(table(tree_take(trained.state.learners.params["actor"], (seed, 0))))
-        return lambda layer: probability[layer.state]
+        return lambda step, layer: probability[layer.state]
 
     return [of(seed) for seed in range(config.seeds)]
 
 
 def _accrued(config: Config, mdp: TabularMDP, whole: Unfolded, folder: RunFolder) -> list[Any]:
-    """Policies of the learner of E[u(G)], as functions of a layer, one per seed."""
+    """Policies of the learner of E[u(G)], as functions of a step and its layer, one per seed."""
     own, env = _learner(config, (config.width,)), accrued(Tabular.of(mdp), smaller)
     trained = train(
         ppo.make(own, env),
@@ -196,8 +196,8 @@ def _accrued(config: Config, mdp: TabularMDP, whole: Unfolded, folder: RunFolder
 
     def of(seed: int) -> Any:
         rows = np.asarray(probabilities(tree_take(trained.state.params["actor"], seed)))
-        place = dict(zip(map(id, whole.layers), np.split(rows, np.cumsum(sizes)[:-1]), strict=True))
-        return lambda layer: place[id(layer)]
+        by_step = np.split(rows, np.cumsum(sizes)[:-1])
+        return lambda step, layer: by_step[step]
 
     return [of(seed) for seed in range(config.seeds)]
 
@@ -205,8 +205,8 @@ def _accrued(config: Config, mdp: TabularMDP, whole: Unfolded, folder: RunFolder
 def _measures(whole: Unfolded, policy: Any) -> tuple[list[float], np.ndarray]:
     """Exact utility of the expected return and expected utility of a policy, and its expected return."""
 
-    def probability(layer: Layer) -> np.ndarray:
-        found = np.asarray(policy(layer), np.float64)
+    def probability(step: int, layer: Layer) -> np.ndarray:
+        found = np.asarray(policy(step, layer), np.float64)
         return found / found.sum(-1, keepdims=True)
 
     G, p = outcomes(whole, probability)

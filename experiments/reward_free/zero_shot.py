@@ -119,9 +119,9 @@ class Explored(NamedTuple):
     """What one member came to.
 
     random, one_shot: float[n], errors of their rewards. adversary, upper: ends of the bracket of the worst
-    error, the first NaN where the programmes are too large. certificate, rho: of the learner, NaN where it
-    has none. model: float[P, k], probabilities of the successors. reward: float[H, S, A], the worst one
-    found.
+    error, the first NaN where the programmes are too large, the second at most 1. certificate,
+    rho: of the learner, NaN where it has none. model: float[P, k], probabilities of the successors. reward:
+    float[H, S, A], the worst one found.
     """
 
     random: np.ndarray
@@ -165,10 +165,10 @@ def _explore(config: Config, folder: RunFolder, i: int, problem: str, method: st
     of_mixture = method in ("UCRL-RFE", "HF-UCRL-RFE++")
     if of_mixture:
         bound = float(np.linalg.norm(np.asarray(mixture.theta, np.float64)))
-        env, static = (
-            KnownSupportMixture(mdp.n_states, mdp.n_actions, mixture.width),
-            module.Config(H, PER_UPDATE),
-        )
+        env = KnownSupportMixture(mdp.n_states, mdp.n_actions, mixture.width)
+        # Without `pin` the first estimate is 0, whose expectations vanish, and the certificate of that plan
+        # is smaller than all later ones: the first model would be kept to the end.
+        static = module.Config(H, PER_UPDATE, pin=True) if module is hf else module.Config(H, PER_UPDATE)
         hyper = module.Hyper(horizon=H, c_beta=c_beta[method], bound=bound)
     else:
         env, static, hyper = Tabular.of(mdp), module.Config(H), module.Hyper(horizon=H)
@@ -210,7 +210,7 @@ def _measures(config: Config, problem: str, method: str, mixture: PyTree, member
         np.asarray(battery_errors(P, Q[None], drawn)),
         np.asarray(battery_errors(P, Q[None], last)),
         worst,
-        planning_error.upper(P, Q, H),
+        min(1.0, planning_error.upper(P, Q, H)),  # no error is above 1
         certificate,
         rho,
         np.asarray(model),
@@ -245,7 +245,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
             "random rewards": result["random"][i].max(-1),
             "worst reward found": result["adversary"][i],
             "upper bound": result["upper"][i],
-            "certificate": result["certificate"][i],
+            _certificate(problem, method): result["certificate"][i],
             "rho": result["rho"][i],
         }
         found |= {
@@ -254,6 +254,12 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
             if np.isfinite(x).any()
         }
     return found
+
+
+def _certificate(problem: str, method: str) -> str:
+    """Name of the row, with the multiplier of the radius where there is one."""
+    c_beta = PROBLEMS[problem].c_beta.get(method)
+    return "certificate" if c_beta is None else f"certificate, c_beta {c_beta:g}"
 
 
 def figure(folder: RunFolder) -> list[Path]:

@@ -64,18 +64,22 @@ const columns = data.layout[0].length;
 const cells = data.layout.flatMap((row, i) => [...row].map((c, j) => [i, j, c])).filter(c => c[2] !== "#");
 const stateOf = (i, j) => cells.findIndex(c => c[0] === i && c[1] === j);
 
+const LARGEST = 1e9;  // of an amount; sums of larger ones would overflow
+
 // lines "row column amount @ stage" as entries {state, amount, stage from 0 or null}; a message for the first bad one
 function parse(text) {
   const entries = [];
   for (const [n, line] of text.split("\n").entries()) {
     if (!line.trim()) continue;
-    const found = line.trim().match(/^(\d+)[\s,]+(\d+)(?:[\s,=]+([0-9]*\.?[0-9]+(?:e-?\d+)?))?(?:\s*@\s*(\d+))?$/i);
+    const found = line.trim().match(/^(\d+)[\s,]+(\d+)(?:[\s,=]+([0-9]*\.?[0-9]+(?:e[+-]?\d+)?))?(?:\s*@\s*(\d+))?$/i);
     if (!found) return {entries, message: `Line ${n + 1}: write row, column, amount, for example 1 5 0.5.`};
     const state = stateOf(Number(found[1]) - 1, Number(found[2]) - 1);
     if (state < 0) return {entries, message: `Line ${n + 1}: row ${found[1]}, column ${found[2]} is a wall or outside the map.`};
     const stage = found[4] === undefined ? null : Number(found[4]) - 1;
     if (stage !== null && (stage < 0 || stage >= H)) return {entries, message: `Line ${n + 1}: the stage must be 1 to ${H}.`};
-    entries.push({state, amount: found[3] === undefined ? 1 : Number(found[3]), stage});
+    const amount = found[3] === undefined ? 1 : Number(found[3]);
+    if (amount > LARGEST) return {entries, message: `Line ${n + 1}: the amount is too large.`};
+    entries.push({state, amount, stage});
   }
   return {entries, message: ""};
 }
@@ -111,7 +115,7 @@ const map = $("map");
 map.setAttribute("viewBox", `0 0 ${columns} ${data.layout.length}`);
 data.layout.forEach((row, i) => [...row].forEach((c, j) => { if (c === "#") node("rect", {x: j, y: i, width: 1, height: 1, class: "wall"}, map); }));
 const boxes = cells.map(([i, j], s) => {
-  const box = node("rect", {x: j, y: i, width: 1, height: 1, class: "free", tabindex: s === 0 ? 0 : -1, role: "gridcell"}, map);
+  const box = node("rect", {x: j, y: i, width: 1, height: 1, class: "free", tabindex: s === 0 ? 0 : -1, role: "button"}, map);
   box.addEventListener("click", () => toggle(s));
   box.addEventListener("focus", () => tell(s));
   box.addEventListener("mouseenter", () => tell(s));
@@ -150,7 +154,7 @@ function toggle(s) {
 function update() {
   const model = data.models[Number($("model").value)];
   $("worst").disabled = model.worst === null;
-  $("worst").title = model.worst === null ? "the programmes are too large for this map" : "";
+  $("worst").textContent = "the adversary's reward" + (model.worst === null ? " (not looked for on this map)" : "");
   if (model.worst === null) adversary = false;
   $("paid").disabled = $("when").value === "all";
   let reward, message = "";
@@ -173,7 +177,7 @@ function update() {
   const lost = best.values[0][0] - values[0][0];
   const rows = [
     ["optimal value", fmt(best.values[0][0])], ["value of the plan", fmt(values[0][0])],
-    ["planning error", fmt(lost)], ["what the model promised", fmt(own.values[0][0])],
+    ["planning error", fmt(lost)], ["value under the model", fmt(own.values[0][0])],
     ["upper bound for all rewards", fmt(model.upper) + (model.upper >= 1 ? " (says nothing: an error is at most 1)" : "")],
     ["certificate of the explorer", certificate(model)],
   ];
@@ -218,6 +222,7 @@ function draw() {
   marks.replaceChildren();
   const paid = range(S).map(s => Math.max(...result.reward.map(row => Math.max(...row.slice(s * A, s * A + A)))));
   const most = Math.max(...paid);
+  boxes.forEach((box, s) => box.setAttribute("aria-pressed", paid[s] > 0));
   cells.forEach(([i, j], s) => {
     if (most > 0 && paid[s] > 0.01 * most) node("rect", {x: j + .07, y: i + .07, width: .86, height: .86, class: "pays"}, marks);
     if (most === 0) return;

@@ -109,8 +109,8 @@ def _check(rooms: Rooms) -> None:
 
 def _map() -> str:
     return (
-        "<svg id='map' role='grid' aria-label='map: click a cell, or move with the arrow keys and"
-        " press Enter, to pay for it'></svg><p id='cell' class='soft' aria-live='polite'></p>"
+        "<svg id='map' role='group' aria-label='map: click a cell, or move with the arrow keys and"
+        " press Enter, to write or remove its reward'></svg><p id='cell' class='soft' aria-live='polite'></p>"
         "<label><span>stage shown</span><input type='range' id='stage' min='1' step='1' value='1'>"
         "<output id='shown'></output></label>"
     )
@@ -141,8 +141,8 @@ def _controls(rooms: Rooms) -> str:
 
 def _answer() -> str:
     return (
-        "<div class='wide' aria-live='polite'><table><tbody id='answer'></tbody></table></div>"
-        "<p id='verdict'></p>"
+        "<div class='wide'><table><tbody id='answer'></tbody></table></div>"
+        "<p id='verdict' aria-live='polite'></p>"
     )
 
 

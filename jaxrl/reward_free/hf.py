@@ -71,7 +71,9 @@ class Config:
     """Ratio of successive episodes with a plan of the geometric schedule, > 1; None takes 1 + min(0.2, 4 /
     d). One plan covers about one direction, so that the schedule needs of the order of growth^d episodes."""
     pin: bool = False
-    """Whether all regressions are told that probabilities sum to 1."""
+    """Whether all regressions are told that probabilities sum to 1. Without it the estimate of pairs without
+    data is 0, so that their expectations vanish and, with a radius that does not cover, early certificates
+    are too small."""
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -39,7 +39,7 @@ def test_the_best_expected_utility_agrees_with_a_loop_over_what_is_gathered():
 
 def test_either_criterion_of_a_policy_comes_from_its_episodes():
     whole = unfold(two_goods(3))
-    half = lambda layer: np.full((len(layer.state), 2), 0.5)  # noqa: E731
+    half = lambda step, layer: np.full((len(layer.state), 2), 0.5)  # noqa: E731
     (ser, esr), G = utilities._measures(whole, half)
     np.testing.assert_allclose(G, [1.5 * CHANCES[0], 1.5 * CHANCES[1]], rtol=1e-6)
     assert ser == pytest.approx(min(G[0], G[1] / 2)) and esr < ser

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.reward_free import plain_hf
 from jaxrl.core.errors import UsageError
+from jaxrl.envs.tabular.generators import riverswim
+from jaxrl.envs.tabular.known_support import KnownSupportMixture, known_support
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
 from jaxrl.envs.tabular.mixture_generators import random_mixture
 from jaxrl.envs.wrappers.finite_horizon import finite_horizon
@@ -101,6 +103,28 @@ def test_the_model_is_a_kernel_that_plans_as_plan_does():
                 q = np.asarray(reward[h]) + Q @ V
                 np.testing.assert_array_equal(policy[h], q.argmax(-1))
                 V = q.max(-1)
+
+
+@pytest.mark.parametrize(("pin", "first"), [(False, 1.4648), (True, 4.0)])
+def test_pinned_estimates_keep_no_certificate_from_before_the_data(pin, first):
+    """RiverSwim with known support and a radius that does not cover: without `pin` nothing is expected of
+    pairs without data, and the first certificate stays the smallest one.
+    """
+    with jax.enable_x64(True):
+        mixture = known_support(riverswim(6))
+        env, form = KnownSupportMixture(6, 2, mixture.width), form_of(mixture)
+        config = hf.Config(horizon=20, episodes=40, pin=pin)
+        hyper = hf.Hyper(horizon=20, c_beta=0.03, bound=float(jnp.linalg.norm(mixture.theta)))
+        algorithm = hf.make(config, env)
+        state = algorithm.init(jax.random.key(0), hyper, mixture)
+        beta = hf.radius(config, form, hyper, jnp.asarray(1)).beta
+        plan = jax.jit(lambda state, key: hf.replanned(config, form, state, hyper, mixture.mu0, beta, key))
+        assert abs(float(plan(state, jax.random.key(1)).certificate) - first) < 1e-3
+        best = jax.jit(algorithm.step)(state, hyper, mixture)[0].best
+        if pin:
+            assert int(best.episode) > 1 and float(best.certificate) < 4
+        else:
+            assert int(best.episode) == 1
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ import pytest
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.generators import riverswim
 from jaxrl.envs.tabular.known_support import known_support
-from jaxrl.envs.tabular.mixture_generators import lock
+from jaxrl.envs.tabular.mixture_generators import random_mixture
 from jaxrl.reward_free import oracles
 from jaxrl.reward_free.features import form_of
-from jaxrl.reward_free.inner import ascent, subsets
+from jaxrl.reward_free.inner import ascent, exact, subsets
 from jaxrl.reward_free.oracles import ORACLES, candidate_sets, vertex_greedy
 from jaxrl.reward_free.uncertainty import View, of_policy
 from tests.reward_free.mixtures import hashed, hashed_view, no_plan, six_lock
@@ -69,27 +69,36 @@ def test_candidates_are_all_sets_of_few_states_and_selected_ones_of_many():
     assert few.shape == (8, 3)
 
 
-def test_candidates_of_many_known_states_hold_the_largest_norm_of_every_pair():
-    """By brute force over the sets of nine states of RiverSwim."""
+def held(sets, among):
+    """Whether each of sets `[n, S]` is one of the rows of `among`, bool[n]."""
+    return np.any(np.all(np.asarray(sets)[:, None] == np.asarray(among)[None], -1), 1)
+
+
+def test_candidates_of_many_known_states_hold_the_best_set_of_successors_of_every_pair():
+    """By brute force over the sets of nine states of RiverSwim, too."""
     with jax.enable_x64(True):
         form = form_of(known_support(riverswim(9)))
         root = np.random.default_rng(0).normal(size=(18, 3, 3))
         inverse = jnp.asarray(np.eye(3) + root @ np.swapaxes(root, 1, 2))
         view = View(jnp.zeros((18, 3)), inverse, inverse, jnp.asarray(1.0))
-        norms = [
-            form.norm(inverse, form.phi_all(sets)).max(0)
-            for sets in (candidate_sets(form, view, no_plan(4, 9), KEY), subsets(9, inverse.dtype))
-        ]
-        np.testing.assert_allclose(*norms, rtol=1e-12)
+        largest, sets = exact(form, inverse), candidate_sets(form, view, no_plan(4, 9), KEY)
+        norm = form.norm(inverse, form.phi_all(subsets(9, inverse.dtype))).max(0)
+        np.testing.assert_allclose(largest.norm, norm, rtol=1e-12)
+        assert np.sum(largest.sets, 1).max() >= 2  # no single state, which is a candidate in any case
+        assert held(largest.sets, sets).all()
 
 
 def test_candidates_of_many_states_hold_what_ascent_finds_for_other_features():
-    form = form_of(lock(7, 2, 0.9, 0.1))
-    inverse = jnp.eye(15)[None]
-    view = View(jnp.zeros((1, 15)), inverse, inverse, jnp.asarray(1.0))
-    sets = candidate_sets(form, view, no_plan(4, 9), KEY)
-    norms = form.norm(inverse, form.phi_all(sets)).max(0)
-    assert np.all(norms >= ascent(form, inverse).norm - 1e-6)
+    with jax.enable_x64(True):
+        form = form_of(random_mixture(jax.random.key(1), 9, 2, 4))
+        root = np.random.default_rng(0).normal(size=(4, 4))
+        root -= root.mean(0)  # all states together, whose features are equal, have a small norm
+        inverse = jnp.asarray(1e-3 * np.eye(4) + root @ root.T)[None]
+        view = View(jnp.zeros((1, 4)), inverse, inverse, jnp.asarray(1.0))
+        found = np.asarray(ascent(form, inverse).sets)
+        # single states and their complements are candidates in any case
+        assert np.any((found.sum(1) >= 2) & (found.sum(1) <= 7))
+        assert held(found, candidate_sets(form, view, no_plan(4, 9), KEY)).all()
 
 
 def test_candidates_in_chunks_give_the_plan_of_one_pass(monkeypatch):

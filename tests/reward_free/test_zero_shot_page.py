@@ -49,6 +49,7 @@ def test_page_holds_its_data_and_asks_for_nothing_else():
     )
     assert data["models"][0]["name"] == "a </script>" and data["horizon"] == H
     assert "Ten episodes." in text
+    assert "role='grid'" not in text and "<p id='verdict' aria-live='polite'>" in text
     # the name of the markup of pictures is the only address
     assert set(re.findall(r"https?://[^\"'\s)]+", text)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"<(link|img|iframe)|fetch\(|import |eval\(", text)
@@ -128,9 +129,11 @@ def test_typed_rewards_are_read_or_refused_by_line():
     assert reward[5, 0].tolist() == [0.5] * 4 and reward[1, 7].tolist() == [0.25] * 4 and reward.sum() == 7
     spread = np.array(in_node(f"rewardOf(parse({text}).entries, null)")).reshape(H, 8, 4)
     np.testing.assert_allclose(spread[:, 2], 1 / H)
+    assert in_node('parse("1 1 2e+3").entries[0].amount') == 2000
     for line, message in (
         ("2 2 1", "Line 1: row 2, column 2 is a wall"),
         ("1 1 x", "Line 1: write row"),
         ("1 1 1 @ 9", "Line 1: the stage must be 1 to 6"),
+        ("1 1 1e999", "Line 1: the amount is too large."),
     ):
         assert message in in_node(f"parse({json.dumps(line)}).message")

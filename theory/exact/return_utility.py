@@ -82,7 +82,7 @@ def unfold(mdp: TabularMDP, most: int = 100_000) -> Unfolded:
 def best_expected_utility(unfolded: Unfolded, utility: Utility) -> tuple[float, list[np.ndarray]]:
     """The largest E[u(G)], and by step the best actions int[K], the lowest of those that tie."""
     value, actions = utility(unfolded.layers[-1].returns), []
-    count = 1 + max(int(edges.action.max()) for edges in unfolded.edges)
+    count = 1 + max((int(edges.action.max()) for edges in unfolded.edges), default=0)
     for layer, edges in zip(unfolded.layers[-2::-1], unfolded.edges[::-1], strict=True):
         q = np.zeros((len(layer.state), count))
         np.add.at(q, (edges.k, edges.action), edges.probability * value[edges.to])
@@ -91,13 +91,13 @@ def best_expected_utility(unfolded: Unfolded, utility: Utility) -> tuple[float, 
     return float(unfolded.start @ value), actions[::-1]
 
 
-def outcomes(unfolded: Unfolded, policy: Callable[[Layer], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def outcomes(unfolded: Unfolded, policy: Callable[[int, Layer], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Returns float64[K, m] of whole episodes under `policy`, and their probabilities float64[K].
 
-    policy: probabilities of actions float[K, A] at the pairs of a layer.
+    policy: of the number of a step, from 0, and of its layer: probabilities of actions float[K, A].
     """
     weight = unfolded.start
-    for layer, edges in zip(unfolded.layers, unfolded.edges, strict=False):
-        flow = weight[edges.k] * np.asarray(policy(layer), np.float64)[edges.k, edges.action]
+    for step, (layer, edges) in enumerate(zip(unfolded.layers, unfolded.edges, strict=False)):
+        flow = weight[edges.k] * np.asarray(policy(step, layer), np.float64)[edges.k, edges.action]
         weight = np.bincount(edges.to, flow * edges.probability, int(edges.to.max()) + 1)
     return unfolded.layers[-1].returns, weight

@@ -1,8 +1,7 @@
 """The control of deep exploration: uniform actions, each held for a number of steps.
 
-How far a ball or a body comes under random actions depends on how long each of them lasts. An explorer of
-continuous control stands beside both controls, actions drawn at every step (`jaxrl.data.collect.uniform`) and
-actions that are held; on the point maze 100 steps cover most of the arena.
+How long random actions last decides how far they lead. An explorer of continuous control stands beside both
+controls, actions drawn at every step (`jaxrl.data.collect.uniform`) and actions that are held.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import pytest
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.mdp import make_mdp
 from theory.exact.enumeration import trajectories
-from theory.exact.return_utility import best_expected_utility, outcomes, unfold
+from theory.exact.return_utility import Layer, Unfolded, best_expected_utility, outcomes, unfold
 from theory.exact.tables import tables
 
 
@@ -55,7 +55,7 @@ def test_the_second_action_depends_on_what_the_first_one_brought():
     second = found.layers[1]
     assert second.state.tolist() == [1, 1]
     assert [a == np.argmin(g) for a, g in zip(actions[1], second.returns, strict=True)] == [True, True]
-    G, p = outcomes(found, lambda layer: np.full((len(layer.state), 2), 0.5))
+    G, p = outcomes(found, lambda step, layer: np.full((len(layer.state), 2), 0.5))
     assert p @ G.min(-1) == pytest.approx(0.5)
 
 
@@ -77,13 +77,19 @@ def test_returns_of_a_policy_have_the_distribution_of_all_trajectories():
     mdp = make_mdp(P, R, mu0, 0.8, terminal=(steps * S,), reward_dim=2)
     rng = np.random.default_rng(0)
     pi = rng.dirichlet(np.ones(A), steps * S + 1)
-    G, p = outcomes(unfold(mdp), lambda layer: pi[layer.state])
+    G, p = outcomes(unfold(mdp), lambda step, layer: pi[layer.state])
     paths = trajectories(mdp, pi, ended)
     rewards = tables(mdp).R[paths.states[:, :-1], paths.actions]
     exact = np.einsum("klm,l->km", rewards, float(mdp.gamma) ** np.arange(ended))
     assert p.sum() == pytest.approx(1)
     for utility in (product, lambda x: x.min(-1), lambda x: (x**2).sum(-1)):
         assert p @ utility(G) == pytest.approx(paths.probability @ utility(exact), rel=1e-6)
+
+
+def test_episodes_without_a_step_have_the_utility_of_no_return():
+    ended = Unfolded([Layer(np.zeros(1, int), np.zeros((1, 2)), 1.0)], [], np.ones(1))
+    value, actions = best_expected_utility(ended, lambda G: G.sum(-1) - 3.0)
+    assert value == -3.0 and actions == []
 
 
 def test_problems_that_do_not_end_or_have_scalar_rewards_are_refused():
