@@ -17,6 +17,7 @@ Legend: `B` pairs, `D` parameters, `S` tasks of the choice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -35,6 +36,7 @@ from jaxrl.core.spaces import Space
 from jaxrl.core.spmd import gather, share
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Algorithm, Array, Key, Mean, Policy, PyTree, struct
+from jaxrl.meta import lifetimes
 from jaxrl.meta.objective import MASKS, check_mask
 
 Shaping = Literal["pairwise", "centred", "z-score", "difference"]
@@ -148,6 +150,8 @@ def make(config: Config, problem: Problem, axis: str | None = None) -> Algorithm
     all of the noise from the key, only fitness is gathered, and the bits do not depend on their number.
 
     Policies answer what the rule reads with what it says: by the mean, greedy ones by the chosen mean.
+
+    A step raises `UsageError` where the number of lanes is no multiple of the number of devices on `axis`.
     """
     lane = config.lane or config.pairs
 
@@ -200,7 +204,7 @@ def make(config: Config, problem: Problem, axis: str | None = None) -> Algorithm
         tasks = problem.tasks(stream(state.key, SELECTION), config.selection)
 
         def choose(after: State) -> tuple[State, Mean]:
-            width = min(2 * lane, config.selection)
+            width = math.gcd(2 * lane, config.selection)
             found = _in_lanes(lambda task: lifetime(flat, task), tasks, config.selection, width, None).mean()
             better = found > after.best_fitness  # False for NaN
             chosen = after.replace(
@@ -270,9 +274,9 @@ def shaped(fitness: Array, shaping: Shaping) -> Array:
 
 def _centred_ranks(x: Array) -> Array:
     """Average ranks of a vector, scaled to [-1/2, 1/2]."""
-    below = (x[None, :] < x[:, None]).sum(axis=1)
-    equal = (x[None, :] == x[:, None]).sum(axis=1)
-    return (below + (equal - 1) / 2) / (x.size - 1) - 0.5
+    in_order = jnp.sort(x)
+    below, up_to = (jnp.searchsorted(in_order, x, side=side) for side in ("left", "right"))
+    return (below + (up_to - below - 1) / 2) / (x.size - 1) - 0.5
 
 
 def _settings(hyper: Hyper) -> Settings:
@@ -298,9 +302,7 @@ def _in_lanes(fn: Callable[[PyTree], Array], items: PyTree, count: int, lane: in
         turns = np.arange(count).reshape(-1, devices, lane).swapaxes(0, 1).ravel()
         own = share(jax.tree.map(lambda x: x[turns], items), axis)
         return gather(_in_lanes(fn, own, count // devices, lane, None), axis, 0)[np.argsort(turns)]
-    if lane >= count:
-        return jax.vmap(fn)(items)
-    return jax.lax.map(fn, items, batch_size=lane)
+    return lifetimes.in_lanes(fn, min(lane, count))(items)
 
 
 def _measured(fitness: Array, weights: Array, generation: Array) -> dict[str, Any]:

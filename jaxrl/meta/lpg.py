@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.tree_util import Partial
 
@@ -297,6 +298,11 @@ def make(config: Config, env: Env, objective: Objective | None = None) -> Algori
 
     def check_hyper(hyper: Hyper, data: PyTree) -> None:
         check_mask(hyper.mask, False, "Hyper.mask")
+        if np.any(np.asarray(hyper.updates_total) < 1):
+            raise UsageError(
+                f"Hyper.updates_total: a lifetime has at least 1 update, got {np.min(hyper.updates_total):g};"
+                " tell the rule a horizon >= 1"
+            )
         _check_phi(parts.objective, hyper.phi)
 
     origin = Origin(__name__, config, env.observation_space, env.action_space, env)
@@ -312,12 +318,13 @@ def search(
     *,
     episodes: int,
     fitness: lifetimes.Fitness = "final",
+    aware: bool = False,
 ) -> Problem:
     """What evolution needs to look for the parameters of a rule over lifetimes of this learner.
 
     horizons: the shortest and the longest lifetime, in updates. episodes, fitness: as in
     `lifetimes.lifetime`. `hyper` is that of every lifetime, but for the rule's parameters, the mask and the
-    horizon, which is told.
+    horizon, which is told. aware: whether a mask without a live time input is refused.
 
     Raises `UsageError` as `make`, `lifetimes.lifetime` and `lifetimes.check_horizons` do.
     """
@@ -339,6 +346,7 @@ def search(
         answer=answer,
         observation_space=targets.reads(config.predictions),
         action_space=targets.says(config.predictions),
+        aware=aware,
     )
 
 

@@ -64,6 +64,18 @@ def test_centred_ranks_are_those_of_the_sorted_population():
     assert evolution.shaped(tied, "centred").tolist() == pytest.approx([2 / 3, 0])
 
 
+def test_centred_ranks_equal_counts_of_all_pairs_with_ties_and_nan():
+    rng = np.random.default_rng(0)
+    fitness = rng.integers(0, 9, (32, 2)).astype(np.float32)
+    fitness[rng.random((32, 2)) < 0.2] = NAN
+    x = np.where(np.isnan(fitness), -np.inf, fitness).ravel()
+    below, equal = ((compare(x[None], x[:, None])).sum(1) for compare in (np.less, np.equal))
+    ranks = ((below + (equal - 1) / 2) / (x.size - 1)).reshape(32, 2)
+    np.testing.assert_allclose(
+        evolution.shaped(jnp.asarray(fitness), "centred"), ranks[:, 0] - ranks[:, 1], atol=1e-6
+    )
+
+
 def test_differences_and_z_scores_have_their_scale_divided_out():
     fitness = np.array([[3.0, 1.0], [0.0, 2.0], [4.0, 1.0]])
     difference = fitness[:, 0] - fitness[:, 1]

@@ -9,8 +9,11 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Transition
 from jaxrl.envs.control.pendulum import Pendulum
 from jaxrl.envs.grids.deep_sea import DeepSeaTreasure
+from jaxrl.envs.grids.gridworld import GridWorld
+from jaxrl.envs.grids.levels import LEVELS
 from jaxrl.envs.tabular.tabular import Tabular
-from jaxrl.meta import lpg, targets
+from jaxrl.envs.wrappers.observe_time import observe_time
+from jaxrl.meta import evolution, lpg, targets
 from jaxrl.meta.objective import MASKS, Objective
 from tests.meta.test_targets import filled, small
 
@@ -127,7 +130,25 @@ def test_predictions_of_another_length_and_foreign_parameters_are_refused():
         algorithm.check_hyper(HYPER.replace(phi=(0.0,)), None)
     with pytest.raises(UsageError, match="give one factor for each of"):
         algorithm.check_hyper(HYPER.replace(mask=(0.0,)), None)
+    with pytest.raises(UsageError, match=r"Hyper\.updates_total: a lifetime has at least 1 update, got 0\.5"):
+        algorithm.check_hyper(HYPER.replace(updates_total=0.5), None)
     algorithm.check_hyper(HYPER, None)
+
+
+def test_evolution_searches_the_numbers_of_a_rule_over_lifetimes():
+    """Traced only: a generation moves one number per time input and one more, and gives a fitness."""
+    rule, config = targets.reinforce(inputs=("n/N", "ln N")), lpg.Config(n_envs=2, length=4, predictions=2)
+    levels = observe_time(GridWorld(LEVELS["debug"], index=True), scale=0.001)
+    problem = lpg.search(config, levels, rule, lpg.Hyper(), (1, 3), episodes=2, aware=True)
+    algorithm = evolution.make(evolution.Config(pairs=2, selection=0), problem)
+    hyper = evolution.Hyper(mask=MASKS["paper"])
+    algorithm.check_hyper(hyper, ())
+    with pytest.raises(UsageError, match="no time input is live"):
+        algorithm.check_hyper(hyper.replace(mask=MASKS["none"]), ())
+    state = jax.eval_shape(lambda key: algorithm.init(key, hyper, ()), jax.random.key(0))
+    after, metrics = jax.eval_shape(lambda state: algorithm.step(state, hyper, ()), state)
+    assert state.params.shape == after.params.shape == (3,)
+    assert metrics["fitness"].total.shape == ()
 
 
 def test_default_rule_is_lpg_of_the_released_sizes():
