@@ -1,9 +1,8 @@
 """Open_ES of evosax on the sphere, served round by round, in the environment of `benchmarks.meta setup`.
 
 python -m benchmarks.meta.open_es_worker --dimension 1000 --population 64 --generations 500
-python -m benchmarks.meta.open_es_worker --dimension 10 --population 8 --parity OUT.npz
 
-It minimises. With `--parity` one generation is written to a file: `mean`, `population`, `fitness`, `after`.
+It minimises. Whether its steps are ours is asked of `benchmarks.meta.evosax_worker`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import argparse
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from evosax.algorithms import Open_ES
 
@@ -33,22 +31,15 @@ def strategy(dimension: int, population: int) -> Open_ES:
 
 
 def main() -> None:
+    """Serves rounds of as many generations as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--dimension", type=int, required=True)
     parser.add_argument("--population", type=int, required=True)
     parser.add_argument("--generations", type=int, default=1)
-    parser.add_argument("--parity", help="write one generation to this file, and end")
     args = parser.parse_args()
     es = strategy(args.dimension, args.population)
     params = es.default_params
     state = es.init(jax.random.key(0), jnp.ones(args.dimension), params)
-    if args.parity:
-        population, state = es.ask(jax.random.key(1), state, params)
-        fitness = jnp.square(population).sum(-1)
-        after, _ = es.tell(jax.random.key(2), population, fitness, state, params)
-        arrays = {"mean": state.mean, "population": population, "fitness": fitness, "after": after.mean}
-        np.savez(args.parity, **{name: np.asarray(x) for name, x in arrays.items()})
-        return
 
     def generation(state, key):
         ask, tell = jax.random.split(key)

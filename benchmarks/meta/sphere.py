@@ -42,16 +42,17 @@ def stepped(mean: np.ndarray, noise: np.ndarray, fitness: np.ndarray) -> np.ndar
 
 def difference(dimension: int, population: int) -> float:
     """The largest difference of both means after a step from equal noise and fitness."""
+    B, mean = population // 2, np.ones(dimension, np.float32)
+    noise = np.random.default_rng(0).normal(size=(B, dimension)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "step.npz"
-        sizes = ["--dimension", str(dimension), "--population", str(population)]
-        command = [PYTHON, "-m", "benchmarks.meta.open_es_worker", *sizes, "--parity", path]
+        given, found = Path(folder) / "given.npz", Path(folder) / "found.npz"
+        np.savez(given, noise=noise[None], mean=mean, sigma=np.float32(SIGMA), lr=np.float32(LR))
+        command = [PYTHON, "-m", "benchmarks.meta.evosax_worker", given, "--out", found]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        theirs = dict(np.load(path))
-    B = population // 2
-    noise = (theirs["population"][:B] - theirs["mean"]) / SIGMA
-    ours = stepped(theirs["mean"], noise, -theirs["fitness"].reshape(2, B).T)
-    return float(np.abs(ours - theirs["after"]).max())
+        theirs = np.load(found)["means"][0]
+    both = mean + SIGMA * np.stack([noise, -noise], 1)
+    ours = stepped(mean, noise, -np.square(both).sum(-1))
+    return float(np.abs(ours - theirs).max())
 
 
 def compare(dimension: int, population: int, generations: int, rounds: int) -> list[Entry]:
@@ -91,6 +92,7 @@ def summarise(
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Compares at every population of the command line, and writes the entries."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--dimension", type=int, default=1000)
     parser.add_argument("--population", type=int, nargs="+", default=[64, 512])

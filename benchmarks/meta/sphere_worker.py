@@ -28,11 +28,11 @@ def sphere(dimension: int) -> evolution.Problem:
     def start(key: Key) -> PyTree:
         return jnp.ones(dimension)
 
-    def fitness(phi: Array, task: Key, mask: Array, data: PyTree) -> Array:
+    def fitness(phi: Array, task: Key, settings: evolution.Settings, data: PyTree) -> Array:
         return -jnp.square(phi).sum()
 
     reads = Box(-np.inf, np.inf, (1,))
-    return evolution.Problem(start, streams, fitness, lambda phi, obs, mask: obs, reads, reads)
+    return evolution.Problem(start, streams, fitness, lambda phi, obs, settings: obs, reads, reads)
 
 
 def program(dimension: int, population: int, generations: int) -> tuple[Any, PyTree, Clock]:
@@ -50,6 +50,7 @@ def program(dimension: int, population: int, generations: int) -> tuple[Any, PyT
 
 
 def main() -> None:
+    """Serves rounds of as many generations as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--dimension", type=int, required=True)
     parser.add_argument("--population", type=int, required=True)

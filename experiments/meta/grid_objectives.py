@@ -1,6 +1,7 @@
 """Rules for targets evolved on small grid levels: REINFORCE, its schedule, LPG and TA-LPG, side by side.
 
-All arms of a meta-seed share levels, horizons, perturbations where their sizes agree, and pulls. What is
+All arms of a meta-seed share levels, horizons, perturbations where their sizes agree, and the keys of their
+rollouts. What is
 evaluated is the mean that was chosen on tasks of its own, on levels that neither training nor the choice has
 seen, the same for all arms, at horizons inside and beyond those of training. Then each rule is told a quarter
 and four times the horizon that it has. "Start" is LPG with all parameters zero, under which no policy

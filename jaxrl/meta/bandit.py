@@ -3,8 +3,8 @@
     theta <- theta - pihat(r, n, N) grad log pi_theta(a),   pi = softmax(theta),   theta_0 = 0
 
 with `mu_k ~ N(0, spread^2)` per task and rewards `N(mu_a, noise^2)`. The return of a lifetime is what its
-final policy earns on average, pi_N . mu. Any rule of the slot "targets" will do; it sees windows of one
-step.
+final policy earns on average, pi_N . mu. A rule of the slot "targets" will do if it reads predictions of one
+entry; it sees windows of one step of one worker, so that a baseline over workers takes everything away.
 
 Legend: `K` arms, `n` updates done of `N`, `M` tasks.
 """

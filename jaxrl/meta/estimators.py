@@ -12,6 +12,8 @@ windows of K updates, F(s_N) - F(s_0) is the sum of what the windows add.
     noise_reuse     (N / K) (dF+ - dF-) eps / (2 sigma), one noise for the lifetime, b drawn
 
 The last two see one window of each lifetime, as workers do that carry their states from estimate to estimate.
+Sources: antithetic salimans2017evolution, persistent vicol2021persistent, noise_reuse li2023noise,
+pairwise_rank jackson2024temporal.
 
 Legend: `D` parameters, `W = N / K` windows.
 """

@@ -7,6 +7,8 @@ Each is a lifetime with a step size per update, `step_size(phi, n) -> float[]`, 
     noisy_quadratic   theta <- theta - a h (theta + s z), z normal; fitness -sum_i h_i theta_i^2 / 2
     bandit            theta <- theta + a R (onehot(arm) - pi), pi = softmax(theta); fitness pi . mu
 
+Source of the noisy quadratic: wu2018shorthorizon.
+
 Legend: `D` parameters, `N` updates, `M` modes, `K` arms, `t` tasks.
 """
 

@@ -4,8 +4,10 @@ LPG (oh2020lpg) reads a window backwards with a gated recurrent unit, whose memo
 episode, and answers every step with a weight pihat of its log-probability and a target yhat of its
 prediction:
 
-    x_t = [r_t, d_t, pi(a_t|s_t), e(y(s_t)), (1 - d_t) e(y(s_{t+1})), (gamma,) time inputs],   h_t = GRU(x_t,
-    h_{t+1}) pihat_t = w . relu(h_t) + b,   yhat_t = softmax(W relu(h_t) + b)
+    x_t     = [r_t, d_t, pi(a_t|s_t), e(y(s_t)), (1 - d_t) e(y(s_{t+1})), (gamma,) time inputs]
+    h_t     = GRU(x_t, h_{t+1})
+    pihat_t = w . relu(h_t) + b
+    yhat_t  = softmax(W relu(h_t) + b)
 
 The learner descends on mean(pihat log pi), so that -pihat is what multiplies the score in a policy gradient.
 REINFORCE fills the same slot with a number or three, and needs no network: the bar that a learned rule has to
@@ -179,6 +181,8 @@ def says(predictions: int) -> Space:
 def answer(objective: Objective) -> Callable[[PyTree, PyTree, Array], PyTree]:
     """`(phi, obs, mask float[5]) -> {"weight": pihat, "target": yhat}` of a window of one step of one
     worker.
+
+    For REINFORCE this weight is 0: its baseline is the mean over workers, which is the return of the one.
     """
 
     def of_step(phi: PyTree, obs: PyTree, mask: Array) -> PyTree:

@@ -48,7 +48,7 @@ def by_members(fitness: np.ndarray, eps: np.ndarray, loser: float = 0.0) -> np.n
     loser: the weight of the loser of a pair; the winner's is 1.
     """
     weights = np.where(fitness[:, :1] > fitness[:, 1:], [1.0, loser], [loser, 1.0])
-    return ((weights[:, 0] - weights[:, 1]) @ eps) / (2 * len(eps) * SIGMA)
+    return weights.T.ravel() @ np.concatenate([eps, -eps]) / (2 * len(eps) * SIGMA)
 
 
 def check(loser: float = 0.0) -> Result:
