@@ -31,6 +31,8 @@ def parse(path: Path) -> ast.Module:
 
 def problems(rule: Callable[[Path], Sequence], files: Iterable[Path]) -> dict[str, Sequence]:
     """What a rule finds, by the files in which it finds something: one test asks them all."""
+    files = list(files)
+    assert files, "a rule that reads no file finds nothing"
     return {path.as_posix(): found for path in files if (found := rule(path))}
 
 

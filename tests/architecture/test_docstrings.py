@@ -3,6 +3,8 @@
 import ast
 import re
 
+import pytest
+
 from tests.architecture.source_tree import parse, problems, public_functions, python_files
 
 SHAPE = re.compile(r"\[[^\]]*\]")  # [T, N, m], float[], int32[N], [...]
@@ -43,4 +45,9 @@ def test_rule_finds_a_missing_shape():
 
 def test_every_file_says_what_it_is_for():
     files = python_files("jaxrl", "theory", "experiments", "benchmarks")
-    assert [path for path in files if not ast.get_docstring(parse(path))] == []
+    assert problems(lambda path: [] if ast.get_docstring(parse(path)) else ["no docstring"], files) == {}
+
+
+def test_a_rule_that_reads_no_file_does_not_pass():
+    with pytest.raises(AssertionError, match="reads no file"):
+        problems(lambda path: [], [])

@@ -17,7 +17,7 @@ def configurations(tree: ast.Module) -> list[ast.ClassDef]:
 
 def silent_fields(tree: ast.Module) -> list[str]:
     """Fields of configurations without a docstring that begins like a sentence and ends like one."""
-    problems = []
+    found = []
     for owner in configurations(tree):
         for field, after in zip(owner.body, [*owner.body[1:], ast.Pass()], strict=True):
             if not isinstance(field, ast.AnnAssign) or "ClassVar" in ast.unparse(field.annotation):
@@ -26,8 +26,8 @@ def silent_fields(tree: ast.Module) -> list[str]:
             if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                 text = str(after.value.value)
             if len(text.split()) < 3 or not text[0].isupper() or not text.rstrip().endswith("."):
-                problems.append(f"line {field.lineno}: {owner.name}.{ast.unparse(field.target)}")
-    return problems
+                found.append(f"line {field.lineno}: {owner.name}.{ast.unparse(field.target)}")
+    return found
 
 
 def untyped_fields(tree: ast.Module) -> list[str]:

@@ -70,7 +70,7 @@ def forbidden(path: Path, tree=None, family_names: tuple[str, ...] | None = None
     lazy_only = LAZY.get(path.as_posix(), set())
     if path.parts[0] == "jaxrl" and len(path.parts) > 2 and path.parts[1] in family_names:
         lazy_only = lazy_only | FAMILY_LAZY
-    problems = []
+    found = []
     for module, line, lazy, by_name in imports(path, parse(path) if tree is None else tree):
         top = module.partition(".")[0]
         if top in sys.stdlib_module_names:
@@ -80,8 +80,8 @@ def forbidden(path: Path, tree=None, family_names: tuple[str, ...] | None = None
         inside = top in (*CODE, "tests", "notebooks", "dev")
         ok = _within(module, own if inside else libraries) or (lazy and _within(module, lazy_only))
         if not ok:
-            problems.append(f"{path}:{line} may not import {module}{'' if lazy else ' at module level'}")
-    return problems
+            found.append(f"{path}:{line} may not import {module}{'' if lazy else ' at module level'}")
+    return found
 
 
 def _allowed(path: Path, family_names) -> tuple[set[str], set[str]]:

@@ -18,21 +18,21 @@ LOOP = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.Generat
 
 def audit(tree: ast.Module) -> list[str]:
     """Keys that are both split and folded in one function, folds by hand, and splits in loops."""
-    problems = []
+    found = []
 
     def visit(node: ast.AST, uses: dict[str, set[str]], in_loop: bool) -> None:
         if isinstance(node, ast.Attribute) and node.attr == "fold_in":
-            problems.append(f"line {node.lineno}: fold_in; use jaxrl.core.prng.stream")
+            found.append(f"line {node.lineno}: fold_in; use jaxrl.core.prng.stream")
         if isinstance(node, ast.Call) and node.args:
             kind = dotted(node.func).rpartition(".")[2]
             is_split = dotted(node.func).endswith("random.split")
             if is_split and in_loop:
-                problems.append(f"line {node.lineno}: split in a loop; use jaxrl.core.prng.streams")
+                found.append(f"line {node.lineno}: split in a loop; use jaxrl.core.prng.streams")
             if is_split or kind in FOLDS:
                 key = ast.unparse(node.args[0])
                 uses.setdefault(key, set()).add("split" if is_split else "fold")
                 if len(uses[key]) == 2:
-                    problems.append(f"line {node.lineno}: {key} is both split and folded")
+                    found.append(f"line {node.lineno}: {key} is both split and folded")
         for child in ast.iter_child_nodes(node):
             if isinstance(child, FUNCTION):
                 visit(child, dict(uses) if isinstance(child, ast.Lambda) else {}, False)
@@ -40,7 +40,7 @@ def audit(tree: ast.Module) -> list[str]:
                 visit(child, uses, in_loop or isinstance(node, LOOP))
 
     visit(tree, {}, False)
-    return problems
+    return found
 
 
 def test_keys_are_split_or_folded():

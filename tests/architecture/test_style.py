@@ -44,18 +44,18 @@ def imported_names(tree: ast.Module) -> dict[str, str]:
 
 def old_calls(tree: ast.Module) -> list[str]:
     """Names of the table above under any alias, clip with removed keywords, and stubs."""
-    problems, imported = [], imported_names(tree)
+    found, imported = [], imported_names(tree)
     for node in ast.walk(tree):
         name = dotted(node) if isinstance(node, ast.Attribute | ast.Name) else ""
         head, dot, rest = name.partition(".")
         name = imported.get(head, head) + dot + rest
         if name in CALLS:
-            problems.append(f"line {node.lineno}: {name}; use {CALLS[name]}")
+            found.append(f"line {node.lineno}: {name}; use {CALLS[name]}")
         if isinstance(node, ast.keyword) and node.arg in ("a_min", "a_max"):
-            problems.append(f"line {node.value.lineno}: {node.arg}; the keywords of clip are min and max")
+            found.append(f"line {node.value.lineno}: {node.arg}; the keywords of clip are min and max")
         if isinstance(node, ast.Name) and node.id == "NotImplementedError":
-            problems.append(f"line {node.lineno}: a stub; finish it or leave it out")
-    return problems
+            found.append(f"line {node.lineno}: a stub; finish it or leave it out")
+    return found
 
 
 def test_no_old_calls():
