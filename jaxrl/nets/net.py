@@ -158,8 +158,8 @@ def linear(space: Space, size: int, *, initial: Initial = "lecun") -> Net:
     """Bias-free linear map of one element of a (nested) space, `apply(params, x) -> float32[..., size]`.
 
     Equal to the product of `features(space)` with `params["kernel"]`, float32[k, size], in value and
-    gradient, but every `Discrete` leaf, int32[...], selects its row; there is no one-hot vector.
-    x: an element of the space, whose leaves may have leading batch axes in common.
+    gradient, but every `Discrete` leaf, integers [...] of any type, selects its row; there is no one-hot
+    vector. x: an element of the space, whose leaves may have leading batch axes in common.
     initial: of `mlp`, with gain 1.
 
     Raises:
@@ -179,7 +179,8 @@ def linear(space: Space, size: int, *, initial: Initial = "lecun") -> Net:
         for leaf, end, v in zip(leaves, ends, treedef.flatten_up_to(x), strict=True):
             start = end - _n_features(leaf)
             if isinstance(leaf, Discrete):
-                parts.append(params["kernel"][start + v])
+                rows = start + jnp.asarray(v, jnp.int32)  # a sum in the type of v may wrap
+                parts.append(params["kernel"][rows])
             else:
                 flat = jnp.reshape(v, (*jnp.shape(v)[: jnp.ndim(v) - len(leaf.shape)], end - start))
                 parts.append(flat.astype(jnp.float32) @ params["kernel"][start:end])

@@ -104,6 +104,15 @@ def test_linear_looks_categories_up_without_a_product():
     assert "gather" in program and "dot_general" not in program
 
 
+def test_linear_reads_categories_of_small_integer_types():
+    f = net.linear((Discrete(300), Discrete(256)), 2)
+    params = {"kernel": jnp.arange(2.0 * 556).reshape(556, 2)}
+    for dtype in (jnp.uint8, jnp.int32):
+        found = f.apply(params, (jnp.zeros(3, dtype), jnp.array([0, 100, 255], dtype)))
+        expected = params["kernel"][:1] + params["kernel"][jnp.array([300, 400, 555])]
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_gru_is_the_formula():
     cell = net.gru(3, 4)
     params = jax.jit(cell.init)(jax.random.key(0))
