@@ -27,16 +27,18 @@ def run(
     out: str | Path | None = None,
     root: str | Path | None = None,
     lane: lanes.Lane = "auto",
+    work: int | None = None,
     **fields: Any,
 ) -> Run:
     """Runs `experiment` (`<family>/<name>`) and returns its folder, with result, figures and report.
 
     fields: fields of its `Config`, nested ones as `**{"hyper.lr": 1e-3}`; a field that the preset's grid
     sweeps is then no longer swept. out: folder of runs, by default `runs` below the root. lane: members that
-    run as one batch, as for `jaxrl.run.train.train`. Raises `UsageError` for unknown names and refused
-    values, `NumericalFailure` where members diverged, after everything was saved.
+    run as one batch, as for `jaxrl.run.train.train`. work: devices that share each member, for experiments
+    whose algorithm allows it. Raises `UsageError` for unknown names and refused values, `NumericalFailure`
+    where members diverged, after everything was saved.
     """
-    module, config, folder = begin(experiment, preset, out=out, root=root, lane=lane, **fields)
+    module, config, folder = begin(experiment, preset, out=out, root=root, lane=lane, work=work, **fields)
     execution.execute(module, config, folder)
     return folder
 
@@ -48,16 +50,18 @@ def begin(
     out: str | Path | None = None,
     root: str | Path | None = None,
     lane: lanes.Lane = "auto",
+    work: int | None = None,
     **fields: Any,
 ) -> tuple[ModuleType, Any, Run]:
     """Makes a run folder; returns what `execution.execute` takes. The arguments are those of `run`."""
+    lanes.checked_work(work)
     base = execution.find_root(root)
     machine.set_up(base)
     module = catalogue.load(base, experiment)
     config = overrides.override(overrides.named_preset(module, experiment, preset), fields)
     plan.refuse_beyond_memory(plan.estimate(module, config))
     folder = Run.create(experiment, config, execution.runs_folder(base, out), preset, lane)
-    folder.root = base
+    folder.root, folder.work = base, work
     return module, config, folder
 
 
@@ -66,14 +70,17 @@ def resume(
     *,
     start: int | str = "latest",
     debug_nan: bool = False,
+    work: int | None = None,
     root: str | Path | None = None,
 ) -> Run:
     """Continues the run at `path` from a verified checkpoint: a step, "latest" or "latest-good".
 
-    Raises `CorruptInput` for damaged checkpoints, `UsageError` where config.json is no longer what was run.
+    work: devices that share each member, by default as many as before. Raises `CorruptInput` for damaged
+    checkpoints, `UsageError` where config.json is no longer what was run.
     """
+    lanes.checked_work(work)
     folder, module, config = _reopened(path, root)
-    folder.resume_from, folder.debug_nan = start, debug_nan
+    folder.resume_from, folder.debug_nan, folder.work = start, debug_nan, work
     execution.execute(module, config, folder)
     return folder
 

@@ -63,6 +63,20 @@ def check_updates(algorithm: Algorithm, before: Marks, after: Marks, count: int,
         )
 
 
+def check_copies(state: PyTree) -> None:
+    """Raise UsageError where devices that hold the same part of an array of `state` differ in it."""
+    for x in jax.tree.leaves(state):
+        plain = jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+        seen: dict[str, bytes] = {}
+        for shard in plain.addressable_shards:
+            data = np.asarray(shard.data).tobytes()
+            if seen.setdefault(str(shard.index), data) != data:
+                raise UsageError(
+                    "work: the state of the algorithm differs between devices that share a member; leave work"
+                    " out, or keep its state the same on all of them (spmd.gather, spmd.mean)"
+                )
+
+
 def name_of(algorithm: Algorithm) -> str:
     """The module that the algorithm says it is from, else the function that its `step` is."""
     if algorithm.origin is not None:

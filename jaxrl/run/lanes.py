@@ -26,6 +26,13 @@ def checked(lane: Any) -> Lane:
     raise UsageError(f"lane: must be an integer >= 1 or 'auto', got {lane!r}")
 
 
+def checked_work(work: Any) -> int | None:
+    """`work`, how many devices share a member: an integer >= 1 or None. Raises UsageError for all else."""
+    if work is None or (isinstance(work, int) and not isinstance(work, bool) and work >= 1):
+        return work
+    raise UsageError(f"work: must be an integer >= 1 or None, got {work!r}")
+
+
 def widest(members: int, per_member: float, fixed: float, memory: float) -> int:
     """Members per lane on a device that runs `members` of them, all in one lane if they fit.
 
@@ -73,10 +80,13 @@ def device_memory(device: Any) -> float | None:
     return stats.get("bytes_limit")
 
 
-def stored(meta: dict[str, Any], stage: str) -> int | None:
-    """The width that a run's meta.json holds for a stage, None before it began; raises CorruptInput."""
-    lanes = meta.get("lane", {})
-    lane = lanes.get(stage) if isinstance(lanes, dict) else lanes
-    if lane is not None and (type(lane) is not int or lane < 1):
-        raise CorruptInput(f"meta.json: lane: must be an integer >= 1 for every stage, got {lane!r}")
-    return lane
+def stored(meta: dict[str, Any], stage: str, name: Literal["lane", "work"] = "lane") -> int | None:
+    """The width that a run's meta.json holds for a stage, None before it began; raises CorruptInput.
+
+    name: "work" asks for the number of devices that share a member instead.
+    """
+    values = meta.get(name, {})
+    value = values.get(stage) if isinstance(values, dict) else values
+    if value is not None and (type(value) is not int or value < 1):
+        raise CorruptInput(f"meta.json: {name}: must be an integer >= 1 for every stage, got {value!r}")
+    return value

@@ -7,7 +7,9 @@ Padding repeats member 0, does no updates, and is dropped again; it holds a seco
 included, on a device of its own.
 
 Devices may share the work of each member along a second mesh axis, `core.spmd.WORK`, on which its state is
-replicated: an algorithm made with `axis=WORK` takes its share by the device's index and gathers the rest.
+replicated: an algorithm made with `axis=WORK` takes its share by the device's index and gathers the rest, so
+that its whole state is the same on every device, as in an evolution strategy. PPO, SAC and TD3 split their
+environments over an axis instead and run under `core.spmd.data_parallel`, never on `WORK`.
 
 Algorithms and environments must not call LAPACK on batches (`jnp.linalg`, `jax.scipy.linalg`) inside a
 population: on two CPU devices or more such a call can wait for ever for threads that wait in the same call
@@ -17,8 +19,9 @@ such calls in every step, so that populations on them belong on accelerators, or
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -205,9 +208,26 @@ class Members:
 
             self._evaluate, self._measure = population.map(measure_live, common(4, 5)), measure
 
-        self._state = jax.eval_shape(self._init, self.keys, self.hypers, self.data)
-        contract.check_state(algorithm, jax.tree.map(_one, self._state))
-        self._window = jax.eval_shape(self._blank, self._state, self.hypers, self.data)
+        with _sharing_as_declared(population.work):
+            self._state = jax.eval_shape(self._init, self.keys, self.hypers, self.data)
+            contract.check_state(algorithm, jax.tree.map(_one, self._state))
+            self._window = jax.eval_shape(self._blank, self._state, self.hypers, self.data)
+        if population.work is not None:
+            self._require_sharing()
+
+    def _require_sharing(self) -> None:
+        """Raises UsageError where an update knows nothing of the devices that are to share it.
+
+        Outside of their mesh axis only such an update can be traced.
+        """
+        state, hyper = (jax.tree.map(_one, tree) for tree in (self._state, self.hypers))
+        data = jax.tree.map(_whole if self.shared_data else _one, self.data)
+        with contextlib.suppress(NameError):
+            jax.eval_shape(self.algorithm.step, state, hyper, data)
+            raise UsageError(
+                "work: the algorithm is not made for shared work; make it with axis=jaxrl.core.spmd.WORK, or"
+                " leave work out"
+            )
 
     def _program(self, population: Population) -> Any:
         return population.map(self._updates, self._shared_arguments, donate=(0,))
@@ -280,12 +300,8 @@ class Members:
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """Everything that decides the results: lane, keys, hyper-parameters, data, programs."""
-
-        def whole(x: Any) -> jax.ShapeDtypeStruct:
-            return jax.ShapeDtypeStruct(x.shape, x.dtype)
-
         key, state, hyper = jax.tree.map(_one, (self.keys, self._state, self.hypers))
-        data = jax.tree.map(whole if self.shared_data else _one, self.data)
+        data = jax.tree.map(_whole if self.shared_data else _one, self.data)
         programs = {
             "init": identity.program(self.alone(self.algorithm.init), key, hyper, data),
             "step": identity.program(self.alone(self.step.call), state, hyper, data),
@@ -301,6 +317,25 @@ class Members:
 def _one(x: Any) -> jax.ShapeDtypeStruct:
     """A leaf `[B, ...]` of one member, abstractly."""
     return jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+
+
+def _whole(x: Any) -> jax.ShapeDtypeStruct:
+    """A leaf that all members share, abstractly."""
+    return jax.ShapeDtypeStruct(x.shape, x.dtype)
+
+
+@contextlib.contextmanager
+def _sharing_as_declared(work: int | None) -> Iterator[None]:
+    """Names the option where an algorithm asks for the mesh axis `WORK` and there is none."""
+    try:
+        yield
+    except NameError as error:
+        if work is None and str(error).endswith(f"axis name: {WORK}"):
+            raise UsageError(
+                "work: the algorithm shares the work of a member; give train(..., work=1), or make it without"
+                " axis=WORK"
+            ) from error
+        raise
 
 
 def as_arrays(tree: PyTree) -> PyTree:

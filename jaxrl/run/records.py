@@ -35,6 +35,7 @@ META: Shape = {
 META_LATER: Shape = {
     "lane_asked": int | str,
     "lane": dict,
+    "work": dict,
     "backend": str,
     "devices": list,
     "processes": int,

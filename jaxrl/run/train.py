@@ -130,8 +130,11 @@ def train(
         NumericalFailure at once, "ignore" only reports. Inside `folder.session()` frozen members make the
         session end with NumericalFailure, after everything was saved; elsewhere read `Trained.first_bad`.
     work: number of devices that share one member, for an algorithm made with `axis=jaxrl.core.spmd.WORK`,
-        which the command line may change (`--work`); None for other algorithms. Results of algorithms that
-        gather do not depend on it; those that average gradients agree up to rounding.
+        which the command line may change (`--work`); None for other algorithms. What was used is kept when a
+        run is resumed. The whole state of the algorithm has to be the same on all of them, as that of an
+        evolution strategy that gathers its scores. PPO, SAC and TD3 take an `axis` too, but split their
+        environments over it: they need `jaxrl.core.spmd.data_parallel`. Results of algorithms that gather
+        do not depend on it; those that average gradients agree up to rounding.
     labels: what to call the members in messages.
     float64: whether the run computes in double precision. It has to be what jax is set to: a float64 run is
         made inside `jax.enable_x64(True)`, its keys, hypers and data too. Part of the run's identity; metrics
@@ -147,7 +150,7 @@ def train(
         folder.writes = distributed.is_primary()
         checkpoint_every = checkpoint_every or _per(updates, CHECKPOINTS)
     schedule = Schedule(updates, log_every or _per(updates, LOG_POINTS), eval_every, checkpoint_every)
-    size, work = _size(keys), _work(work, folder)
+    size, work = _size(keys), _work(work, folder, stage)
 
     def members_in(width: int) -> Members:
         population = Population.create(size, width, devices, work)
@@ -289,11 +292,13 @@ class _Driver:
         return state, window
 
     def check(self, before: contract.Marks, state: PyTree, window: guard.Window, count: int) -> None:
-        """Raises UsageError where the first call shows that the algorithm loses count or changes its key."""
+        """Raises UsageError where the first call shows an algorithm that `contract` does not allow."""
         fetch = self.members.fetch
         kept = ~guard.diverged(fetch(window.first_bad)) | (self.on_nonfinite != "freeze")
         after = contract.Marks.of(state)
         contract.check_updates(self.members.algorithm, fetch(before), fetch(after), count, kept)
+        if (self.members.population.work or 1) > 1:
+            contract.check_copies(state)
 
     def stride(self, last: int) -> int:
         """How many updates to dispatch at once, so that a call takes about `CALL_S`; grows step by step."""
@@ -497,15 +502,16 @@ class _Driver:
     def describe_devices(self) -> None:
         """Adds to meta.json what only jax knows."""
         assert self.folder is not None
-        lanes = {**self.folder.meta.get("lane", {}), self.stage: self.members.population.lane}
+        meta, population = self.folder.meta, self.members.population
+        shared = {} if population.work is None else {self.stage: population.work}
         self.folder.update_meta(
             backend=jax.default_backend(),
-            devices=[str(d) for d in self.members.population.mesh.devices.flat],
+            devices=[str(d) for d in population.mesh.devices.flat],
             processes=jax.process_count(),
             x64=self.float64,
             prng_impl=str(jax.random.key_impl(self.members.keys)),
-            lane=lanes,
-            **({} if self.members.population.work is None else {"work": self.members.population.work}),
+            lane={**meta.get("lane", {}), self.stage: population.lane},
+            **({"work": {**meta.get("work", {}), **shared}} if shared else {}),
         )
 
 
@@ -552,17 +558,16 @@ def _lane(lane: lanes.Lane | None, folder: RunFolder | None, stage: str) -> lane
     return lanes.stored(folder.meta, stage) or asked
 
 
-def _work(work: int | None, folder: RunFolder | None) -> int | None:
-    """How many devices share a member: what the command line asked for, else what the caller did."""
-    asked = None if folder is None else folder.work
-    for value in (work, asked):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise UsageError(f"work: must be an integer >= 1 or None, got {value!r}")
+def _work(work: int | None, folder: RunFolder | None, stage: str) -> int | None:
+    """How many devices share a member, as told by the command line, the run's record or the caller."""
+    work, asked = lanes.checked_work(work), None if folder is None else lanes.checked_work(folder.work)
     if asked is not None and work is None:
         raise UsageError(
             "work: the algorithm of this experiment does not share the work of a member among devices; leave"
             " --work out"
         )
+    if asked is None and work is not None and folder is not None:
+        asked = lanes.stored(folder.meta, stage, "work")
     return work if asked is None else asked
 
 

@@ -22,8 +22,13 @@ def test_resume_of_a_finished_run_changes_nothing(root, finished):
 
 
 def fresh(code, *args, cwd):
-    """Runs `code` in a process that has set nothing of jax, as a notebook's first cell would."""
-    env = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    """Runs `code` in a process that has chosen no devices, as a notebook's first cell would.
+
+    It compiles as this process does, because bits are compared.
+    """
+    env = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+    flags = env.pop("XLA_FLAGS", "").split()
+    env["XLA_FLAGS"] = " ".join(flag for flag in flags if "host_platform_device_count" not in flag)
     env["PYTHONPATH"] = str(ring.REPOSITORY)
     command = [sys.executable, "-c", f"import sys\nfrom jaxrl.cli import api\n{code}", *map(str, args)]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
@@ -64,6 +69,21 @@ def test_a_process_with_one_device_is_told_that_it_gives_other_bits(root, finish
         f"devices: the run was made on {made_on} and this process has 1; one and several give other bits"
     )
     assert done.stdout.count(sentence) == 2, done.stderr
+
+
+def test_devices_that_share_members_are_asked_for_as_on_the_command_line(root, finished, tmp_path):
+    module, config, folder = api.begin("toy/ring", "smoke", root=root, out=tmp_path, work=2)
+    assert folder.work == 2
+    with pytest.raises(UsageError, match="does not share the work of a member"):
+        module.run(config, folder)
+    before = sorted(tmp_path.rglob("*"))
+    for call in (
+        lambda: api.run("toy/ring", root=root, out=tmp_path, work=0),
+        lambda: api.resume(".", work=0),
+    ):
+        with pytest.raises(UsageError, match="work: must be an integer >= 1 or None, got 0"):
+            call()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_export_and_figure_need_no_command_line(root, finished, tmp_path):

@@ -1,4 +1,4 @@
-"""Two tiny algorithms whose work devices share: evolution that gathers, and descent that averages."""
+"""Tiny algorithms whose work devices share: evolution gathers, descent averages, and `apart` forgets to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TARGET = np.arange(1.0, SIZE + 1, dtype=np.float32)
 
 @struct.dataclass
 class Hyper:
-    """Hyper-parameters of both."""
+    """Hyper-parameters of all."""
 
     lr: Positive = 0.1
     """Learning rate."""
@@ -40,8 +40,14 @@ def loss(params: Array, x: Array) -> Array:
     return jnp.square(x @ (params - TARGET)).mean()
 
 
-def make(kind: Literal["evolution", "descent"], axis: str | None) -> Algorithm:
-    """Evolution compares antithetic pairs one by one; descent takes one gradient per update."""
+Kind = Literal["evolution", "descent", "apart"]
+
+
+def make(kind: Kind, axis: str | None) -> Algorithm:
+    """Evolution compares antithetic pairs one by one; descent takes one gradient per update.
+
+    `apart` is descent on a device's own share of the rows.
+    """
 
     def init(key: Key, hyper: Hyper, data: Any) -> State:
         return State(jnp.zeros(SIZE), key, jnp.zeros((), jnp.int32))
@@ -59,7 +65,8 @@ def make(kind: Literal["evolution", "descent"], axis: str | None) -> Algorithm:
 
     def descend(state: State, hyper: Hyper) -> tuple[Array, dict[str, Array]]:
         x = jax.random.normal(stream(state.key, state.updates), (PAIRS, SIZE))
-        value, grad = spmd.pmean_grad(loss, axis)(state.params, spmd.share(x, axis))
+        averaged = axis if kind == "descent" else None
+        value, grad = spmd.pmean_grad(loss, averaged)(state.params, spmd.share(x, axis))
         return state.params - hyper.lr * grad, {"loss": value}
 
     def step(state: State, hyper: Hyper, data: Any) -> tuple[State, dict[str, Array]]:
@@ -72,9 +79,7 @@ def make(kind: Literal["evolution", "descent"], axis: str | None) -> Algorithm:
     return Algorithm(init, step, act, origin=Origin(__name__, kind, Discrete(1), Discrete(1)))
 
 
-def run(
-    kind: Literal["evolution", "descent"], shape: tuple[int, int] | None, members: int = 2, **options: Any
-) -> Trained:
+def run(kind: Kind, shape: tuple[int, int] | None, members: int = 2, **options: Any) -> Trained:
     """Trains on a mesh of `shape` (groups of members, devices per member); None is a plain algorithm."""
     groups, work = shape or (2, None)
     return train(

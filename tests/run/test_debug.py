@@ -2,8 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from jaxrl.core import spmd
+from jaxrl.core.errors import UsageError
+from jaxrl.run import distributed
 from jaxrl.run.debug import find_nonfinite
 from jaxrl.run.population import Members, Population
 from jaxrl.run.sweep import member_keys
@@ -34,8 +37,11 @@ def test_a_replay_counts_updates_from_where_it_starts():
     assert find_nonfinite(found, state, 1, 0, 3) is None
 
 
-def test_a_member_that_devices_share_is_replayed_on_one():
+def test_a_member_that_devices_share_is_replayed_on_one(monkeypatch):
     population = Population.create(1, 1, jax.devices()[:2], 2)
     hypers, keys = sharing.Hyper(lr=jnp.full(1, jnp.inf)), member_keys(0, 1)
     found = Members(sharing.make("evolution", spmd.WORK), None, population, keys, hypers, (), True, True)
     assert find_nonfinite(found, found.init(), 0, 0, 3).startswith("params not finite at update 0")
+    monkeypatch.setattr(distributed, "several", lambda: True)
+    with pytest.raises(UsageError, match="debug-nan: members that devices share are replayed by one process"):
+        find_nonfinite(found, (), 0, 0, 3)

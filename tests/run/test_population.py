@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.population import Population
@@ -121,14 +122,35 @@ def test_a_shared_member_resumes_on_a_mesh_of_another_shape(tmp_path, capsys):
     folder = RunFolder.create("toys/shared", toy.Config(), tmp_path, "smoke")
     options = {"checkpoint_every": 2, "log_every": 1, "updates": 4}
     whole = sharing.run("evolution", (2, 1), folder=folder, **options)
-    assert folder.meta["work"] == 1 and len(folder.meta["devices"]) == 2
+    assert folder.meta["work"] == {"train": 1} and len(folder.meta["devices"]) == 2
     assert np.abs(whole.state.params).min() > 0.01  # it moves
     shutil.rmtree(folder.checkpoints / "train" / "4")
     folder.work = 2  # what the command line asks for
     again = sharing.run("evolution", (2, 1), folder=folder, **options)
     assert "continuing after update 2 of 4" in capsys.readouterr().err
-    assert folder.meta["work"] == 2 and len(folder.meta["devices"]) == 2
+    assert folder.meta["work"] == {"train": 2} and len(folder.meta["devices"]) == 2
     assert_same_bits(whole, again)
+    folder.work = None  # what the stage was last run with stays
+    sharing.run("evolution", (2, 1), folder=folder, **options)
+    assert folder.meta["work"] == {"train": 2}
+
+
+def test_a_state_that_differs_between_devices_is_refused():
+    with pytest.raises(UsageError, match="work: the state of the algorithm differs between devices"):
+        sharing.run("apart", (1, 2), members=1)
+
+
+@pytest.mark.parametrize(
+    ("axis", "work", "words"),
+    [
+        (spmd.WORK, None, r"work: the algorithm shares the work of a member; give train\(..., work=1\)"),
+        (None, 2, "work: the algorithm is not made for shared work; make it with axis=jaxrl.core.spmd.WORK"),
+    ],
+)
+def test_the_algorithm_and_the_run_share_work_or_neither_does(axis, work, words):
+    algorithm, hypers = sharing.make("evolution", axis), sharing.Hyper(lr=jnp.full(1, 0.1))
+    with pytest.raises(UsageError, match=words):
+        train(algorithm, member_keys(0, 1), hypers, (), updates=1, work=work)
 
 
 def test_devices_that_share_a_member_average_its_gradients():
