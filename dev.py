@@ -302,8 +302,8 @@ def reproduce(options, rest):
 def test(options, rest):
     """The tests, on up to four cores; words after the verb go to pytest, on one core then.
 
-    The fast ones compile without optimisation, with --all they compile as programs of users do. What
-    XLA_FLAGS of the caller says comes first.
+    The fast ones compile without optimisation, with --all they compile as programs of users do.
+    XLA_FLAGS of the caller, also an empty one, is used in place of that.
     """
     cores = min(4, os.cpu_count() or 1)
     spread = ("-n", str(cores), "--dist", "worksteal") if cores > 1 and not rest else ()

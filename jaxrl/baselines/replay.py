@@ -90,7 +90,7 @@ def counted(metrics: Mapping[str, Array], warm: Array) -> dict[str, Mean]:
 def scale(action_space: Box) -> Callable[[Array], Array]:
     """A function of an action that gives its coordinates on [-1, 1], float[d]; 0 where the bounds are equal.
 
-    Raises UsageError for a box without finite bounds.
+    Raises ValueError for a box without finite bounds.
     """
     middle, half = heads.affine(action_space)
     width = np.where(half == 0, 1, half)

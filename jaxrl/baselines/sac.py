@@ -40,7 +40,7 @@ from jaxrl.rollout.unroll import VecState, start, unroll
 
 @dataclass(frozen=True)
 class Config(replay.Config):
-    """Static choices of SAC: those of `baselines.replay`."""
+    """Static choices of SAC: those of `jaxrl.baselines.replay.Config`."""
 
 
 @struct.dataclass

@@ -44,7 +44,10 @@ from jaxrl.rollout.unroll import VecState, start, unroll
 
 @dataclass(frozen=True)
 class Config(replay.Config):
-    """Static choices of TD3. A dataset needs no environments, steps, capacity and reset."""
+    """Static choices of TD3, beside those of `jaxrl.baselines.replay.Config`.
+
+    A dataset needs no environments, steps, capacity and reset.
+    """
 
     layer_norm: bool = False
     """Whether the hidden layers of the critics are standardised over their units. Paper: False."""

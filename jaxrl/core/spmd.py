@@ -131,7 +131,10 @@ def share(tree: PyTree, axis: str | None) -> PyTree:
 
     def part(x: PyTree) -> PyTree:
         if x.shape[0] % devices:
-            raise UsageError(f"batch: {devices} devices must divide its {x.shape[0]} entries")
+            raise UsageError(
+                f"batch: {devices} devices cannot share its {x.shape[0]} entries; take a multiple"
+                " (Config.batch_size) or fewer devices"
+            )
         size = x.shape[0] // devices
         return jax.lax.dynamic_slice_in_dim(x, jax.lax.axis_index(axis) * size, size)
 

@@ -91,6 +91,7 @@ WRAPPED = [
 FAST = {"GridWorld-small", "GridWorld-mazes", "GridWorld-rand_small"}
 # likewise other sizes and switches, compared with other libraries step by step in tests of their own
 ALIKE = {"FruitTree-5", "FruitTree-7", "Minecart-deterministic", "Building-9"}
+# other lengths and switches of one program, whose episodes are written out in its own tests
 ALIKE |= {"DelayedChain-long", "DelayedChain-noisy", "DelayedChain-noisy-distractor"}
 
 

@@ -228,7 +228,7 @@ def test_share_is_the_part_of_each_device():
     )
     np.testing.assert_array_equal(jax.jit(mapped)(x), x)
     assert spmd.share(x, None) is x
-    with pytest.raises(UsageError, match="batch: 4 devices must divide its 6 entries"):
+    with pytest.raises(UsageError, match="batch: 4 devices cannot share its 6 entries; take a multiple"):
         mapped(jnp.arange(6.0))
 
 

@@ -26,7 +26,10 @@ class RescaleObs(Wrapper):
         check_flat_box("rescale_obs", space)
         low, high = box_bounds(space)
         if not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
-            raise UsageError(f"rescale_obs: needs finite bounds with low < high, got {space}")
+            raise UsageError(
+                f"rescale_obs: needs finite bounds with low < high, got {space}; standardise such"
+                " observations where they are learned from instead"
+            )
 
     @property
     def observation_space(self) -> Box:

@@ -31,7 +31,7 @@ def chase(right):
     return jax.lax.scan(body, begin(right), length=5000)[1]
 
 
-def test_rewards_of_a_paddle_that_follows_the_ball_come_at_the_published_times():
+def test_rewards_of_a_paddle_that_follows_the_ball_come_at_the_times_of_minatar():
     reward, ends = map(np.asarray, jax.jit(jax.vmap(chase))(jnp.array([False, True])))
     for side in range(2):
         assert np.flatnonzero(reward[side])[:12].tolist() == TIMES

@@ -35,7 +35,7 @@ def test_bounds_need_not_be_symmetric():
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        (CartPole(), "rescale_obs: needs finite bounds"),
+        (CartPole(), r"rescale_obs: needs finite bounds.*; standardise such"),
         (Tabular(3, 2), r"rescale_obs: needs observations float\[n\].*flatten_obs"),
     ],
 )
