@@ -7,7 +7,7 @@ schedule, start as PPO with clip 0.2. All are members of one program: what an ar
 factors. The chosen means, and the rules made by hand, then live through lifetimes that neither training nor
 the choice has seen, the same for all.
 
-Intervals of "learned" rows are over meta-seeds (two are shown without); all others are over fresh
+Intervals of "learned" rows are over meta-seeds, wide where there are two; all others are over fresh
 lifetimes, paired.
 """
 
@@ -24,6 +24,7 @@ import numpy as np
 
 from experiments.meta.rules import ARMS, HAND, Arm, Rule, best_clip
 from jaxrl.baselines import ppo
+from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, Seed, Size, check_fields
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.types import Array, PyTree
@@ -36,6 +37,8 @@ from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, member_keys, sweep
+
+TOGETHER = 32  # fresh lifetimes in one lane
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.fresh > TOGETHER and self.fresh % TOGETHER:
+            raise UsageError(f"Config.fresh: must be a multiple of {TOGETHER} beyond it, got {self.fresh}")
 
 
 PRESETS = {
@@ -132,7 +137,9 @@ def run(config: Config, folder: RunFolder) -> None:
     @jax.jit
     def returns(phi: PyTree, fixed: Fixed, mask: Array, N: Array, told: Array) -> Array:
         hyper = drift.told(config.hyper, assembled(phi, fixed), told, mask)
-        live = lifetimes.in_lanes(lambda key: one(hyper, env.default_params(), N, key), min(32, config.fresh))
+        live = lifetimes.in_lanes(
+            lambda key: one(hyper, env.default_params(), N, key), min(TOGETHER, config.fresh)
+        )
         return live(keys)
 
     def lived(phi: PyTree, rule: Rule, played: float = 1.0, told: float = 1.0) -> np.ndarray:
@@ -279,7 +286,7 @@ def _curves(result: dict[str, np.ndarray], names: list[str], path: Path) -> list
         for s, curve in enumerate(curves):
             known = np.flatnonzero(np.isfinite(curve))
             left.plot(known + 1, curve[known], color=f"C{i}", label=name if s == 0 else None)
-    left.set(xlabel="generation", ylabel="return of the mean on the tasks of the choice")
+    left.set(xlabel="generation", ylabel="return on tasks of the choice")
     left.legend()
     rows = [(name, x.mean(axis=-1)) for name, x in zip(names, result["learned"], strict=True)]
     rows += [(name, np.array([x.mean()])) for name, x in zip(HAND, result["hand"], strict=True)]
@@ -297,6 +304,6 @@ def _slopes(result: dict[str, np.ndarray], names: list[str], path: Path) -> list
         for ax, progress, slope in zip(row, PROGRESS, slopes, strict=True):
             sizes = np.where(ADVANTAGES == 0, np.nan, np.abs(ADVANTAGES))
             image = ax.pcolormesh(ADVANTAGES, RATIOS, slope / sizes, **extent())
-            ax.set(title=f"{name}, n/N = {progress:g}", xlabel="A", ylabel="r", yscale="log")
+            ax.set(title=f"{name}\nn/N = {progress:g}", xlabel="A", ylabel="r", yscale="log")
             fig.colorbar(image, ax=ax, label="d/dr (rA - f) / |A|")
     return plots.save(fig, path)
