@@ -8,11 +8,9 @@ python -m benchmarks.peers random --rounds 7   random CartPole steps
 from __future__ import annotations
 
 import argparse
-import subprocess
-import venv
 
 from benchmarks.measure import Clock, Entry, emit
-from benchmarks.workers import ROOT, Worker, interleave
+from benchmarks.workers import ROOT, Worker, interleave, make_environment
 
 PEERS = ROOT / ".cache" / "peers"
 PEERS_PYTHON = PEERS / "bin" / "python"
@@ -21,9 +19,7 @@ PEER = {"ppo": "rejax", "random": "gymnax"}
 
 def setup() -> None:
     """Builds `.cache/peers`, an environment with the versions of `peers.txt`."""
-    venv.create(PEERS, with_pip=True)
-    requirements = ROOT / "benchmarks" / "peers.txt"
-    subprocess.run([PEERS_PYTHON, "-m", "pip", "install", "-r", requirements], check=True)
+    make_environment(PEERS, ROOT / "benchmarks" / "peers.txt")
 
 
 def compare(what: str, sizes: dict[str, int], rounds: int) -> list[Entry]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import venv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,13 @@ from typing import Any
 from benchmarks.measure import Clock, pinned
 
 ROOT = Path(__file__).parent.parent
+
+
+def make_environment(folder: Path, requirements: Path) -> None:
+    """Builds an environment with the versions of `requirements`; its interpreter is `folder/bin/python`."""
+    venv.create(folder, with_pip=True)
+    command = [folder / "bin" / "python", "-m", "pip", "install", "-r", requirements]
+    subprocess.run(command, check=True)
 
 
 class Worker:

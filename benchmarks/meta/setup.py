@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import venv
 from pathlib import Path
 
-from benchmarks.workers import ROOT
+from benchmarks.workers import ROOT, make_environment
 
 FOLDER = ROOT / ".cache" / "meta"
 """Where the environment lies."""
@@ -16,6 +14,4 @@ PYTHON = FOLDER / "bin" / "python"
 
 def setup() -> None:
     """Builds `.cache/meta`, an environment with the versions of `peers.txt`."""
-    venv.create(FOLDER, with_pip=True)
-    requirements = Path(__file__).with_name("peers.txt")
-    subprocess.run([PYTHON, "-m", "pip", "install", "-r", requirements], check=True)
+    make_environment(FOLDER, Path(__file__).with_name("peers.txt"))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import tempfile
-import venv
 from pathlib import Path
 
 import jax
@@ -19,7 +18,7 @@ import numpy as np
 
 from benchmarks.measure import Clock, Entry, compile_ahead, emit, repeat
 from benchmarks.reward_free import instances as instances
-from benchmarks.workers import ROOT, Worker, interleave
+from benchmarks.workers import ROOT, Worker, interleave, make_environment
 from jaxrl.envs.tabular.generators import four_rooms
 from jaxrl.envs.tabular.mdp import time_indexed
 from jaxrl.reward_free.tabular.counts import kernel, visits
@@ -43,9 +42,7 @@ COMMANDS = [
 
 def setup() -> None:
     """Builds `.cache/rlberry`, an environment with the versions of `peers.txt`."""
-    venv.create(PEER, with_pip=True)
-    requirements = Path(__file__).with_name("peers.txt")
-    subprocess.run([PEER_PYTHON, "-m", "pip", "install", "-r", requirements], check=True)
+    make_environment(PEER, Path(__file__).with_name("peers.txt"))
 
 
 def difference(S: int, horizon: int, episodes: int) -> float:

@@ -8,14 +8,12 @@ python -m benchmarks.submodular.gains fold      gains of 500 trajectories of 40 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import venv
 
 import jax
 
 from benchmarks.measure import Entry, compile_ahead, emit, repeat
 from benchmarks.submodular.instances import WHAT
-from benchmarks.workers import ROOT, Worker, interleave
+from benchmarks.workers import ROOT, Worker, interleave, make_environment
 from jaxrl.core.types import Array, PyTree
 from jaxrl.envs.coverage.coverage_grid import coverage_grid
 from jaxrl.envs.coverage.gp_design import gp_design
@@ -33,9 +31,7 @@ COMMANDS = [
 
 def setup() -> None:
     """Builds `.cache/apricot`, an environment with the versions of `peers.txt`."""
-    venv.create(PEER, with_pip=True)
-    requirements = ROOT / "benchmarks" / "peers.txt"
-    subprocess.run([PEER_PYTHON, "-m", "pip", "install", "-r", requirements], check=True)
+    make_environment(PEER, ROOT / "benchmarks" / "peers.txt")
 
 
 def compare(what: str, items: int, chosen: int, rounds: int) -> list[Entry]:

@@ -100,15 +100,6 @@ PRESETS = {
         situations=0,
         seeds=1,
     ),
-    "short": Config(
-        algo=evolution.Config(shaping="difference", selection=16, select_every=4),
-        evolve=evolution.Hyper(lr=0.06, lr_decay=0.97),
-        updates=20,
-        generations=16,
-        refined=(),
-        fresh=64,
-        situations=2,
-    ),
     "quick": Config(),
     "paper": Config(generations=100, refinements=100, fresh=1024, seeds=5),
 }
@@ -123,7 +114,7 @@ SITUATIONS = {  # horizon played and horizon told, in units of N
 
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `learned [arm, S, n]` and `hand [rule, n]`, returns of fresh lifetimes; the same of plain arms
-    and of PPO with its best clip by situation, `plain_by [arm, S, situation, n]`, `best_by [situation, n]`;
+    and of PPO with the clip best at N by situation, `plain_by [arm, S, situation, n]`, `best_by [situation, n]`;
     `fitness [arm, S, L]` on the tasks of the choice, NaN padded; `W1`, `w2`, `schedule` `[arm, S, ...]`;
     `slope [arm, P, R, A]` of seed 0.
     """
@@ -256,7 +247,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
                     label = f"{name}, meta-seed {i}, {situation}: change"
                     found[label] = _over_lifetimes(values - at_n[i])
                 else:
-                    label = f"{name}, meta-seed {i}, at {situation}, minus PPO with its best clip"
+                    label = f"{name}, meta-seed {i}, at {situation}, minus PPO with the clip best at N"
                     found[label] = _over_lifetimes(values - result["best_by"][k])
     for blind, aware in (("LPO", "TA-LPO"), ("LPO from PPO", "TA-LPO from PPO")):
         if blind in names and aware in names:
