@@ -115,8 +115,8 @@ SITUATIONS = {  # horizon played and horizon told, in units of N
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `learned [arm, S, n]` and `hand [rule, n]`, returns of fresh lifetimes; the same of plain arms
     and of PPO with the clip best at N by situation, `plain_by [arm, S, situation, n]`, `best_by
-    [situation, n]`; `fitness [arm, S, L]` on the tasks of the choice, NaN padded; `W1`, `w2`, `schedule` `[arm, S, ...]`;
-    `slope [arm, P, R, A]` of seed 0.
+    [situation, n]`; `fitness [arm, S, L]` on the tasks of the choice, NaN padded; `W1`, `w2`, `schedule`
+    `[arm, S, ...]`; `slope [arm, P, R, A]` of seed 0.
     """
     env, objective = CartPole(), drift.family(config.hidden)
     members = [*_evolved(config, folder, "plain"), *_evolved(config, folder, "refined")]
