@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.reward_free.errors import LOWER
 from experiments.reward_free.first_certificate import METHODS, PER_UPDATE, certified, columns, explore
 from experiments.shared import fits
 from jaxrl.core.errors import UsageError
@@ -22,7 +23,6 @@ from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 
 METHOD = METHODS["HF-UCRL-RFE++"]
-LOWER = 1 / (16 * np.sqrt(3)) ** 2
 
 
 @dataclass(frozen=True)

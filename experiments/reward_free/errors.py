@@ -12,6 +12,9 @@ import numpy as np
 from jaxrl.core.types import Array
 from jaxrl.reward_free.tabular.planning import evaluate, plan
 
+LOWER = 1 / (16 * np.sqrt(3)) ** 2
+"""C of the lower bound C d^2 / epsilon^2, with the constant of the regret bound that it is derived from."""
+
 
 def one_shots(H: int, S: int, A: int) -> Array:
     """Rewards float`[H S, H, S, A]` that pay 1 for one state at one stage: of total reward at most 1."""

@@ -130,8 +130,10 @@ def hf_bound(K: Array, H: Array, d: Array, M: Array, beta: Array, bound: Array, 
 
 
 def realised(state: VTRState, theta: Array, unit: Array) -> Array:
-    """rho, the largest |theta_m - theta|_(Gram_m) / unit over all regressions, float[]; theta `[B, k]` is the
-    true parameter, known in simulation, and `unit` [] the radius at c_beta = 1.
+    """rho, the largest |theta_m - theta|_(Gram_m) / unit over all regressions, float[].
+
+    theta: `[B, k]`, the true parameter, known in simulation. unit: the radius at c_beta = 1, `[]`, or one per
+    regression.
 
     The true parameter lies in every ellipsoid exactly where c_beta >= rho.
     """

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from jaxrl.core.fields import Positive, Size, check_fields
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
 from jaxrl.reward_free import episodes, radii, ucrl_rfe
-from jaxrl.reward_free.features import Form, form_of
+from jaxrl.reward_free.features import Form, form_of, parameter_of
 from jaxrl.reward_free.inner import SOLVERS, SolverName
 from jaxrl.reward_free.optimism import plan_optimistically
 from jaxrl.reward_free.planning import table_policy
@@ -206,6 +206,18 @@ def plan(config: Config, state: ucrl_rfe.State, hyper: Hyper, data: PyTree, rewa
 def model(state: ucrl_rfe.State, data: PyTree) -> Array:
     """The estimated transition probabilities float[S, A, S] of the first regression."""
     return ucrl_rfe.model(first(state), data)
+
+
+def certificate(state: ucrl_rfe.State) -> Array:
+    """float[], what planning can lose for any reward in [0, 1] per stage, as `ucrl_rfe.certificate`."""
+    return ucrl_rfe.certificate(state)
+
+
+def realised_radius(config: Config, state: ucrl_rfe.State, hyper: Hyper, data: PyTree) -> Array:
+    """rho, float[]: theta* lies within all radii exactly where c_beta >= rho. For simulations."""
+    unit = radius(hyper.replace(c_beta=1.0), form_of(data))
+    each = jnp.stack([unit.first, jnp.minimum(unit.plan, unit.mean), unit.square])
+    return radii.realised(refactored(state.regression), parameter_of(data), each)
 
 
 def first(state: ucrl_rfe.State) -> ucrl_rfe.State:

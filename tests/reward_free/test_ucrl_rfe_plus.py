@@ -68,3 +68,15 @@ def test_the_first_regression_plans_with_the_first_radius(explored):
     same = ucrl_rfe_plus.as_first(hyper, form)
     found = ucrl_rfe_plus.ucrl_rfe.radius(CONFIG.first, same, form)
     np.testing.assert_allclose(found, ucrl_rfe_plus.radius(hyper, form).first, rtol=1e-12)
+
+
+def test_rho_is_the_largest_distance_of_the_true_parameter_over_the_radius_of_its_regression(explored):
+    hyper, mixture, state = explored
+    regression = state.regression
+    numbers = ucrl_rfe_plus.radius(hyper.replace(c_beta=1.0), form_of(mixture))
+    units = np.array([numbers.first, min(numbers.plan, numbers.mean), numbers.square])
+    gram = np.asarray(regression.gram)[:, 0]
+    away = np.linalg.solve(gram, np.asarray(regression.b)[:, 0, :, None])[..., 0] - np.asarray(mixture.theta)
+    expected = np.sqrt(np.einsum("mi,mij,mj->m", away, gram, away)) / units
+    found = ucrl_rfe_plus.realised_radius(CONFIG, state, hyper, mixture)
+    np.testing.assert_allclose(found, expected.max(), rtol=1e-8)

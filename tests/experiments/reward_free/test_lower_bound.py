@@ -1,0 +1,52 @@
+"""Instances of the lower bound: their signs, the scale of errors, and rows of the table."""
+
+import numpy as np
+import pytest
+
+from experiments.reward_free import lower_bound
+from jaxrl.core.errors import UsageError
+
+
+def test_members_have_the_same_random_signs_for_every_budget():
+    config = lower_bound.Config(dimensions=(4,), budgets=(250, 1000), seeds=5)
+    theta = np.asarray(lower_bound._instances(config, 4).theta)
+    signs = np.sign(theta[:, 1:]).reshape(2, 5, 3)
+    np.testing.assert_array_equal(signs[0], signs[1])
+    assert len(np.unique(signs[0], axis=0)) > 1
+
+
+def result(error):
+    """Errors `[N, seeds]` of one method in dimension 4."""
+    budget = np.array([100, 400])[: len(error)]
+    return {
+        "method": np.array(["UCRL-RFE"]),
+        "d": np.array([4]),
+        "budget": budget,
+        "error": np.asarray(error)[None, None],
+    }
+
+
+def test_errors_on_the_bound_have_the_prefactor_one():
+    bound = 4 / (16 * np.sqrt(3)) / np.sqrt([100, 400])
+    found = lower_bound.scores(result(np.tile(bound[:, None], (1, 3))))
+    for K in (100, 400):
+        np.testing.assert_allclose(
+            found[f"UCRL-RFE, d = 4, K = {K}: error times sqrt(K) / d"], 1 / (16 * np.sqrt(3))
+        )
+        over = found[f"UCRL-RFE, d = 4, K = {K}: K d^-2 times the squared mean error, over C"]
+        np.testing.assert_allclose((over.values[0], *over.interval), 1)
+
+
+def test_the_interval_of_the_prefactor_is_that_of_the_mean_squared():
+    error = np.array([[0.01, 0.02, 0.03]])
+    found = lower_bound.scores(result(error))
+    over = found["UCRL-RFE, d = 4, K = 100: K d^-2 times the squared mean error, over C"]
+    scaled = error[0] * 10 / 4
+    reach = 4.302652729911275 * scaled.std(ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(over.interval, (0, 768 * (scaled.mean() + reach) ** 2))
+    np.testing.assert_allclose(over.values, 768 * scaled.mean() ** 2)
+
+
+def test_budgets_that_are_no_multiples_are_refused():
+    with pytest.raises(UsageError, match=r"Config\.budgets: must be multiples of 10, got \(15,\)"):
+        lower_bound.Config(budgets=(15,))
