@@ -48,10 +48,10 @@ class Certificate(NamedTuple):
     least: the smallest f. at_one: largest |f| at r = 1, and slope_at_one: largest |df/dr| there and at the
     numbers beside 1, over advantages and progress. dead_zone: the largest distance from 1 up to which f is
     0 for all of them, at most 3. certified: a distance for which that is proved; 0 where nothing is: without
-    a network, with f_DPO, and for a rule that is not of `jaxrl.meta.drift`. rollback: the most negative slope
-    of r A - f along the sign of A, in units of |A|: below 0 the rule pushes a ratio back that had moved with
-    its advantage. used: weight of each feature, float[F], 0 for what the rule or its mask ignores, [0]
-    without a network of `jaxrl.meta.drift`; time: the largest change of f over the lifetime.
+    a network or a closed form, with f_DPO, and for a rule that is not of `jaxrl.meta.drift`. rollback: the
+    most negative slope of r A - f along the sign of A, in units of |A|: below 0 the rule pushes a ratio back
+    that had moved with its advantage. used: weight of each feature, float[F], 0 for what the rule or its mask
+    ignores, [0] without a network of `jaxrl.meta.drift`; time: the largest change of f over the lifetime.
     """
 
     least: float
@@ -142,11 +142,12 @@ def certified_radius(phi: PyTree, largest: float, mask: tuple[float, ...], horiz
     """The largest delta below the clip with sum_j |w2_j| sum_i |W1_ij| x_i(delta) <= xi.
 
     x_i is the largest size of feature i for |r - 1| <= delta and |A| <= largest, at any progress, with the
-    time inputs of `mask`. The clip is the smallest one of a schedule: the logarithm of its factor is concave
-    in n/N, so that this is at the start or at the end. 0 without a network, and with f_DPO, which the bound
+    time inputs of `mask`; for a closed form the sum is sum_i |c_i| x_i(delta) over its terms and powers of
+    n/N. The clip is the smallest one of a schedule: the logarithm of its factor is concave in n/N, so that
+    this is at the start or at the end. 0 without a network or a closed form, and with f_DPO, which the bound
     does not cover.
     """
-    if "w2" not in phi or float(phi["parts"].dpo):
+    if not {"w2", "coefficients"} & phi.keys() or float(phi["parts"].dpo):
         return 0.0
     parts, weights = phi["parts"], feature_weights(phi, mask)
     scales = np.array([1.0, 1.0, abs(np.log(horizon) / np.log(float(parts.reference)))])
@@ -156,14 +157,24 @@ def certified_radius(phi: PyTree, largest: float, mask: tuple[float, ...], horiz
         l = delta / (1 - delta)
         even = np.array([delta, delta**2, l, l**2])
         x = np.concatenate([even, largest * even])
-        return float(weights @ np.concatenate([x * s for s in scales[:blocks]]))
+        network = float(weights @ np.concatenate([x * s for s in scales[:blocks]])) if blocks else 0.0
+        return network + (closed_bound(phi, x, mask) if "coefficients" in phi else 0.0)
 
     smallest = min(float(factors(phi, Time(p, 1.0, mask))[1]) for p in (0.0, 1.0))
-    low, high = 0.0, min(float(parts.clip) * smallest, 0.9) if float(parts.ppo) else 0.9
+    clips = float(parts.ppo) or "coefficients" in phi  # inside the clip f_PPO is 0
+    low, high = 0.0, min(float(parts.clip) * smallest, 0.9) if clips else 0.9
     for _ in range(60):
         middle = 0.5 * (low + high)
         low, high = (middle, high) if bound(middle) <= float(parts.xi) else (low, middle)
     return low
+
+
+def closed_bound(phi: PyTree, x: np.ndarray, mask: tuple[float, ...]) -> float:
+    """The largest |h| of a closed form where the eight features are at most x, float[8], inside the clip."""
+    coefficients = np.abs(np.asarray(phi["coefficients"], np.float64))
+    powers = abs(mask[0]) ** np.arange(coefficients.shape[-1])
+    bent = x[[4, 6]] / np.asarray(phi["scales"], np.float64)  # |tanh(z)| <= |z|
+    return float(((coefficients @ powers)[:, :-1] @ np.concatenate([x, bent])).max())
 
 
 def check_drift(objective: Objective, phi: PyTree, *, horizon: float = 40.0) -> Certificate:

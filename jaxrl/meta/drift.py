@@ -1,23 +1,26 @@
-"""Rules of the slot "drift": PPO, DPO, LPO, TA-LPO and scheduled PPO are one function of different
+"""Rules of the slot "drift": PPO, DPO, LPO, TA-LPO, TA-DPO and scheduled PPO are one function of different
 parameters.
 
-    maximise  mean[ r A - f(r, A) ],     f = relu( c_ppo f_PPO(r, A) + c_dpo f_DPO(r, A) + g(x) - xi )
+    maximise  mean[ r A - f(r, A) ],     f = relu( c_ppo f_PPO(r, A) + c_dpo f_DPO(r, A) + g(x) + h(x) - xi )
     g(x) = w2 . tanh(W1' x)  without biases,     x of products that vanish at r = 1
+    h(x) = sum_k (n/N)^k c_sk . [x, tanh((r - 1) A / alpha), tanh(l A / beta), f_PPO],     s the sign of A
 
-so g vanishes at r = 1 and the offset xi > 0 makes f identically 0 around it: whatever W1 and w2 are, f >=
-0, f = 0 and df/dr = 0 at r = 1 (kuba2022mirror). Progress n/N only ever multiplies features that vanish
+so g and h vanish at r = 1 and the offset xi > 0 makes f identically 0 around it: whatever W1, w2 and c are,
+f >= 0, f = 0 and df/dr = 0 at r = 1 (kuba2022mirror). Progress n/N only ever multiplies features that vanish
 there; as an input of its own it would break f(1, A) = 0.
 
 With d = 1 - r and l = log r the eight features are d, d^2, l, l^2, dA, d^2 A, lA, l^2 A. Time-aware rules
 append n/N times them, and then (ln N / ln N_ref) times them; the mask of `Time` multiplies these blocks.
 
 `phi` is a dict. "parts" (`Parts`) is what makes a rule and is not evolved. "W1" float[8 | 16 | 24, h] and
-"w2" float[h] are there where the rule has a network, "schedule" float[3, 2] where it has a learned
+"w2" float[h] are there where the rule has a network, "coefficients" float[2, 11, degree + 1] (A >= 0 first)
+and "scales" (alpha, beta) float[2] where it has a closed form, "schedule" float[3, 2] where it has a learned
 schedule.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -26,11 +29,13 @@ import jax.numpy as jnp
 
 from jaxrl.baselines import ppo as ppo_learner
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Count, check_value
 from jaxrl.core.types import Algorithm, Array, Key, PyTree
 from jaxrl.envs.base import Env
 from jaxrl.meta.objective import Objective, Time, mask_of, time_inputs
 
 FEATURES = ("d", "d^2", "l", "l^2", "d A", "d^2 A", "l A", "l^2 A")
+TERMS = (*FEATURES, "tanh((r - 1) A / alpha)", "tanh(l A / beta)", "f_PPO")
 BLOCKS = ("", "n/N ", "ln N ")  # what the eight features of a block are multiplied by
 XI = 1e-4  # of all public code bases
 ALPHA, BETA = 2.0, 0.6
@@ -105,6 +110,25 @@ def network(phi: PyTree, x: Array) -> Array:
     return jnp.tanh(x @ phi["W1"]) @ phi["w2"]
 
 
+def closed_form(phi: PyTree, ratio: Array, log_ratio: Array, advantage: Array, time: Time) -> Array:
+    """H of ratios, log ratios and advantages `[...]`, float[...]: a polynomial in n/N of `TERMS`."""
+    x = terms(ratio, log_ratio, advantage, phi["scales"], phi["parts"].clip)
+    coefficients = phi["coefficients"]
+    powers = time_inputs(time)[0] ** jnp.arange(coefficients.shape[-1])
+    above, below = coefficients @ powers
+    return jnp.where(advantage >= 0, x @ above, x @ below)
+
+
+def terms(ratio: Array, log_ratio: Array, advantage: Array, scales: Array, clip: Array | float) -> Array:
+    """float[..., 11], `TERMS` of ratios, log ratios and advantages `[...]`; all vanish at ratio 1.
+
+    scales: alpha and beta, float[2].
+    """
+    x = basis(log_ratio, advantage)
+    bent = jnp.tanh(jnp.stack([-x[..., 4] / scales[0], x[..., 6] / scales[1]], axis=-1))
+    return jnp.concatenate([x, bent, ppo_drift(ratio, advantage, clip)[..., None]], axis=-1)
+
+
 def f(phi: PyTree, ratio: Array, log_ratio: Array, advantage: Array, time: Time) -> Array:
     """The drift of any rule of this module, elementwise on arrays of one shape, never negative.
 
@@ -116,6 +140,8 @@ def f(phi: PyTree, ratio: Array, log_ratio: Array, advantage: Array, time: Time)
     if "w2" in phi:
         blocks = phi["W1"].shape[0] // len(FEATURES)
         total = total + network(phi, inputs(log_ratio, advantage, time, blocks, parts.reference))
+    if "coefficients" in phi:
+        total = total + closed_form(phi, ratio, log_ratio, advantage, time)
     return jax.nn.relu(total - parts.xi)
 
 
@@ -166,13 +192,17 @@ def told(hyper: Hyper, phi: PyTree, horizon: Array | float, mask: Array) -> Hype
     return hyper.replace(updates_total=horizon, surrogate=(phi, mask))
 
 
-def learner(config: ppo_learner.Config, env: Env, objective: Objective) -> Algorithm:
+def learner(
+    config: ppo_learner.Config, env: Env, objective: Objective, learn: ppo_learner.Learn | None = None
+) -> Algorithm:
     """PPO with a drift, and with its schedule where it has one, for hyper-parameters made by `told`.
+
+    learn: what an update does with its samples, as in `ppo.make`.
 
     Raises:
         UsageError: the configuration does not fit the environment, or the rule is of another slot.
     """
-    algorithm = ppo_learner.make(config, env, surrogate=drift(objective))
+    algorithm = ppo_learner.make(config, env, surrogate=drift(objective), learn=learn)
     schedule = objective.schedule
     if schedule is None:
         return algorithm
@@ -221,6 +251,27 @@ def ta_lpo(
         raise UsageError(f"features: TA-LPO has 16 (n/N), or 24 with ln N; got {features}")
     live = ("n/N",) if features == 16 else ("n/N", "ln N")
     return _learned("TA-LPO", initial, hidden, features // len(FEATURES), live, reference)
+
+
+@functools.cache  # one object per degree: programs are compiled per rule
+def ta_dpo(degree: int = 2) -> Objective:
+    """A closed form whose coefficients are polynomials in n/N, where `distillation` puts what it finds.
+
+    degree: of the polynomials, 0 for a rule that is blind to time.
+
+    Raises:
+        UsageError: the degree is negative.
+    """
+    degree = check_value("degree", degree, Count)
+
+    def init(key: Key) -> PyTree:
+        zero = jnp.zeros((2, len(TERMS), degree + 1), jnp.float32)
+        return {"parts": Parts(xi=XI), "coefficients": zero, "scales": jnp.array([ALPHA, BETA], jnp.float32)}
+
+    powers = ("", "n/N ", *(f"(n/N)^{k} " for k in range(2, degree + 1)))[: degree + 1]
+    names = tuple(power + term for power in powers for term in TERMS)
+    live, name = (("n/N",), "TA-DPO") if degree else ((), "DPO, fitted")
+    return Objective(init, f, "drift", live, name, names)
 
 
 def scheduled_ppo() -> Objective:

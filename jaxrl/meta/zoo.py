@@ -34,6 +34,7 @@ RULES: dict[str, Callable[..., Objective]] = {
     "dpo": drift.dpo,
     "lpo": drift.lpo,
     "ta_lpo": drift.ta_lpo,
+    "ta_dpo": drift.ta_dpo,
     "scheduled_ppo": drift.scheduled_ppo,
 }
 BY_HAND = ("ppo", "dpo")
