@@ -3,7 +3,7 @@
 Each row of `commands` is a process of its own, pinned to one core unless it is about several; its numbers go
 to `results.json` as soon as they are there, and `RESULTS.md` is the table of that file. The persistent
 compilation cache is off. A file below this folder joins by a literal `COMMANDS`, a list of
-`(pinned to one core, arguments, arguments of --quick)`.
+`(pinned to one core, arguments, arguments of --quick)`; `--rounds` is added where it does not stand there.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def commands(quick: bool) -> list[tuple[bool, list[str]]]:
     rows += [(True, ["learning", *short, *few])]
     rows += [(False, ["peers", what, *short, *few]) for what in ("ppo", "random")]
     for name, one_core, full, tiny in registered():
-        rows += [(one_core, [name, *(tiny if quick else full), *few])]
+        own = tiny if quick else full
+        rows += [(one_core, [name, *own, *([] if "--rounds" in own else few)])]
     tiny = ["--members", "1", "4", "--work", "4", "--envs", "8", "--length", "8"] if quick else []
     rows += [(False, ["sweep", *tiny, *few])]
     return rows

@@ -24,6 +24,7 @@ from jaxrl.core.types import Array
 # most non-dominated points that are computed exactly, by the number of objectives; more than nine: as nine
 LARGEST_EXACT = {2: 1_000_000, 3: 100_000, 4: 400, 5: 200, 6: 100, 7: 80, 8: 60, 9: 50}
 _SHIFTS = 16
+_TOGETHER = 4  # boxes that one step of the compiled sweep in three objectives takes
 
 
 class Hypervolume(NamedTuple):
@@ -79,23 +80,30 @@ def hypervolume_device(points: Array, valid: Array, reference: Array) -> Array:
         )
     size = points - reference[None]
     inside = valid & jnp.all(size > 0, -1)
-    size = jnp.where(inside[:, None], size, 0)
-    by_first = size[jnp.argsort(-size[:, 0], stable=True)]
-    width = by_first[:, 0] - jnp.append(by_first[1:, 0], 0)
+    first, second, *third = jnp.where(inside[:, None], size, 0).T
+    place = jnp.arange(len(first), dtype=jnp.int32)
+    # sorting what is needed along with the keys spares gathers, and the order of equal sides does not count
+    first, second, order = jax.lax.sort((-first, second, place), num_keys=1, is_stable=False)
+    width = -first - jnp.append(-first[1:], 0)
     if m == 2:
-        return width @ jax.lax.cummax(by_first[:, 1])
-    order = jnp.argsort(-by_first[:, 2], stable=True)
-    depth = by_first[order, 2]
-    thickness = depth - jnp.append(depth[1:], 0)
-    place = jnp.arange(len(size))
+        return width @ jax.lax.cummax(second)
+    depth, second, rank = jax.lax.sort((-third[0][order], second, place), num_keys=1, is_stable=False)
+    thickness = -depth - jnp.append(-depth[1:], 0)
+    padding = -len(first) % _TOGETHER
+    rows = (jnp.pad(x, (0, padding)).reshape(-1, _TOGETHER) for x in (thickness, second, rank))
 
-    def body(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        height, volume = carry
-        height = jnp.maximum(height, jnp.where(place >= order[k], by_first[order[k], 1], 0))
-        return height, volume + thickness[k] * (width @ height)
+    def body(
+        carry: tuple[Array, Array], rows: tuple[Array, Array, Array]
+    ) -> tuple[tuple[Array, Array], None]:
+        height, depths = carry
+        for thick, y, first_place in zip(*rows, strict=True):
+            height = jnp.maximum(height, jnp.where(place >= first_place, y, 0))
+            depths = depths + thick * height
+        return (height, depths), None
 
-    start = jnp.zeros_like(width), jnp.zeros((), size.dtype)
-    return jax.lax.fori_loop(0, len(size), body, start)[1]
+    # by column of equal first side: the height that is reached, and its integral over the third side
+    (_, depths), _ = jax.lax.scan(body, (jnp.zeros_like(width), jnp.zeros_like(width)), tuple(rows))
+    return width @ depths
 
 
 def _boxes(points: Any, reference: Any) -> np.ndarray:
@@ -158,19 +166,27 @@ def _exact_three(boxes: np.ndarray) -> float:
     # corners of the union of bases, x ascending and y descending, between two that are never reached
     xs, ys = [0.0, math.inf], [math.inf, 0.0]
     volume = 0.0
-    for x, y, z in boxes.tolist():
+    for x, y, z in zip(*boxes.T.tolist(), strict=True):
         right = bisect_right(xs, x)
         level = ys[right]
         if level >= y:
             continue
-        left, end, added = right - 1, x, 0.0
-        while ys[left] < y:
-            added += (end - xs[left]) * (y - level)
-            level, end = ys[left], xs[left]
-            left -= 1
-        volume += z * (added + (end - xs[left]) * (y - level))
-        left += 1
-        xs[left:right], ys[left:right] = (x,), (y,)
+        left = right - 1
+        begin, top = xs[left], ys[left]
+        added = (x - begin) * (y - level)
+        if top >= y:  # no corner is covered
+            xs.insert(right, x)
+            ys.insert(right, y)
+        else:
+            while top < y:
+                left, level, end = left - 1, top, begin
+                begin, top = xs[left], ys[left]
+                added += (end - begin) * (y - level)
+            left += 1
+            xs[left], ys[left] = x, y
+            if left + 1 < right:
+                del xs[left + 1 : right], ys[left + 1 : right]
+        volume += z * added
     return volume
 
 
