@@ -2,9 +2,9 @@
 
     python -m benchmarks.morl peer --rounds 2
 
-Every algorithm is a process of its own on one core, which prints the hypervolume of what it has found with the
-CPU seconds since it started, imports and compilation included and its own evaluation excluded. A round is a
-seed. The deterministic front has hypervolume 854.85 above (0, -50) at discount 0.99; policies of C-MORL are
+Every algorithm is a process of its own on one core, which prints the hypervolume of what it has found with
+the CPU seconds since it started, imports and compilation included and its own evaluation excluded. A round is
+a seed. The deterministic front has hypervolume 854.85 above (0, -50) at discount 0.99; policies of C-MORL are
 stochastic and can exceed it.
 """
 

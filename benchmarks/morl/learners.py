@@ -5,9 +5,9 @@
     python -m benchmarks.morl.learners extension    runs of stage 2 as one program, by their number
     python -m benchmarks.morl.learners round        evaluation, insertion and selection in a round
 
-Minecart with three objectives, networks of 64-64 units, minibatches of 128 steps for 10 epochs as in the paper;
-its window of 512 steps stands in the last part, where evaluation is compared with training, and a quarter of it
-in the others. What is compared takes turns within every round, and ratios are taken round by round.
+Minecart with three objectives, networks of 64-64 units, minibatches of 128 steps for 10 epochs as in the
+paper; its window of 512 steps stands in the last part, where evaluation is compared with training, and a
+quarter of it in the others. What is compared takes turns within every round, and ratios are taken by round.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from jaxrl.run.population import as_arrays
 
 GROUP = "vector rewards: learners"
 M = 3
-#: what the design allows: times scalar PPO, times one learner by their number, times one run, share of a round
+#: what the design allows: times scalar PPO, times one learner or run by their number, share of a round
 VECTOR, LEARNERS, RUNS, SHARE = 1.3, {6: 7.0, 32: 34.0}, {12: 13.0}, 0.1
 COMMANDS = [
     (True, ["vector"], ["vector", "--tiny"]),
@@ -72,7 +72,7 @@ TINY = Sizes(ppo.Config(n_envs=2, length=4, epochs=1, minibatches=1, widths=(4,)
 
 
 class Side(NamedTuple):
-    """One of the things compared: `run(state) -> state`, compiled, its state, and CPU seconds of compiling."""
+    """One of what is compared: `run(state) -> state`, compiled, its state, and CPU seconds of compiling."""
 
     run: Callable[[Any], Any]
     state: Any
@@ -166,7 +166,7 @@ def extensions(sizes: Sizes, count: int) -> Extensions:
 
 
 def filled(archive: archives.Archive) -> archives.Archive:
-    """An archive whose every slot has a member of a common front, so that nothing is cheap for being empty."""
+    """An archive whose every slot holds a member of one front, so that nothing is cheap for being empty."""
     count, m = archive.entries.returns.shape
     points = np.abs(np.random.default_rng(0).normal(size=(count, m))).astype(np.float32)
     returns = jnp.asarray(points / np.linalg.norm(points, axis=-1, keepdims=True))

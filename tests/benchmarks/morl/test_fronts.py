@@ -26,7 +26,7 @@ def test_a_process_beyond_its_limit_is_ended_and_what_it_found_is_kept():
 
 @pytest.mark.parametrize("text", ["raise SystemExit(3)", "print('front 1.0 2.0'); raise SystemExit(3)"])
 def test_a_process_that_fails_is_an_error_with_its_command(text):
-    with pytest.raises(SystemExit, match="a process ended with status 3: .* -c"):
+    with pytest.raises(SystemExit, match=r"a process ended with status 3: .* -c"):
         fronts.record(script(text))
 
 
@@ -55,7 +55,7 @@ def test_looking_at_the_clock_does_not_count(capsys):
 
 def test_without_the_peers_one_sentence_says_what_to_run(monkeypatch, tmp_path):
     monkeypatch.setattr(fronts, "PYTHON", tmp_path / "python")
-    with pytest.raises(SystemExit, match="run: python -m benchmarks.morl setup"):
+    with pytest.raises(SystemExit, match=r"run: python -m benchmarks.morl setup"):
         fronts.compare(1, None)
 
 
