@@ -27,12 +27,15 @@ from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, Seed, Size, check_fields
 from jaxrl.core.prng import stream, streams
-from jaxrl.core.types import Array, PyTree
+from jaxrl.core.tree import tree_broadcast
+from jaxrl.core.types import PyTree
 from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.meta import arms, drift, evolution, lifetimes
-from jaxrl.meta.arms import Fixed, assembled
+from jaxrl.meta.arms import assembled
 from jaxrl.meta.certificates import certificate, grid
+from jaxrl.meta.evaluation import evaluate_objective
 from jaxrl.meta.objective import Objective
+from jaxrl.meta.zoo import Entry
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
@@ -123,20 +126,22 @@ def run(config: Config, folder: RunFolder) -> None:
     names = [*config.plain, *config.refined]
     shape = (len(names), config.seeds)
     keys = streams(stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0), config.fresh)
-    one = _lifetime(config, objective)
-
-    @jax.jit
-    def returns(phi: PyTree, fixed: Fixed, mask: Array, N: Array, told: Array) -> Array:
-        hyper = drift.told(config.hyper, assembled(phi, fixed), told, mask)
-        live = lifetimes.in_lanes(
-            lambda key: one(hyper, env.default_params(), N, key), min(TOGETHER, config.fresh)
-        )
-        return live(keys)
+    tasks = lifetimes.Task(tree_broadcast(env.default_params(), config.fresh), keys, keys)
 
     def lived(phi: PyTree, rule: Rule, played: float = 1.0, told: float = 1.0) -> np.ndarray:
-        N, horizon = round(played * config.updates), told * config.updates
-        fixed, mask = jax.tree.map(jnp.float32, rule[0]), jnp.array(rule[1])
-        return np.asarray(returns(phi, fixed, mask, jnp.int32(N), jnp.float32(horizon)))
+        fixed, mask = rule
+        return evaluate_objective(
+            Entry("drift", objective, assembled(phi, fixed), {}),
+            env,
+            max(round(played * config.updates), 1),
+            told=max(told * config.updates, 1.0),
+            tasks=tasks,
+            learner=config.learner,
+            hyper=config.hyper,
+            mask=mask,
+            episodes=config.episodes,
+            together=TOGETHER,
+        )
 
     phis = jax.device_get([member.state.best_params for member in members])
     nothing = jax.tree.map(jnp.zeros_like, phis[0])

@@ -14,8 +14,8 @@ between two methods would be over meta-seeds, of which `quick` has two.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,13 +26,15 @@ import numpy as np
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.core.prng import stream
-from jaxrl.core.types import Array, PyTree
+from jaxrl.core.types import PyTree
 from jaxrl.envs.base import Env
 from jaxrl.envs.grids.gridworld import GridWorld
 from jaxrl.envs.grids.levels import LEVELS
 from jaxrl.envs.wrappers.observe_time import observe_time
 from jaxrl.meta import evolution, lifetimes, lpg, targets
+from jaxrl.meta.evaluation import evaluate_objective
 from jaxrl.meta.objective import MASKS, Objective
+from jaxrl.meta.zoo import Entry
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.config import config_from_dict
@@ -157,6 +159,7 @@ def environment(config: Config) -> Env:
     return observe_time(GridWorld(levels, index=True), scale=0.001)
 
 
+@functools.cache  # equal rules share programs
 def rule(config: Config, kind: Kind) -> Objective:
     """A rule with inputs for progress and for the logarithm of the horizon, which a mask may close."""
     scale = float(1 / np.log(config.longest))
@@ -246,26 +249,26 @@ def _start(config: Config, member: Member) -> np.ndarray:
 def _evaluated(
     config: Config, kind: Kind, phi: PyTree, mask: np.ndarray, factor: float, horizons: np.ndarray
 ) -> np.ndarray:
-    run = partial(_on_fresh_levels, config, kind, phi, jnp.asarray(mask, jnp.float32))
-    return np.stack([np.asarray(run(factor, jnp.int32(N))) for N in horizons])
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _on_fresh_levels(
-    config: Config, kind: Kind, phi: PyTree, mask: Array, factor: float, horizon: Array
-) -> Array:
-    """float[levels]; levels and keys are those of no meta-seed, the same at every call."""
-    env, objective = environment(config), rule(config, kind)
-    algorithm = lpg.make(config.learner, env, objective)
-    lifetime = lifetimes.lifetime(algorithm, env, episodes=config.episodes)
-    key = stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0)
+    """float[N, levels]; levels and keys are those of no meta-seed, the same at every call."""
+    env, key = environment(config), stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0)
     tasks = lifetimes.draw_tasks(env, 1, 1)(key, config.held_out)
-
-    def one(task: lifetimes.Task) -> Array:
-        numbers = lpg.told(config.hyper, phi, factor * horizon, mask)
-        return lifetime(numbers, task.level, horizon, task.key)
-
-    return lifetimes.in_lanes(one, config.together)(tasks)
+    entry = Entry(kind, rule(config, kind), phi, {})
+    returns = [
+        evaluate_objective(
+            entry,
+            env,
+            N,
+            told=factor * N,
+            tasks=tasks,
+            learner=config.learner,
+            hyper=config.hyper,
+            mask=mask,
+            episodes=config.episodes,
+            together=config.together,
+        )
+        for N in horizons.tolist()
+    ]
+    return np.stack(returns)
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:

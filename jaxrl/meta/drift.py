@@ -302,6 +302,21 @@ def family(hidden: int = 32, blocks: int = 2) -> Objective:
     return Objective(init, f, "drift", live, "drift", schedule=scheduled)
 
 
+def padded(phi: PyTree, hidden: int, blocks: int) -> PyTree:
+    """Parameters of the same rule as a member of `family(hidden, blocks)`: what it does not have is zero.
+
+    phi: of any rule of this module, with at most `hidden` units and `blocks` blocks of features.
+    """
+    W1, w2 = phi.get("W1", jnp.zeros((0, 0))), phi.get("w2", jnp.zeros(0))
+    rows, units = blocks * len(FEATURES) - W1.shape[0], hidden - W1.shape[1]
+    return {
+        "parts": phi["parts"],
+        "W1": jnp.pad(W1, ((0, rows), (0, units))),
+        "w2": jnp.pad(w2, (0, units)),
+        "schedule": phi.get("schedule", jnp.zeros((3, 2))),
+    }
+
+
 def _rule(name: str, parts: Parts) -> Objective:
     timed = any(a != 0 for a in parts.anneal) if isinstance(parts.anneal, tuple) else False
     return Objective(

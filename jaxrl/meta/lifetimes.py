@@ -117,14 +117,16 @@ def in_lanes(run: Callable[..., PyTree], width: int) -> Callable[..., PyTree]:
     width = check_value("width", width, Size)
 
     def lanes(*args: PyTree) -> PyTree:
-        tasks = jax.tree.leaves(args)[0].shape[0]
-        if tasks % width:
-            raise UsageError(
-                f"width: {width} tasks run together, which does not divide {tasks}; take a divisor"
-            )
+        check_lanes(jax.tree.leaves(args)[0].shape[0], width)
         return jax.lax.map(lambda task: run(*task), args, batch_size=width)
 
     return lanes
+
+
+def check_lanes(tasks: int, width: int) -> None:
+    """Raises `UsageError` unless `width` divides the number of tasks."""
+    if tasks % width:
+        raise UsageError(f"width: {width} tasks run together, which does not divide {tasks}; take a divisor")
 
 
 def check_horizons(low: int, high: int, name: str = "horizons") -> None:

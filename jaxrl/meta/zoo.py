@@ -89,6 +89,20 @@ def load(name: str, slot: Slot | None = None, folder: Path | str = FOLDER) -> En
     return entry
 
 
+def read(path: Path | str) -> Entry:
+    """The rule of a pair of files that `save` wrote, by the path of either.
+
+    Raises:
+        UsageError: there is no such pair.
+        CorruptInput: as `load`.
+    """
+    path = Path(path)
+    missing = [p for p in (path.with_suffix(".json"), path.with_suffix(".npz")) if not p.is_file()]
+    if missing:
+        raise UsageError(f"{missing[0]}: does not exist; a rule is a pair of files, name.json and name.npz")
+    return _read(path.stem, path.parent)
+
+
 def save(
     name: str,
     rule: str,
