@@ -6,26 +6,28 @@ and the merged one of all regressions of the same run. Certificates need an esti
 constraints of both series.
 
 Second, problems that need no exploration. On random mixtures the uniform policy with multi-target ridge fits
-a better model than HF-UCRL-RFE++ from as many episodes: such mixtures are no evidence for exploration.
+a better model than HF-UCRL-RFE++ from as many episodes, and one as good as that of UCRL-RFE after 400: such
+mixtures are no evidence for exploration.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import numpy as np
 
 from experiments.reward_free.errors import largest_error, one_shots
+from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import NonNegative, Positive, Seed, Size, check_fields
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
 from jaxrl.envs.tabular.mixture_generators import lock, random_mixture
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
-from jaxrl.reward_free import hf, radii
+from jaxrl.reward_free import hf, radii, ucrl_rfe
 from jaxrl.reward_free.features import form_of
 from jaxrl.reward_free.regression import merged
 from jaxrl.reward_free.tabular import uniform
@@ -37,7 +39,7 @@ from jaxrl.run.train import train
 PER_UPDATE = 20  # episodes; exploration on the lock stops inside an update
 S, A, D, H = 8, 3, 5, 16  # of the random mixtures
 LOCK_H = 5
-METHODS = ("HF-UCRL-RFE++", "uniform policy, multi-target ridge")
+MethodName = Literal["HF-UCRL-RFE++", "UCRL-RFE", "uniform policy, multi-target ridge"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,12 @@ class Config:
     """Largest number of episodes on the lock."""
     orders: Size = 4
     """Number M of moment orders."""
+    methods: tuple[MethodName, ...] = get_args(MethodName)
+    """Explorers of random mixtures, a program each."""
     mixture_c_beta: Positive = 0.03
-    """Multiplier of the radius on random mixtures."""
+    """Multiplier of the radius of HF-UCRL-RFE++ on random mixtures."""
+    rfe_c_beta: Positive = 0.05
+    """Multiplier of the radius of UCRL-RFE, for rewards that sum to at most 1, on random mixtures."""
     budgets: tuple[int, ...] = (100, 400)
     """Numbers of episodes on random mixtures at which the error is read, increasing multiples of 20."""
     seeds: Size = 12
@@ -65,10 +71,18 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not self.methods or len(set(self.methods)) < len(self.methods):
+            raise UsageError(f"Config.methods: must be at least one, each once, got {self.methods}")
 
 
 PRESETS = {
-    "smoke": Config(episodes=20, orders=2, budgets=(20,), seeds=2),
+    "smoke": Config(
+        methods=("UCRL-RFE", "uniform policy, multi-target ridge"),
+        episodes=20,
+        orders=2,
+        budgets=(20,),
+        seeds=2,
+    ),
     "quick": Config(),
     "paper": Config(seeds=50),
 }
@@ -76,12 +90,12 @@ BETTER = "less"
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves of the lock `certified [S]`, `single [S]`, `merged [S]`, and `error [2, S, N]` of random mixtures
-    by method, seed and `budget [N]`.
+    """Saves of the lock `certified [S]`, `single [S]`, `merged [S]`, and `error [M, S, N]` of random mixtures
+    by `method [M]`, seed and `budget [N]`.
     """
     found = _lock(config, folder)
-    error = np.stack([_mixtures(config, folder, method) for method in (0, 1)])
-    folder.save_result(**found, budget=np.array(config.budgets), error=error)
+    error = np.stack([_mixtures(config, folder, number) for number in range(len(config.methods))])
+    folder.save_result(**found, method=list(config.methods), budget=np.array(config.budgets), error=error)
 
 
 def _lock(config: Config, folder: RunFolder) -> dict[str, np.ndarray]:
@@ -115,25 +129,27 @@ def _lock(config: Config, folder: RunFolder) -> dict[str, np.ndarray]:
     }
 
 
-def _mixtures(config: Config, folder: RunFolder, method: int) -> np.ndarray:
+def _mixtures(config: Config, folder: RunFolder, number: int) -> np.ndarray:
     """Largest error over one-shot rewards, `[seeds, N]`; member i has mixture i, for both methods."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(member_keys(config.seed, config.seeds))
     mixtures = jax.vmap(lambda key: random_mixture(key, S, A, D, concentration=0.1))(keys[:, 0])
     env = LinearMixture(S, A, D)
-    bound = float(np.sqrt(D))
-    if method == 0:
-        per = PER_UPDATE
+    bound, per, method = float(np.sqrt(D)), PER_UPDATE, config.methods[number]
+    if method == "HF-UCRL-RFE++":
         algorithm = hf.make(hf.Config(H, per, config.orders), env)
         hyper: Any = hf.Hyper(horizon=H, c_beta=config.mixture_c_beta, bound=bound)
+    elif method == "UCRL-RFE":
+        algorithm = ucrl_rfe.make(ucrl_rfe.Config(H, per, value_range="one"), env)
+        hyper = ucrl_rfe.Hyper(horizon=H, c_beta=config.rfe_c_beta, bound=bound)
     else:
         per, algorithm, hyper = 1, uniform.make(uniform.Config(H), env), uniform.Hyper(H)
 
     def evaluate(key: Key, state: Any, hyper: Any, mixture: PyTree) -> dict[str, Array]:
-        form = form_of(mixture)
-        if method == 0:
-            Q = form.table(form.kernel(state.best.theta))[None]
-        else:
+        if per == 1:
+            form = form_of(mixture)
             Q = kernel_of(form, multi_target_ridge(form, state.counts, radii.ridge_weight(D, bound)))
+        else:
+            Q = (hf if method == "HF-UCRL-RFE++" else ucrl_rfe).model(state, mixture)[None]
         P = mixture.to_tabular().P
         return {"eval/error": largest_error(P, Q, one_shots(H, S, A), mixture.mu0)}
 
@@ -148,7 +164,7 @@ def _mixtures(config: Config, folder: RunFolder, method: int) -> np.ndarray:
         eval_every=PER_UPDATE // per,
         env_steps_per_update=per * H,
         folder=folder,
-        stage=f"mixtures-{method}",
+        stage=f"mixtures-{number}",
         float64=config.float64,
     )
     rows = [int(np.flatnonzero(trained.update * per == n)[0]) for n in config.budgets]
@@ -157,8 +173,9 @@ def _mixtures(config: Config, folder: RunFolder, method: int) -> np.ndarray:
 
 def estimate(config: Config) -> dict[str, int]:
     """Members, programs and the largest number of environment steps of a run."""
-    steps = config.episodes * LOCK_H + 2 * config.budgets[-1] * H
-    return {"members": 3 * config.seeds, "compilations": 3, "env_steps": config.seeds * steps}
+    steps = config.episodes * LOCK_H + len(config.methods) * config.budgets[-1] * H
+    programs = 1 + len(config.methods)
+    return {"members": programs * config.seeds, "compilations": programs, "env_steps": config.seeds * steps}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
@@ -171,7 +188,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
         "lock, first certified episode": Score(result["certified"], None, derived=True),
     }
     budgets = result["budget"].tolist()
-    for method, error in zip(METHODS, result["error"], strict=True):
+    for method, error in zip(result["method"].tolist(), result["error"], strict=True):
         for n, values in zip(budgets, error.T, strict=True):
             last = n == budgets[-1]
             label = f"random mixtures, {method}, {n} episodes"
@@ -189,9 +206,9 @@ def figure(folder: RunFolder) -> list[Path]:
         left.axvline(folder.config["epsilon"], color=plots.GREY, linewidth=0.8, linestyle=":")
         left.set(xlabel="largest battery error on the lock; dotted: certificate", xlim=(-0.02, 1))
         names, values = [], []
-        for method, error in zip(("HF", "uniform, ridge"), result["error"], strict=True):
+        for method, error in zip(result["method"].tolist(), result["error"], strict=True):
             for n, x in zip(result["budget"].tolist(), error.T, strict=True):
-                names.append(f"{method}, {n}")
+                names.append(f"{method.replace(' policy, multi-target', ',')}, {n}")
                 values.append(x)
         plots.seed_dots(right, names, values)
         right.set(xlabel="largest battery error on random mixtures")

@@ -119,16 +119,18 @@ def variance(
 ) -> tuple[Array, Array]:
     """Vbar and E at a pair int32[] for the value function v `[S]`, see the top of the file; float[] each.
 
+    snapshot: the regressions on v and on v^2, leaves `[2, ...]`, at the start of the episode.
+
     Equation: zhang2021rfe [variance estimate]
     """
     block = form.block(pair)
     x, x2 = form.phi_at(v, pair), form.phi_at(v**2, pair)
     theta, inverse = snapshot.theta[:, block], snapshot.inverse[:, block]
     most = jnp.asarray(horizon, v.dtype) ** 2
-    mean = jnp.clip(x @ theta[1], 0, horizon)
-    second = jnp.clip(x2 @ theta[2], 0, most)
-    far = jnp.minimum(bounds.square * jnp.sqrt(x2 @ inverse[2] @ x2), most)
-    off = jnp.minimum(2 * horizon * bounds.mean * jnp.sqrt(x @ inverse[1] @ x), most)
+    mean = jnp.clip(x @ theta[0], 0, horizon)
+    second = jnp.clip(x2 @ theta[1], 0, most)
+    far = jnp.minimum(bounds.square * jnp.sqrt(x2 @ inverse[1] @ x2), most)
+    off = jnp.minimum(2 * horizon * bounds.mean * jnp.sqrt(x @ inverse[0] @ x), most)
     return second - mean**2, far + off
 
 
@@ -150,7 +152,7 @@ def episode(
         lambda state: state,
         state,
     )
-    k, snapshot, dtype = state.episodes + 1, state.regression, data.mu0.dtype
+    k, snapshot, dtype = state.episodes + 1, jax.tree.map(lambda x: x[1:], state.regression), data.mu0.dtype
     bounds = Radii(*(jnp.asarray(x, dtype) for x in radius(hyper, form)))
 
     def explore(state: ucrl_rfe.State) -> ucrl_rfe.State:

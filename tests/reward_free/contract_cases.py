@@ -4,7 +4,17 @@ import jax.numpy as jnp
 
 from jaxrl.core.spaces import Discrete
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
-from jaxrl.reward_free import hf, ucrl_rfe, ucrl_rfe_plus, warm_start
+from jaxrl.reward_free import (
+    hf,
+    hf_ucrl_vtr,
+    reward_aware,
+    rewards,
+    ucrl_rfe,
+    ucrl_rfe_plus,
+    ucrl_vtr,
+    ucrl_vtr_plus,
+    warm_start,
+)
 from tests.reward_free.mixtures import hashed
 
 
@@ -31,7 +41,16 @@ def _warm_start():
     return algorithm, hypers, warm_start.Data(mixture, counts), *spaces
 
 
+def _known_reward(module, **choices):
+    algorithm, hypers, mixture, *spaces = _case(module, module.Config(horizon=4, episodes=3, **choices))
+    reward = rewards.one_shot(4, 2, jnp.zeros((3, 2)).at[1].set(1.0))
+    return algorithm, hypers, reward_aware.Data(mixture, reward), *spaces
+
+
 CASES = {
+    "ucrl_vtr": lambda: _known_reward(ucrl_vtr),
+    "ucrl_vtr_plus": lambda: _known_reward(ucrl_vtr_plus),
+    "hf_ucrl_vtr": lambda: _known_reward(hf_ucrl_vtr, orders=2),
     "hf: determinant": _hf,
     "hf: geometric": lambda: _hf(replan="geometric", estimate="first"),
     "warm_start": _warm_start,

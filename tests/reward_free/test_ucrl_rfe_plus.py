@@ -22,9 +22,9 @@ def float64():
 
 def test_variance_and_weight_of_a_worked_example():
     mixture = hashed()
-    gram = jnp.asarray(np.stack([SIGMA, SIGMA, 2 * SIGMA]))[:, None]
-    theta = jnp.stack([mixture.theta, mixture.theta, 0.9 * mixture.theta])[:, None]
-    state = VTRState(gram, jnp.einsum("mbij,mbj->mbi", gram, theta), jnp.linalg.inv(gram), jnp.zeros(3))
+    gram = jnp.asarray(np.stack([SIGMA, 2 * SIGMA]))[:, None]
+    theta = jnp.stack([mixture.theta, 0.9 * mixture.theta])[:, None]
+    state = VTRState(gram, jnp.einsum("mbij,mbj->mbi", gram, theta), jnp.linalg.inv(gram), jnp.zeros(2))
     v, bounds = jnp.array([3.5, 0.2, 1.5]), ucrl_rfe_plus.Radii(1.0, 1.0, 0.2, 0.5)
     variance, error = ucrl_rfe_plus.variance(form_of(mixture), state, v, jnp.int32(1), 4, bounds)
     np.testing.assert_allclose((variance, error), (1.1089363009, 1.2674140704), atol=1e-10)
