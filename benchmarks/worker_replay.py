@@ -1,8 +1,10 @@
 """Both sides of `benchmarks.replay`, served round by round; flashbax in the environment of `peers setup`.
 
-python -m benchmarks.worker_replay jaxrl --capacity 100000 --rows 1 --batch 256 --steps 2000
+python -m benchmarks.worker_replay jaxrl --capacity 100000 --rows 1 --batch 256 --steps 2000 --source memory
 
-Every step of one scan writes `rows` transitions of 27 numbers and draws `batch` of them.
+Every step of one scan writes `rows` transitions of 27 numbers and draws `batch` of them. The rows come from
+memory, as transitions of a rollout do, or are one number repeated (`--source constant`), which a compiler
+writes without reading anything.
 """
 
 from __future__ import annotations
@@ -40,26 +42,31 @@ def flashbax(capacity: int, batch: int) -> tuple[Any, Callable[..., Any], Callab
     return state, buffer.add, lambda state, key: buffer.sample(state, key).experience
 
 
-def program(
-    state: Any, add: Callable[..., Any], sample: Callable[..., Any], capacity: int, rows: int, steps: int
-) -> tuple[Any, Any]:
-    """`(step, state)` of one scan of `steps` writes and draws; the buffer is full before the clock starts."""
+def sources(source: str, rows: int) -> Callable[[Any], Any]:
+    """`count -> rows` of a step: other numbers at every step, in every number of a row or in all alike."""
+    if source == "constant":
+        return lambda count: {name: jnp.full((rows, *shape), count) for name, shape in WIDTHS.items()}
+    key = jax.random.key(1)
+    kept = {name: jax.random.normal(key, (rows, *shape)) for name, shape in WIDTHS.items()}
+    return lambda count: {name: x + count for name, x in kept.items()}
 
-    def written(count: Any, n: int) -> Any:
-        return {name: jnp.full((n, *shape), count, jnp.float32) for name, shape in WIDTHS.items()}
+
+def program(
+    state: Any, add: Callable[..., Any], sample: Callable[..., Any], new: Callable[[Any], Any], steps: int
+) -> tuple[Any, Any]:
+    """`(step, state)` of one scan of `steps` writes of `new(count)` and draws; `state` is full."""
 
     def body(carry: Any, _: None) -> Any:
         buffer, key, count = carry
         key, k_sample = jax.random.split(key)
-        buffer = add(buffer, written(count, rows))
+        buffer = add(buffer, new(count))
         drawn = sample(buffer, k_sample)
         return (buffer, key, count + 1), sum(x.sum() for x in jax.tree.leaves(drawn))
 
     def run(carry: Any) -> Any:
         return jax.lax.scan(body, carry, None, length=steps)
 
-    filled = jax.jit(add, donate_argnums=0)(state, written(0.0, capacity))
-    carry = (filled, jax.random.key(0), jnp.zeros(()))
+    carry = (state, jax.random.key(0), jnp.zeros(()))
     compiled, _ = compile_ahead(run, carry, donate_argnums=0)
     return lambda state: compiled(state[0]), (carry, None)
 
@@ -67,12 +74,14 @@ def program(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("library", choices=("jaxrl", "flashbax"))
+    parser.add_argument("--source", choices=("memory", "constant"), required=True)
     for name in ("capacity", "rows", "batch", "steps"):
         parser.add_argument(f"--{name}", type=int, required=True)
     args = parser.parse_args()
-    made = {"jaxrl": jaxrl, "flashbax": flashbax}[args.library](args.capacity, args.batch)
-    step, state = program(*made, args.capacity, args.rows, args.steps)
-    serve(step, state, f"{args.library} {version(args.library)}, jax {version('jax')}")
+    state, add, sample = {"jaxrl": jaxrl, "flashbax": flashbax}[args.library](args.capacity, args.batch)
+    full = jax.jit(add, donate_argnums=0)(state, sources("constant", args.capacity)(jnp.zeros(())))
+    step, carry = program(full, add, sample, sources(args.source, args.rows), args.steps)
+    serve(step, carry, f"{args.library} {version(args.library)}, jax {version('jax')}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What weights of cloning select: temperature, permuted and uniform controls, signs, lambda-returns, shares.
+"""What weights of cloning select: temperature, permuted and uniform controls, signs, returns along episodes.
 
 A value loss is trained as published. All rows of the data are then weighted once by its advantages in many
 ways (the arms), and every set of weights is cloned anew: an arm differs from cloning in the rows it draws
@@ -36,7 +36,7 @@ from jaxrl.dual_rl.weighting import share_weight
 from jaxrl.envs.base import Env
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
-from jaxrl.rollout.returns import gae
+from jaxrl.rollout.returns import gae, n_step
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, sweep
 
@@ -60,6 +60,8 @@ class Config:
     size of uniform subsets."""
     traces: tuple[Share, ...] = (0.9,)
     """Lambdas of the advantages along stored episodes."""
+    steps: tuple[Size, ...] = (25,)
+    """Numbers of steps of the rewards after which advantages along stored episodes take the value."""
     truth_rows: Count = 500
     """Rows at which advantages are compared with simulated ones, on the tasks whose environment can be set to
     a state (pendulum, mountaincar); 0 for none."""
@@ -112,6 +114,7 @@ PRESETS = {
         temperatures=(0.3, 1.0, 3.0, 10.0),
         shares=(0.9, 0.7, 0.4, 0.1),
         traces=(0.0, 0.9, 1.0),
+        steps=(5, 25, 100),
         seeds=6,
         updates=5000,
     ),
@@ -157,9 +160,9 @@ def run(config: Config, folder: RunFolder) -> None:
 
 
 def kinds_of(config: Config) -> list[str]:
-    """Kinds of advantages: the smaller and the mean of the twin critics, lambda-returns, the optimal ones."""
-    traces = [f"lambda {trace:g}" for trace in config.traces]
-    return ["critic", "mean of critics", *traces, *(["optimal"] if config.optimal else [])]
+    """Kinds of advantages: of the twin critics, by lambda-returns, by n-step returns, the optimal ones."""
+    along = [*(f"lambda {trace:g}" for trace in config.traces), *(f"{n} steps" for n in config.steps)]
+    return ["critic", "mean of critics", *along, *(["optimal"] if config.optimal else [])]
 
 
 def arms(config: Config) -> list[str]:
@@ -233,12 +236,26 @@ def _advantages(
 
     twins, here, there = (np.stack(x) for x in zip(*(values(m.state, data) for m in critics), strict=True))
     found = {"critic": twins.min(1) - here, "mean of critics": twins.mean(1) - here}
-    columns = (scale * data.reward, gamma * (1.0 - data.terminated), data.done)
-    reward, discount, cut = (np.repeat(np.asarray(x)[:, None], config.seeds, 1) for x in columns)
-    for trace in config.traces:
-        found[f"lambda {trace:g}"] = np.asarray(gae(reward, here.T, there.T, discount, cut, trace)).T
+    found |= along_episodes(config, data, scale, gamma, here, there)
     if config.optimal:
         found["optimal"] = np.repeat(scale * optimal_advantages(data, gamma)[None], config.seeds, 0)
+    return found
+
+
+def along_episodes(
+    config: Config, data: Dataset, scale: float, gamma: float, here: np.ndarray, there: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Advantages by lambda-returns and n-step returns of the stored episodes, float32`[S, n]` of each kind.
+
+    here, there: values `[S, n]` of the rows' states and of their successors.
+    """
+    columns = (scale * data.reward, gamma * (1.0 - data.terminated), data.done)
+    reward, discount, cut = (np.repeat(np.asarray(x)[:, None], len(here), 1) for x in columns)
+    found = {}
+    for trace in config.traces:
+        found[f"lambda {trace:g}"] = np.asarray(gae(reward, here.T, there.T, discount, cut, trace)).T
+    for n in config.steps:
+        found[f"{n} steps"] = np.asarray(n_step(reward, there.T, discount, cut, n)).T - here
     return found
 
 
