@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,15 +41,41 @@ from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import train
 
-Explorer = Literal["uniform", "held", "RND", "disagreement", "APT", "GFA-RFE", "GFA-RFE (released)"]
+Explorer = Literal[
+    "uniform",
+    "held",
+    "RND",
+    "RND (fewer updates)",
+    "RND (plain critics)",
+    "RND (both)",
+    "disagreement",
+    "APT",
+    "GFA-RFE",
+    "GFA-RFE (released)",
+]
 Task = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
-METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
-    "RND": (rnd, {}),
-    "disagreement": (disagreement, {}),
-    "APT": (apt, {}),
-    "GFA-RFE": (gfa_rfe, {}),
-    "GFA-RFE (released)": (gfa_rfe, {"initial": "outputs"}),
+
+
+class Method(NamedTuple):
+    """A learned explorer, and what it changes in the common settings."""
+
+    module: ModuleType
+    config: dict[str, Any]
+    hyper: dict[str, Any]
+
+
+_FEWER, _PLAIN, _FAST = {"gradient_steps": 3}, {"layer_norm": False}, {"lr_actor": 1e-3}
+METHODS: dict[str, Method] = {
+    "RND": Method(rnd, {}, {}),
+    "RND (fewer updates)": Method(rnd, _FEWER, {}),
+    "RND (plain critics)": Method(rnd, _PLAIN, _FAST),
+    "RND (both)": Method(rnd, _FEWER | _PLAIN, _FAST),
+    "disagreement": Method(disagreement, {}, {}),
+    "APT": Method(apt, {}, {}),
+    "GFA-RFE": Method(gfa_rfe, {}, {}),
+    "GFA-RFE (released)": Method(gfa_rfe, {"initial": "outputs"}, {}),
 }
+COMPARED = ("RND", "disagreement", "APT", "GFA-RFE", "GFA-RFE (released)")
 FREE_CELLS = 348  # of the 20 x 20 grid, whose centre the ball can reach
 
 
@@ -58,7 +84,9 @@ class Config:
     """Explorers, tasks, and the lengths of both phases."""
 
     explorers: tuple[Explorer, ...] = ("uniform", "held", "RND")
-    """Who collects the data. GFA-RFE (released) has the initial weights of the released code."""
+    """Who collects the data. GFA-RFE (released) has the initial weights of the released code. RND with fewer
+    updates makes 3 gradient steps per step of all environments; with plain critics it has no layer norm and
+    a learning rate of 1e-3 for the actor; with both it has all of these."""
     tasks: tuple[Task, ...] = ("bottom_right",)
     """Targets whose reward relabels the data; the ball starts in the upper left."""
     learners: tuple[Literal["TD3", "TD3+BC"], ...] = ("TD3",)
@@ -67,7 +95,7 @@ class Config:
     """Steps that every explorer makes, over all its environments."""
     n_envs: Size = 10
     """Number of environments of an explorer, which must divide `steps`."""
-    gradient_steps: Size = 3
+    gradient_steps: Size = 10
     """Gradient steps of an explorer per step of all its environments."""
     warmup: Count = 4000
     """First steps of an explorer, which act uniformly at random; URLB: 4000."""
@@ -108,10 +136,11 @@ PRESETS = {
         seeds=2,
     ),
     "quick": Config(),
+    "causes": Config(explorers=("RND (fewer updates)", "RND (plain critics)", "RND (both)"), scripted=False),
     "long": Config(tasks=("top_right", "bottom_right"), steps=200_000, offline_steps=20_000),
-    "explorers": Config(explorers=("uniform", "held", *METHODS), steps=100_000, offline_steps=20_000),
+    "explorers": Config(explorers=("uniform", "held", *COMPARED), steps=100_000, offline_steps=20_000),
     "paper": Config(
-        explorers=("uniform", "held", *METHODS),
+        explorers=("uniform", "held", *COMPARED),
         tasks=tuple(TARGETS),
         learners=("TD3", "TD3+BC"),
         steps=1_000_000,
@@ -125,8 +154,11 @@ BETTER = "more"
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves `cells [E, S]`, `visits [E, 400]` of seed 0, `paid [K, E, S]`, the share of rows with a reward of
-    at least 0.1, `returns [K, L, E, S]` of the last policies, and `scripted [K]`.
+    """Saves `cells [E, S]`, `full_force [E, S]`, `visits [E, 400]` of seed 0, `paid [K, E, S]`, `returns
+    [K, L, E, S]` of the last policies, and `scripted [K]`.
+
+    `full_force` is the share of forces beyond 0.95 of the largest, `paid` that of rows with a reward of at
+    least 0.1.
     """
     env, (E, S) = rescale_obs(PointMaze()), (len(config.explorers), config.seeds)
     keys = member_keys(config.seed, S)
@@ -145,6 +177,7 @@ def run(config: Config, folder: RunFolder) -> None:
         task=list(config.tasks),
         learner=list(config.learners),
         cells=(visits > 0).sum(1).reshape(E, S),
+        full_force=np.array([float((jnp.abs(one.action) > 0.95).mean()) for one in data]).reshape(E, S),
         visits=visits.reshape(E, S, 400)[:, 0],
         paid=np.array(paid),
         returns=np.array(returns).reshape(len(config.tasks), len(config.learners), E, S),
@@ -164,10 +197,10 @@ def _explored(config: Config, folder: RunFolder, env: RescaleObs, name: str, key
     if name not in METHODS:
         policy = uniform(env) if name == "uniform" else held(env, config.hold)
         return [_controlled(env, policy, key, params, config.n_envs, updates) for key in keys]
-    method, choices = METHODS[name]
-    static = method.Config(
+    method = METHODS[name]
+    choices = {"gradient_steps": config.gradient_steps, "layer_norm": True} | method.config
+    static = method.module.Config(
         n_envs=config.n_envs,
-        gradient_steps=config.gradient_steps,
         batch_size=config.batch_size,
         capacity=config.steps,
         widths=config.widths,
@@ -175,16 +208,12 @@ def _explored(config: Config, folder: RunFolder, env: RescaleObs, name: str, key
         policy_delay=1,
         **choices,
     )
-    hyper = method.Hyper(
-        lr_actor=1e-3,
-        lr_critic=1e-3,
-        lr_module=1e-3,
-        tau=0.01,
-        exploration_noise=0.2,
-        warmup=config.warmup // config.n_envs,
+    rates = {"lr_actor": 1e-4, "lr_critic": 1e-3, "lr_module": 1e-3} | method.hyper
+    hyper = method.module.Hyper(
+        tau=0.01, exploration_noise=0.2, warmup=config.warmup // config.n_envs, **rates
     )
     trained = train(
-        method.make(static, env),
+        method.module.make(static, env),
         keys,
         stack_hypers([hyper], config.seeds),
         params,
@@ -287,6 +316,9 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
         # a control is no member: nothing is trained
         cells = Score(result["cells"][e].astype(float), BETTER, derived=name not in METHODS)
         found[f"{name}: cells visited, of {FREE_CELLS}"] = cells
+        if name in METHODS:
+            force = 100 * result["full_force"][e]
+            found[f"{name}: forces beyond 0.95 of the largest, in %"] = Score(force, "less")
     for k, task in enumerate(result["task"].tolist()):
         task = task.replace("_", " ")
         for e, name in enumerate(explorers):

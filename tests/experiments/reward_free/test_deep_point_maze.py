@@ -41,6 +41,7 @@ def test_controls_are_no_members_and_a_missing_controller_no_score():
         "task": np.array(["top_left"]),
         "learner": np.array(["TD3"]),
         "cells": np.array([[300, 290], [120, 130]]),
+        "full_force": np.array([[0.4, 0.5], [0.1, 0.3]]),
         "paid": np.array([[[0.01, 0.02], [0.0, 0.0]]]),
         "returns": np.arange(4.0).reshape(1, 1, 2, 2),
         "scripted": np.array([np.nan]),
@@ -49,6 +50,9 @@ def test_controls_are_no_members_and_a_missing_controller_no_score():
     assert found["held: cells visited, of 348"].derived and not found["RND: cells visited, of 348"].derived
     np.testing.assert_array_equal(found["RND, top left: return of TD3"], [2, 3])
     np.testing.assert_allclose(found["held, top left: rows paid, in %"].values, [1, 2])
+    force = "{}: forces beyond 0.95 of the largest, in %"
+    np.testing.assert_allclose(found[force.format("RND")].values, [10, 30])
+    assert force.format("held") not in found
     assert not any("written controller" in label for label in found)
 
 
