@@ -13,7 +13,6 @@ between two methods would be over meta-seeds, of which `quick` has two.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +22,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.meta.levels import Levels, environment
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.types import PyTree
 from jaxrl.envs.base import Env
-from jaxrl.envs.grids.gridworld import GridWorld
-from jaxrl.envs.grids.levels import LEVELS
-from jaxrl.envs.wrappers.observe_time import observe_time
 from jaxrl.meta import evolution, lifetimes, lpg, targets
 from jaxrl.meta.evaluation import evaluate_objective
 from jaxrl.meta.objective import MASKS, Objective
@@ -59,7 +56,7 @@ class Config:
 
     kinds: tuple[Kind, ...] = ("REINFORCE", "LPG")
     """Kinds of rules, each blind and told the time."""
-    levels: Literal["small", "debug", "all"] = "small"
+    levels: Levels = "small"
     """Distribution of the levels. Paper: "all"."""
     limit: tuple[Size, Size] = (20, 50)
     """Shortest and longest time limit of a level, in steps. Paper: 20 to 750."""
@@ -153,12 +150,6 @@ PRESETS = {
 BETTER = "more"
 
 
-def environment(config: Config) -> Env:
-    """Levels observed as an index, with a thousandth of the time."""
-    levels = dataclasses.replace(LEVELS[config.levels], limit=config.limit)
-    return observe_time(GridWorld(levels, index=True), scale=0.001)
-
-
 @functools.cache  # equal rules share programs
 def rule(config: Config, kind: Kind) -> Objective:
     """A rule with inputs for progress and for the logarithm of the horizon, which a mask may close."""
@@ -174,7 +165,7 @@ def run(config: Config, folder: RunFolder) -> None:
     horizon, `start [N, levels]`, `fitness [arm, S, L]` of the population, `chosen [arm, S]`, the generation
     of the mean.
     """
-    env = environment(config)
+    env = environment(config.levels, config.limit)
     members = _trained(config, env, folder)
     names = [name for name, (kind, _) in ARMS.items() if kind in config.kinds]
     truth = [_returns(config, m, 1.0, np.array(config.evaluated)) for m in members]
@@ -250,7 +241,10 @@ def _evaluated(
     config: Config, kind: Kind, phi: PyTree, mask: np.ndarray, factor: float, horizons: np.ndarray
 ) -> np.ndarray:
     """float[N, levels]; levels and keys are those of no meta-seed, the same at every call."""
-    env, key = environment(config), stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0)
+    env, key = (
+        environment(config.levels, config.limit),
+        stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0),
+    )
     tasks = lifetimes.draw_tasks(env, 1, 1)(key, config.held_out)
     entry = Entry(kind, rule(config, kind), phi, {})
     returns = [

@@ -306,7 +306,12 @@ def padded(phi: PyTree, hidden: int, blocks: int) -> PyTree:
     """Parameters of the same rule as a member of `family(hidden, blocks)`: what it does not have is zero.
 
     phi: of any rule of this module, with at most `hidden` units and `blocks` blocks of features.
+
+    Raises:
+        UsageError: the rule has a closed form, which the family has not.
     """
+    if "coefficients" in phi:
+        raise UsageError("phi: has a closed form, which no member of the family has; use the rule by itself")
     W1, w2 = phi.get("W1", jnp.zeros((0, 0))), phi.get("w2", jnp.zeros(0))
     rows, units = blocks * len(FEATURES) - W1.shape[0], hidden - W1.shape[1]
     return {

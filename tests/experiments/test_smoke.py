@@ -22,9 +22,9 @@ FAMILIES = sorted({e.name.split("/")[0] for e in EXPERIMENTS})
 
 
 def with_marks(experiments):
-    """Simulators of bodies compile for half a minute."""
-    bodies = ("envs.adapters", "coverage.ant_coverage")
-    slow = {e.name for e in experiments if any(b in e.path.read_text() for b in bodies)}
+    """Simulators of bodies, and derivatives through updates, compile for half a minute."""
+    heavy = ("envs.adapters", "coverage.ant_coverage", "meta_gradient")
+    slow = {e.name for e in experiments if any(h in e.path.read_text() for h in heavy)}
     return [pytest.param(e.name, marks=pytest.mark.slow if e.name in slow else ()) for e in experiments]
 
 

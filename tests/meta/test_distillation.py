@@ -124,6 +124,8 @@ def test_what_cannot_be_distilled_is_refused_in_one_sentence():
     other = Objective(lambda key: (), lambda phi: phi, "targets", name="LPG")
     with pytest.raises(UsageError, match='LPG is of the slot "targets"'):
         distil(other, ())
+    with pytest.raises(UsageError, match="closed form, which no member of the family has"):
+        drift.padded(phi, 4, 2)
     with pytest.raises(UsageError, match="spread: must be > 0"):
         distil(rule, phi, spread=0.0)
     with pytest.raises(UsageError, match="degree"):
