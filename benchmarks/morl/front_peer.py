@@ -2,7 +2,7 @@
 
     python -m benchmarks.morl.front_peer "GPI-LS" --seed 0 --seconds 60
 
-The environment that the algorithm is given looks at the clock after every step, so that all of them are
+The environments that the algorithm is given look at the clock after every step, so that all of them are
 measured and ended alike. Their logger, wandb, is off.
 """
 
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-os.environ["WANDB_MODE"] = "disabled"
+os.environ |= {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 
 import gymnasium
 import mo_gymnasium
@@ -22,7 +22,7 @@ from pymoo.indicators.hv import HV
 from benchmarks.morl.fronts import PEERS, REFERENCE, Watch, worker_arguments
 
 GAMMA = 0.99
-WEIGHTS = [np.array([share, 1 - share], np.float32) for share in np.linspace(0, 1, 101)]
+WEIGHTS = [np.array([share, 1 - share], np.float32) for share in np.linspace(0, 1, 21)]
 EXPLORATION = {"initial_epsilon": 1.0, "final_epsilon": 0.05, "epsilon_decay_steps": 10_000}
 
 
@@ -31,10 +31,13 @@ class TimeUp(Exception):
 
 
 class Watched(gymnasium.Wrapper):
-    """Shows what is found after a step, and raises `TimeUp` when the time is spent."""
+    """Shows what is found after a step, and raises `TimeUp` when the time is spent.
 
-    def __init__(self, env: Any, seconds: float) -> None:
-        super().__init__(env)
+    watch: set after the algorithm was made, which needs an environment.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(make_env())
         self.watch: Watch | None = None
         self._seconds = seconds
 
@@ -59,14 +62,14 @@ def volume(points: list[Any]) -> float:
 
 
 def served(agent: Any) -> float:
-    """Hypervolume of what an agent does greedily for each of a hundred and one preferences."""
+    """Hypervolume of what an agent does greedily for each of twenty-one preferences."""
     env, found = make_env(), []
     for w in WEIGHTS:
         obs, _ = env.reset()
         returns, discount, ended = np.zeros(2), 1.0, False
         while not ended:
-            obs, _, terminated, truncated, info = env.step(agent.eval(obs, w))
-            returns, discount = returns + discount * np.array(info["vector_reward"]), discount * GAMMA
+            obs, reward, terminated, truncated, _ = env.step(agent.eval(obs, w))
+            returns, discount = returns + discount * np.array(reward), discount * GAMMA
             ended = terminated or truncated
         found.append(returns)
     return volume(found)
@@ -81,7 +84,7 @@ def pareto_q_learning(env: Any, seed: int) -> tuple[Callable[[], float], Callabl
     def found() -> float:
         return volume(list(agent.get_local_pcs(0)))
 
-    return found, lambda: agent.train(10**9, make_env()), 0.25
+    return found, lambda: agent.train(10**9, env), 0.25
 
 
 def envelope(env: Any, seed: int) -> tuple[Callable[[], float], Callable[[], Any], float]:
@@ -89,7 +92,7 @@ def envelope(env: Any, seed: int) -> tuple[Callable[[], float], Callable[[], Any
     from morl_baselines.multi_policy.envelope.envelope import Envelope
 
     agent = Envelope(env, gamma=GAMMA, seed=seed, log=False, device="cpu", **EXPLORATION)
-    return lambda: served(agent), lambda: agent.train(10**9), 5.0
+    return lambda: served(agent), lambda: agent.train(10**9), 20.0
 
 
 def gpi_ls(env: Any, seed: int) -> tuple[Callable[[], float], Callable[[], Any], float]:
@@ -100,9 +103,9 @@ def gpi_ls(env: Any, seed: int) -> tuple[Callable[[], float], Callable[[], Any],
     reference = np.array(REFERENCE)
 
     def training() -> None:
-        agent.train(10**9, make_env(), reference, timesteps_per_iter=1000, eval_freq=10**9, checkpoints=False)
+        agent.train(10**9, env, reference, timesteps_per_iter=1000, eval_freq=10**9, checkpoints=False)
 
-    return lambda: served(agent), training, 5.0
+    return lambda: served(agent), training, 20.0
 
 
 MAKE = dict(zip(PEERS, (pareto_q_learning, envelope, gpi_ls), strict=True))
@@ -110,7 +113,7 @@ MAKE = dict(zip(PEERS, (pareto_q_learning, envelope, gpi_ls), strict=True))
 
 def main() -> None:
     args = worker_arguments(__doc__, choices=PEERS)
-    env = Watched(make_env(), args.seconds)
+    env = Watched(args.seconds)
     found, training, every = MAKE[args.name](env, args.seed)
     env.watch = Watch(found, every)
     try:

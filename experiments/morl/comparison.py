@@ -292,6 +292,7 @@ def figure(folder: RunFolder) -> list[Path]:
                     color = plots.PALETTE[v % len(plots.PALETTE)]
                     ax.plot(np.arange(1, len(y) + 1), y, "o-", color=color, markersize=3, label=method)
                 ax.set(title=name, xlabel="round", ylabel=label)
+                ax.xaxis.get_major_locator().set_params(integer=True)
                 ax.legend(fontsize=6)
         return [*paths, *plots.save(rounds, folder.figures / "comparison")]
 

@@ -235,6 +235,7 @@ def figure(folder: RunFolder) -> list[Path]:
         default = int(np.flatnonzero(order == 0)[0])
         axes[0, 0].plot([default], [means[0]], "x", color="black", label="default")
         axes[0, 0].set(xlabel="rank", ylabel="mean hypervolume, tuning")
+        axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
         axes[0, 0].legend(fontsize=7)
         for i, name in enumerate(result["task"].tolist()):
             ax = axes[0, i + 1]
