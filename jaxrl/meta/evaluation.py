@@ -169,7 +169,7 @@ def _entry(rule: Entry | str | Path) -> Entry:
 
 
 def _shared(objective: Objective, phi: PyTree) -> tuple[Objective, PyTree]:
-    """A drift of `jaxrl.meta.drift` as a member of its family, of a size that many share; others, closed forms too, stay."""
+    """A drift of `jaxrl.meta.drift` as a member of its family, of a size that many share; others stay."""
     if objective.apply is not drift.f or "coefficients" in phi:
         return objective, phi
     features, hidden = np.shape(phi["W1"]) if "W1" in phi else (0, 0)
