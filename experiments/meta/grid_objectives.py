@@ -136,7 +136,6 @@ PRESETS = {
         together=4,
         seeds=2,
     ),
-    "short": Config(generations=60, held_out=256),
     "quick": Config(),
     "paper": Config(
         horizons=(10, 250),
@@ -335,5 +334,5 @@ def figure(folder: RunFolder) -> list[Path]:
         right.axvspan(*config.horizons, color=plots.GREY, alpha=0.15)
         left.set(xlabel="generation", ylabel="mean return of the population")
         right.set(xlabel="horizon N (trained: shaded)", ylabel="return on held-out levels", xscale="log")
-        right.legend()
+        left.legend(loc="center right", bbox_to_anchor=(1, 0.6), fontsize=7)
         return plots.save(fig, folder.figures / "grid_objectives")
