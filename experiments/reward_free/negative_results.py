@@ -62,7 +62,7 @@ class Config:
     """Multiplier of the radius of UCRL-RFE, for rewards that sum to at most 1, on random mixtures."""
     budgets: tuple[int, ...] = (100, 400)
     """Numbers of episodes on random mixtures at which the error is read, increasing multiples of 20."""
-    seeds: Size = 12
+    seeds: Size = 50
     """Members, each with a random mixture of its own."""
     seed: Seed = 0
     """Root seed of the members, in [0, 2^32)."""
@@ -84,7 +84,7 @@ PRESETS = {
         seeds=2,
     ),
     "quick": Config(),
-    "paper": Config(seeds=50),
+    "paper": Config(seeds=200),
 }
 BETTER = "less"
 

@@ -55,7 +55,7 @@ class Config:
     """Largest number of online episodes."""
     bracket: bool = True
     """Whether the worst planning error is bracketed, by linear programmes."""
-    seeds: Size = 6
+    seeds: Size = 50
     """Members per size; data and exploration of member i depend on the root seed and i alone."""
     seed: Seed = 0
     """Root seed of the members, in [0, 2^32)."""
