@@ -52,6 +52,7 @@ MIXTURE_LEARNERS = (hf, ucrl_rfe, ucrl_rfe_plus)
 MEASURES = ("battery", "lower", "upper", "certificate", "rho")
 MethodName = Literal[
     "HF-UCRL-RFE++",
+    "HF, last estimate",
     "HF, one series",
     "UCRL-RFE",
     "UCRL-RFE+",
@@ -69,17 +70,20 @@ MethodName = Literal[
 class Method(NamedTuple):
     """A learner with fields of its `Config` and `Hyper` beside the horizon, and how its model is estimated.
 
-    ridge: whether by multi-target ridge on its counts, in place of frequencies.
+    ridge: whether by multi-target ridge on its counts, in place of frequencies. last: whether of
+    HF-UCRL-RFE++ the last plan counts, in place of that with the smallest certificate.
     """
 
     module: ModuleType
     config: Mapping[str, Any] = {}
     hyper: Mapping[str, Any] = {}
     ridge: bool = False
+    last: bool = False
 
 
 METHODS: dict[str, Method] = {
     "HF-UCRL-RFE++": Method(hf, {}, {"c_beta": 0.03}),
+    "HF, last estimate": Method(hf, {}, {"c_beta": 0.03}, last=True),
     "HF, one series": Method(hf, {"estimate": "first"}, {"c_beta": 0.03}),
     "UCRL-RFE": Method(ucrl_rfe, {"value_range": "one"}, {"c_beta": 0.05}),
     "UCRL-RFE+": Method(ucrl_rfe_plus, {}, {"c_beta": 0.003}),
@@ -230,6 +234,8 @@ def _evaluation(method: Method, static: Any) -> Any:
     """The model of a state, and the certificate with its rho."""
 
     def measure(key: Key, state: Any, hyper: Any, mixture: PyTree) -> dict[str, Array]:
+        if method.last:
+            state = state._replace(best=hf.Best(state.certificate, state.theta, state.episodes))
         found = {"eval/model": _model(method, state, mixture)}
         if method.module in MIXTURE_LEARNERS:
             rho = method.module.realised_radius(static, state, hyper, mixture)

@@ -63,8 +63,8 @@ class Method(NamedTuple):
 
 
 METHODS: dict[str, Method] = {
-    "HF-UCRL-RFE++": Method(hf, 0.2, {"pin": True}),
-    "UCRL-RFE": Method(ucrl_rfe, 0.2, {"value_range": "one", "pin": True}),
+    "HF-UCRL-RFE++": Method(hf, 0.2),
+    "UCRL-RFE": Method(ucrl_rfe, 0.2, {"value_range": "one"}),
     "maximum entropy, multi-target ridge": Method(max_entropy, ridge=True),
     "uniform policy, multi-target ridge": Method(uniform, ridge=True),
     "uniform policy, frequencies": Method(uniform),
