@@ -1,8 +1,8 @@
 """HF-UCRL-RFE++ in plain numpy, one seed, vectorised over states, actions, candidate sets and orders.
 
-The same algorithm as `jaxrl.reward_free.hf` with its defaults: merged estimate, greedy oracle over all sets
-of states, moment weights, determinant replanning. Nothing is shared with it: what speed is compared with, and
-an independent derivation of the same numbers.
+The same algorithm as `jaxrl.reward_free.hf` with its defaults: merged estimate, greedy oracle over sets of
+states, all of them up to eight states, moment weights, determinant replanning. Nothing is shared with it:
+what speed is compared with, and an independent derivation of the same numbers.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+ASCENT_STEPS = 20
 
 
 class Learner:
     """State of one run; `episode` is one episode on given uniform numbers.
 
     gram `[2, M, d, d]`, b `[2, M, d]`: the two series of regressions. certificate: 4 Vhat of the current
-    plan.
+    plan. around: the number of orders whose ellipsoids the estimate is moved into, all by default.
     """
 
     def __init__(
@@ -35,27 +36,33 @@ class Learner:
         weights: str = "online",
         ratio: float = 1.0,
         shadow: float = 0.0,
+        around: int | None = None,
     ) -> None:
         self.phi, self.mu0, self.H, self.M = phi, mu0, H, M
         self.S, self.A, _, self.d = phi.shape
         self.c_beta, self.bound, self.delta, self.weights = c_beta, bound, delta, weights
-        self.ratio, self.shadow = ratio, shadow
+        self.ratio, self.shadow, self.around = ratio, shadow, around
         self.alpha, self.gamma, self.lam = H**-0.5, self.d**-0.25, self.d / bound**2
         self.rows = phi.transpose(0, 1, 3, 2).reshape(-1, self.S)
-        self.sets = np.array(list(itertools.product((0.0, 1.0), repeat=self.S)))
+        few = self.S <= 8
+        self.sets = np.array(list(itertools.product((0.0, 1.0), repeat=self.S))) if few else None
+        self.target = np.zeros(self.S)
         self.gram = np.tile(self.lam * np.eye(self.d), (2, M, 1, 1))
         self.inverse = np.tile(np.eye(self.d) / self.lam, (2, M, 1, 1))
         self.b = np.zeros((2, M, self.d))
         self.k, self.plans, self.log_det, self.at_plan = 0, 0, np.zeros(2), None
 
-    def episode(self, theta: Array, u: Array) -> None:
-        """Plans where that is due and runs an episode on the true theta `[d]` and u `[H + 1]`."""
+    def episode(self, theta: Array, u: Array, drawn: Array | None = None) -> None:
+        """Plans where that is due and runs an episode on the true theta `[d]` and u `[H + 1]`.
+
+        drawn: the random sets `[n, S]` among the candidates, beyond eight states.
+        """
         self.k += 1
         eta = np.log1p(self.k * self.H / (self.alpha**2 * self.d * self.lam))
         plain = np.sqrt(self.d * eta + 2 * np.log(1 / self.delta)) + np.sqrt(self.lam) * self.bound
         self.beta = self.c_beta * plain
         if self.at_plan is None or self.log_det.sum() - self.at_plan >= np.log(self.ratio):
-            self.plan()
+            self.plan(drawn)
         estimates = np.einsum("imjk,imk->imj", self.inverse, self.b)
         snapshot = self.inverse.copy()
         s = draw(self.mu0, u[0])
@@ -87,8 +94,8 @@ class Learner:
         self.inverse -= (w / (1 + w * square))[..., None, None] * sx[..., :, None] * sx[..., None, :]
         self.log_det += np.log1p(w * square)[:, 0]
 
-    def plan(self) -> None:
-        """A new policy and its two value tables."""
+    def plan(self, drawn: Array | None) -> None:
+        """A new policy and its two value tables; `drawn` as in `episode`."""
         self.plans += 1
         self.inverse = np.linalg.inv(self.gram)
         self.log_det = np.linalg.slogdet(self.gram[:, 0])[1]
@@ -99,7 +106,8 @@ class Learner:
         kernel = np.maximum(self.phi @ self.theta, 0).reshape(-1, self.S)
         kernel[kernel.sum(1) == 0] = 1
         kernel /= kernel.sum(1, keepdims=True)
-        V, U, R = self.sets, np.zeros_like(self.sets), np.zeros_like(self.sets)
+        V = self.candidates(drawn)
+        U, R = np.zeros_like(V), np.zeros_like(V)
         tables, scores = [(V, U, None)], [np.zeros(len(V))]
         for _ in range(1, self.H):
             V, U, R, action = self.backup(V, U, R, kernel)
@@ -107,6 +115,7 @@ class Learner:
             scores.append((U + self.shadow * R) @ self.mu0)
         score = np.stack(scores, 1).ravel()
         best, stage = divmod(int(np.argmax(score >= score.max() - 1e-9)), self.H)
+        self.target = tables[0][0][best]
         self.hat, self.value = np.zeros((2, self.H + 1, self.S))
         self.policy = np.zeros((self.H, self.S), int)
         for t in range(stage + 1):
@@ -115,6 +124,24 @@ class Learner:
             if action is not None:
                 self.policy[stage - t] = action[best]
         self.certificate = 4 * float(self.hat[0] @ self.mu0)
+
+    def candidates(self, drawn: Array | None) -> Array:
+        """The sets `[n, S]` that the oracle tries."""
+        if drawn is None:
+            return self.sets
+        one = np.eye(self.S)
+        return np.concatenate([one, 1 - one, self.ascent(), drawn, self.target[None]])
+
+    def ascent(self) -> Array:
+        """The set with a large |phi_f| at every pair `[P, S]`, climbing from all and from single states."""
+        by_pair = self.rows.reshape(-1, self.d, self.S)
+        curvature = np.swapaxes(by_pair, 1, 2) @ self.inverse[1, 0] @ by_pair
+        f = np.concatenate([np.ones((1, self.S)), np.eye(self.S)])
+        for _ in range(ASCENT_STEPS):
+            f = (f @ curvature > 0).astype(float)
+        norm = norms(self.inverse[1, 0], f @ np.swapaxes(by_pair, 1, 2))
+        best = np.argmax(norm >= norm.max(1, keepdims=True) - 1e-9, 1)
+        return f[np.arange(len(f)), best]
 
     def backup(self, V: Array, U: Array, R: Array, kernel: Array) -> tuple[Array, ...]:
         """One stage of the greedy oracle for all sets: V, Vhat, shadow sum and action, `[n, S]` each."""
@@ -131,9 +158,9 @@ class Learner:
         return *(np.take_along_axis(a, action[..., None], -1)[..., 0] for a in found), action
 
     def inside(self, theta: Array) -> Array:
-        """Theta `[d]` by alternating projections onto the 2M ellipsoids, at most 50 rounds."""
-        centres = np.einsum("imjk,imk->imj", self.inverse, self.b).reshape(-1, self.d)
-        grams = self.gram.reshape(-1, self.d, self.d)
+        """Theta `[d]` by alternating projections onto the ellipsoids `around` it, at most 50 rounds."""
+        centres = np.einsum("imjk,imk->imj", self.inverse, self.b)[:, : self.around].reshape(-1, self.d)
+        grams = self.gram[:, : self.around].reshape(-1, self.d, self.d)
         for _ in range(50):
             away = theta - centres
             if np.all(np.sqrt(np.einsum("mj,mjk,mk->m", away, grams, away)) <= self.beta * (1 + 1e-5)):
