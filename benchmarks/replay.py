@@ -5,9 +5,11 @@ python -m benchmarks.replay memory --rows 256 --source constant --rounds 5   the
 python -m benchmarks.replay sac --rounds 5               updates of SAC on Pendulum
 python -m benchmarks.replay sac --lane 8 --rounds 5      eight members as one batch, as the driver runs them
 
-`memory` needs the peers' environment: python -m benchmarks.peers setup. Ours joins the leaves of new rows
-before it writes them, which costs one pass over them and spares one write per leaf. Where all numbers of a
-step are equal the peer's compiled writes read nothing, and the gain is smaller than where they are in memory.
+`memory` needs the peers' environment: python -m benchmarks.peers setup. Of the 7.3 CPU-us of a step with 256
+rows and a capacity of 10,000, ours spends 3.6 on keys and the draw, 2.4 on joining the leaves of the new rows
+and 1 on the scatter; selecting, padding or gathering in place of the concatenation took longer. flashbax has
+one scatter per leaf, which reads the rows as they are, and nothing where all their numbers are equal
+(`--source constant`).
 """
 
 from __future__ import annotations

@@ -42,31 +42,41 @@ def flashbax(capacity: int, batch: int) -> tuple[Any, Callable[..., Any], Callab
     return state, buffer.add, lambda state, key: buffer.sample(state, key).experience
 
 
-def sources(source: str, rows: int) -> Callable[[Any], Any]:
-    """`count -> rows` of a step: other numbers at every step, in every number of a row or in all alike."""
+def sources(source: str, rows: int) -> tuple[Any, Callable[[Any, Any], Any]]:
+    """`(kept, new)`: `new(kept, count)` are the rows of a step, other numbers at every step.
+
+    `kept` is to be an argument of the program, so that no compiler knows it.
+    """
     if source == "constant":
-        return lambda count: {name: jnp.full((rows, *shape), count) for name, shape in WIDTHS.items()}
+        return (), lambda kept, count: {
+            name: jnp.full((rows, *shape), count) for name, shape in WIDTHS.items()
+        }
     key = jax.random.key(1)
     kept = {name: jax.random.normal(key, (rows, *shape)) for name, shape in WIDTHS.items()}
-    return lambda count: {name: x + count for name, x in kept.items()}
+    return kept, lambda kept, count: {name: x + count for name, x in kept.items()}
 
 
 def program(
-    state: Any, add: Callable[..., Any], sample: Callable[..., Any], new: Callable[[Any], Any], steps: int
+    state: Any,
+    add: Callable[..., Any],
+    sample: Callable[..., Any],
+    source: tuple[Any, Callable[[Any, Any], Any]],
+    steps: int,
 ) -> tuple[Any, Any]:
-    """`(step, state)` of one scan of `steps` writes of `new(count)` and draws; `state` is full."""
+    """`(step, state)` of one scan of `steps` writes of a source's rows and draws; `state` is a full buffer."""
+    kept, new = source
 
     def body(carry: Any, _: None) -> Any:
-        buffer, key, count = carry
+        buffer, key, count, kept = carry
         key, k_sample = jax.random.split(key)
-        buffer = add(buffer, new(count))
+        buffer = add(buffer, new(kept, count))
         drawn = sample(buffer, k_sample)
-        return (buffer, key, count + 1), sum(x.sum() for x in jax.tree.leaves(drawn))
+        return (buffer, key, count + 1, kept), sum(x.sum() for x in jax.tree.leaves(drawn))
 
     def run(carry: Any) -> Any:
         return jax.lax.scan(body, carry, None, length=steps)
 
-    carry = (state, jax.random.key(0), jnp.zeros(()))
+    carry = (state, jax.random.key(0), jnp.zeros(()), kept)
     compiled, _ = compile_ahead(run, carry, donate_argnums=0)
     return lambda state: compiled(state[0]), (carry, None)
 
@@ -79,7 +89,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, required=True)
     args = parser.parse_args()
     state, add, sample = {"jaxrl": jaxrl, "flashbax": flashbax}[args.library](args.capacity, args.batch)
-    full = jax.jit(add, donate_argnums=0)(state, sources("constant", args.capacity)(jnp.zeros(())))
+    _, zeros = sources("constant", args.capacity)
+    full = jax.jit(add, donate_argnums=0)(state, zeros((), jnp.zeros(())))
     step, carry = program(full, add, sample, sources(args.source, args.rows), args.steps)
     serve(step, carry, f"{args.library} {version(args.library)}, jax {version('jax')}")
 

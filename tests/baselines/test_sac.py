@@ -7,13 +7,19 @@ import optax
 import pytest
 
 from jaxrl.baselines import sac
-from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.spaces import Box
-from jaxrl.envs.control.pendulum import Pendulum
-from jaxrl.rollout.evaluate import evaluate
-from tests.baselines.bandit import SIZES, Bandit, batch, numpy_critic, programs, run
+from tests.baselines.bandit import (
+    SIZES,
+    Bandit,
+    assert_four_devices_equal_one,
+    batch,
+    numpy_critic,
+    pendulum_returns,
+    programs,
+    run,
+)
 
 TINY = sac.Config(**SIZES)
 
@@ -124,24 +130,9 @@ def test_hyper_parameters_vmap():
 
 @pytest.mark.slow
 def test_pendulum():
-    """16,000 env steps, 4 seeds: every seed's mean return of 64 episodes is above -200 (random: -1200)."""
-    env = Pendulum()
-    params = env.default_params()
-    config = sac.Config(n_envs=8, gradient_steps=8, batch_size=128, capacity=20_000, widths=(64, 64))
-    hyper = sac.Hyper(lr_actor=1e-3, lr_critic=1e-3, lr_temperature=1e-3, gamma=0.98, warmup=100)
-    algorithm = sac.make(config, env)
-
-    @jax.jit
-    def learn_and_evaluate(keys):
-        def member(keys):
-            state = algorithm.init(keys[0], hyper, params)
-            state = jax.lax.fori_loop(0, 2000, lambda _, s: algorithm.step(s, hyper, params)[0], state)
-            policy = algorithm.act(state, hyper, True)
-            return evaluate(env, policy, keys[1], params, episodes=64).returns.mean()
-
-        return jax.lax.map(member, keys)
-
-    returns = learn_and_evaluate(jax.random.split(jax.random.key(0), (4, 2)))
+    returns = pendulum_returns(
+        sac, sac.Hyper(lr_actor=1e-3, lr_critic=1e-3, lr_temperature=1e-3, gamma=0.98, warmup=100)
+    )
     assert float(returns.min()) > -200, returns
 
 
@@ -151,21 +142,9 @@ def test_a_temperature_of_zero_is_refused():
 
 
 def test_environments_and_batches_over_four_devices_equal_one_device():
-    """Plain gradient steps: an optimiser that rescales would hide a factor."""
     config = sac.Config(n_envs=4, gradient_steps=2, batch_size=8, capacity=16, widths=(4,))
     hyper = sac.Hyper(lr_actor=0.1, lr_critic=0.1, lr_temperature=0.1, warmup=1)
-    env = Bandit(limit=3)
-    one = sac.make(config, env, optimiser=optax.identity())
-    split = sac.make(config, env, optimiser=optax.identity(), axis="data")
-    many = spmd.data_parallel(split, spmd.mesh("data"), sac.state_specs("data"))
-    ends = []
-    for algorithm in (one, many):
-        state = jax.jit(one.init)(jax.random.key(0), hyper, env.default_params())
-        step = jax.jit(algorithm.step)
-        for _ in range(3):
-            state, metrics = step(state, hyper, env.default_params())
-        ends.append((state.learner, state.buffer, state.vec, metrics))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), *ends)
+    assert_four_devices_equal_one(sac, config, hyper, {"rtol": 0, "atol": 1e-6})
 
 
 def test_a_coordinate_with_equal_bounds_is_seen_as_zero_by_the_critics():

@@ -9,15 +9,19 @@ import optax
 import pytest
 
 from jaxrl.baselines import td3
-from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import check_numbers
 from jaxrl.core.spaces import Box
 from jaxrl.data.collect import collect, uniform
 from jaxrl.data.dataset import from_arrays
-from jaxrl.envs.control.pendulum import Pendulum
-from jaxrl.rollout.evaluate import evaluate
-from tests.baselines.bandit import SIZES, Bandit, batch, numpy_critic
+from tests.baselines.bandit import (
+    SIZES,
+    Bandit,
+    assert_four_devices_equal_one,
+    batch,
+    numpy_critic,
+    pendulum_returns,
+)
 
 TINY = td3.Config(**SIZES)
 OFFLINE = td3.Config(gradient_steps=20, batch_size=64, widths=(32,), policy_delay=1)
@@ -170,9 +174,7 @@ def test_which_ends_cut_the_bootstrap(nets, learner, bootstrap):
 
 @pytest.mark.parametrize("cloning", [False, True])
 def test_environments_and_batches_over_four_devices_equal_one_device(cloning):
-    """Plain gradient steps: an optimiser that rescales would hide a factor. The reward is learned from whole
-    batches.
-    """
+    """The reward is learned from whole batches."""
     config = td3.Config(
         n_envs=4, gradient_steps=2, batch_size=8, capacity=16, widths=(4,), behaviour_cloning=cloning
     )
@@ -181,41 +183,13 @@ def test_environments_and_batches_over_four_devices_equal_one_device(cloning):
         reward=lambda state, hyper, obs, action, next_obs: state + action[:, 0],
         update=lambda state, hyper, key, obs, action, *_: state + action.mean() + action.shape[0],
     )
-    hyper, env = td3.Hyper(lr_actor=0.1, lr_critic=0.01, warmup=1), Bandit(limit=3)
-    one, split = (
-        td3.make(config, env, optimiser=PLAIN, intrinsic=module, axis=axis) for axis in (None, "data")
-    )
-    many = spmd.data_parallel(split, spmd.mesh("data"), td3.state_specs("data"))
-    ends = []
-    for algorithm in (one, many):
-        state = jax.jit(one.init)(jax.random.key(0), hyper, env.default_params())
-        step = jax.jit(algorithm.step)
-        for _ in range(3):
-            state, metrics = step(state, hyper, env.default_params())
-        ends.append((state.learner, state.buffer, state.vec, metrics))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *ends)
+    hyper, tolerance = td3.Hyper(lr_actor=0.1, lr_critic=0.01, warmup=1), {"rtol": 1e-5, "atol": 1e-6}
+    assert_four_devices_equal_one(td3, config, hyper, tolerance, intrinsic=module)
 
 
 @pytest.mark.slow
 def test_pendulum():
-    """16,000 env steps, 4 seeds: every seed's mean return of 64 episodes is above -250 (random: -1200)."""
-    env = Pendulum()
-    params = env.default_params()
-    config = td3.Config(n_envs=8, gradient_steps=8, batch_size=128, capacity=20_000, widths=(64, 64))
-    hyper = td3.Hyper(lr_actor=1e-3, lr_critic=1e-3, gamma=0.98, warmup=100)
-    algorithm = td3.make(config, env)
-
-    @jax.jit
-    def learn_and_evaluate(keys):
-        def member(keys):
-            state = algorithm.init(keys[0], hyper, params)
-            state = jax.lax.fori_loop(0, 2000, lambda _, s: algorithm.step(s, hyper, params)[0], state)
-            policy = algorithm.act(state, hyper, True)
-            return evaluate(env, policy, keys[1], params, episodes=64).returns.mean()
-
-        return jax.lax.map(member, keys)
-
-    returns = learn_and_evaluate(jax.random.split(jax.random.key(0), (4, 2)))
+    returns = pendulum_returns(td3, td3.Hyper(lr_actor=1e-3, lr_critic=1e-3, gamma=0.98, warmup=100))
     assert float(returns.min()) > -250, returns
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Array, Key, Step
 from jaxrl.envs.base import Entry, float_dtype, integer, real
-from jaxrl.envs.minatar.board import SIDE, cell, cells, observation, picture, space
+from jaxrl.envs.minatar.board import SIDE, RandomGame, cell, cells, observation
 
 _SLOTS = 8
 _MOVES = np.array([(0, 0), (0, -1), (-1, 0), (0, 1), (1, 0)], np.int32)  # none, left, up, right, down
-_COLOURS = ((90, 200, 90), (220, 70, 60), (90, 90, 110), (240, 200, 60))
 
 
 class AsterixParams(NamedTuple):
@@ -57,7 +54,7 @@ class AsterixState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asterix:
+class Asterix(RandomGame):
     """Gather gold among enemies that become more and faster (MinAtar Asterix, without sticky actions).
 
     Observation: float[10, 10, 4], player, enemies, the cells behind objects, gold. Action: none, left, up,
@@ -66,29 +63,13 @@ class Asterix:
 
     name: str = "Asterix"
     reward_dim: None = None
-
-    @property
-    def observation_space(self) -> Box:
-        """Four channels."""
-        return space(4)
-
-    @property
-    def action_space(self) -> Discrete:
-        """None, left, up, right, down."""
-        return Discrete(5)
-
-    @property
-    def u_shape(self) -> tuple[int, ...]:
-        """Side, kind and row of a new object."""
-        return (3,)
+    ACTIONS = 5
+    COLOURS = ((90, 200, 90), (220, 70, 60), (90, 90, 110), (240, 200, 60))
+    u_shape = (3,)  # side, kind and row of a new object
 
     def default_params(self) -> AsterixParams:
         """MinAtar's numbers."""
         return AsterixParams(integer(10), integer(5), integer(100), real(1 / 3), integer(1000))
-
-    def time_limit(self, params: AsterixParams) -> Array:
-        """int32[], the largest number of steps of an episode."""
-        return params.limit
 
     def reset(self, key: Key, params: AsterixParams) -> tuple[AsterixState, Array]:
         """An empty board, the player in its middle."""
@@ -97,13 +78,6 @@ class Asterix:
         timers = (spawn, move, spawn, move, ramp, integer(0))
         state = AsterixState(integer(5), integer(5), none, none, zero, zero + 1, *timers)
         return state, self._obs(state, params)
-
-    def step(
-        self, key: Key, state: AsterixState, action: Array, params: AsterixParams
-    ) -> tuple[AsterixState, Step]:
-        """`step_u` with uniform numbers."""
-        u = jax.random.uniform(key, self.u_shape, float_dtype(params))
-        return self.step_u(state, action, u, params)
 
     def step_u(
         self, state: AsterixState, action: Array, u: Array, params: AsterixParams
@@ -121,10 +95,6 @@ class Asterix:
         s = _ramp(s._replace(spawn_in=s.spawn_in - 1, move_in=s.move_in - 1), params)
         reward = (first + second).astype(float_dtype(params))
         return s, Step(self._obs(s, params), reward, met | met_later, {})
-
-    def render(self, state: AsterixState, params: AsterixParams) -> Array:
-        """A picture of the board, uint8[160, 160, 3]."""
-        return picture(self._obs(state, params), _COLOURS)
 
     def _obs(self, s: AsterixState, params: AsterixParams) -> Array:
         enemies, gold = cells(s.at, s.exists & ~s.gold), cells(s.at, s.exists & s.gold)

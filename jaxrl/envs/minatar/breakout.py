@@ -9,13 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Array, Key, Step
 from jaxrl.envs.base import Entry, float_dtype, integer
-from jaxrl.envs.minatar.board import SIDE, cell, observation, picture, space
+from jaxrl.envs.minatar.board import SIDE, Game, cell, observation
 
 _STEPS = np.array([(-1, -1), (-1, 1), (1, 1), (1, -1)], np.int32)  # (rows, columns) of NW, NE, SE, SW
-_COLOURS = ((90, 200, 90), (240, 240, 240), (110, 110, 120), (200, 110, 70))
 
 
 class BreakoutParams(NamedTuple):
@@ -46,7 +44,7 @@ class BreakoutState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Breakout:
+class Breakout(Game):
     """Keep a ball in play that clears bricks (MinAtar Breakout, without sticky actions).
 
     Observation: float[10, 10, 4], paddle, ball, where the ball was, bricks. Action: none, left, right.
@@ -57,24 +55,12 @@ class Breakout:
 
     name: str = "Breakout"
     reward_dim: None = None
-
-    @property
-    def observation_space(self) -> Box:
-        """Four channels."""
-        return space(4)
-
-    @property
-    def action_space(self) -> Discrete:
-        """None, left, right."""
-        return Discrete(3)
+    ACTIONS = 3
+    COLOURS = ((90, 200, 90), (240, 240, 240), (110, 110, 120), (200, 110, 70))
 
     def default_params(self) -> BreakoutParams:
         """MinAtar's game."""
         return BreakoutParams(integer(1000))
-
-    def time_limit(self, params: BreakoutParams) -> Array:
-        """int32[], the largest number of steps of an episode."""
-        return params.limit
 
     def reset(self, key: Key, params: BreakoutParams) -> tuple[BreakoutState, Array]:
         """The ball in a corner under the bricks, on either side with probability 1/2."""
@@ -109,10 +95,6 @@ class Breakout:
         after = BreakoutState(pos, row, col, s.row, s.col, d, brick, bricks)
         reward = breaks.astype(float_dtype(params))
         return after, Step(self._obs(after, params), reward, down & ~straight & ~back, {})
-
-    def render(self, state: BreakoutState, params: BreakoutParams) -> Array:
-        """A picture of the board, uint8[160, 160, 3]."""
-        return picture(self._obs(state, params), _COLOURS)
 
     def _obs(self, s: BreakoutState, params: BreakoutParams) -> Array:
         maps = (cell(SIDE - 1, s.pos), cell(s.row, s.col), cell(s.last_row, s.last_col), s.bricks)

@@ -8,16 +8,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Array, Key, Step
 from jaxrl.envs.base import Entry, float_dtype, integer
-from jaxrl.envs.minatar.board import SIDE, cell, cells, observation, picture, space
+from jaxrl.envs.minatar.board import SIDE, RandomGame, cell, cells, observation
 
 _COLUMN = 4  # of the chicken
 _CARS = 8
 _SLOWEST = 5  # longest period of a car; there is one channel per period
 _TRAILS = ((200, 90, 60), (170, 80, 60), (140, 70, 60), (110, 60, 60), (80, 50, 60))
-_COLOURS = ((240, 240, 90), (240, 110, 60), *_TRAILS)
 
 
 class FreewayParams(NamedTuple):
@@ -45,7 +43,7 @@ class FreewayState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Freeway:
+class Freeway(RandomGame):
     """Cross the road as often as possible (MinAtar Freeway, without sticky actions).
 
     Observation: float[10, 10, 7], chicken, cars, and for each period 1 to 5 of a car the cell behind it.
@@ -55,29 +53,13 @@ class Freeway:
 
     name: str = "Freeway"
     reward_dim: None = None
-
-    @property
-    def observation_space(self) -> Box:
-        """Seven channels."""
-        return space(2 + _SLOWEST)
-
-    @property
-    def action_space(self) -> Discrete:
-        """None, up, down."""
-        return Discrete(3)
-
-    @property
-    def u_shape(self) -> tuple[int, ...]:
-        """Period and direction of every car."""
-        return (_CARS, 2)
+    ACTIONS = 3
+    COLOURS = ((240, 240, 90), (240, 110, 60), *_TRAILS)
+    u_shape = (_CARS, 2)  # period and direction of every car
 
     def default_params(self) -> FreewayParams:
         """MinAtar's numbers."""
         return FreewayParams(integer(3), integer(2500))
-
-    def time_limit(self, params: FreewayParams) -> Array:
-        """int32[], the largest number of steps of an episode."""
-        return params.limit
 
     def reset(self, key: Key, params: FreewayParams) -> tuple[FreewayState, Array]:
         """The chicken at the bottom, all cars in the first column, with uniform periods."""
@@ -85,13 +67,6 @@ class Freeway:
         start = jnp.zeros(_CARS, jnp.int32)
         state = FreewayState(integer(SIDE - 1), integer(params.cooldown), start, jnp.abs(speed), speed)
         return state, self._obs(state, params)
-
-    def step(
-        self, key: Key, state: FreewayState, action: Array, params: FreewayParams
-    ) -> tuple[FreewayState, Step]:
-        """`step_u` with uniform numbers."""
-        u = jax.random.uniform(key, self.u_shape, float_dtype(params))
-        return self.step_u(state, action, u, params)
 
     def step_u(
         self, state: FreewayState, action: Array, u: Array, params: FreewayParams
@@ -114,10 +89,6 @@ class Freeway:
         after = FreewayState(row, jnp.maximum(cool - 1, 0), col, wait, speed)
         reward = across.astype(float_dtype(params))
         return after, Step(self._obs(after, params), reward, jnp.asarray(False), {})
-
-    def render(self, state: FreewayState, params: FreewayParams) -> Array:
-        """uint8[160, 160, 3], the trails of cars darker the slower they are."""
-        return picture(self._obs(state, params), _COLOURS)
 
     def _obs(self, s: FreewayState, params: FreewayParams) -> Array:
         behind, period = (s.col - jnp.sign(s.speed)) % SIDE, jnp.abs(s.speed)

@@ -7,13 +7,11 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Array, Key, Step
 from jaxrl.envs.base import Entry, float_dtype, integer
-from jaxrl.envs.minatar.board import SIDE, cell, observation, picture, space
+from jaxrl.envs.minatar.board import SIDE, Game, cell, observation
 
 _FASTEST = 6  # steps between moves of the aliens from the seventh wave on
-_COLOURS = ((90, 200, 90), (200, 200, 220), (190, 190, 240), (240, 190, 190), (240, 240, 90), (240, 80, 60))
 
 
 class InvadersParams(NamedTuple):
@@ -49,7 +47,7 @@ class InvadersState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SpaceInvaders:
+class SpaceInvaders(Game):
     """Shoot aliens that move faster the fewer they are (MinAtar SpaceInvaders, without sticky actions).
 
     Observation: float[10, 10, 6], cannon, aliens, aliens that move left, aliens that move right, own bullets,
@@ -61,24 +59,19 @@ class SpaceInvaders:
 
     name: str = "SpaceInvaders"
     reward_dim: None = None
-
-    @property
-    def observation_space(self) -> Box:
-        """Six channels."""
-        return space(6)
-
-    @property
-    def action_space(self) -> Discrete:
-        """None, left, right, fire."""
-        return Discrete(4)
+    ACTIONS = 4
+    COLOURS = (
+        (90, 200, 90),
+        (200, 200, 220),
+        (190, 190, 240),
+        (240, 190, 190),
+        (240, 240, 90),
+        (240, 80, 60),
+    )
 
     def default_params(self) -> InvadersParams:
         """MinAtar's numbers."""
         return InvadersParams(integer(12), integer(5), integer(10), integer(1000))
-
-    def time_limit(self, params: InvadersParams) -> Array:
-        """int32[], the largest number of steps of an episode."""
-        return params.limit
 
     def reset(self, key: Key, params: InvadersParams) -> tuple[InvadersState, Array]:
         """The first wave, the cannon in column 5."""
@@ -109,10 +102,6 @@ class SpaceInvaders:
         )
         reward = hits.sum().astype(float_dtype(params))
         return s, Step(self._obs(s, params), reward, struck | caught, {})
-
-    def render(self, state: InvadersState, params: InvadersParams) -> Array:
-        """uint8[160, 160, 3], aliens tinted by the direction in which they move."""
-        return picture(self._obs(state, params), _COLOURS)
 
     def _obs(self, s: InvadersState, params: InvadersParams) -> Array:
         cannon = cell(SIDE - 1, s.pos)
