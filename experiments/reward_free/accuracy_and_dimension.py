@@ -41,7 +41,7 @@ class Config:
     """Number of stages of an episode."""
     episodes: Size = 40_000
     """Largest number of episodes, rounded up to a multiple of 100."""
-    seeds: Size = 2
+    seeds: Size = 16
     """Members per certificate and dimension; member i depends on the root seed and on i alone."""
     seed: Seed = 0
     """Root seed of the members, in [0, 2^32)."""
@@ -62,7 +62,7 @@ class Config:
 PRESETS = {
     "smoke": Config((1.5, 1.0), 2, (2,), 1.5, horizon=2, episodes=100, seeds=1),
     "quick": Config(),
-    "paper": Config((0.8, 0.4, 0.2, 0.1, 0.05), 4, (3, 4, 6, 8, 10), episodes=200_000, seeds=8),
+    "paper": Config((0.8, 0.4, 0.2, 0.1, 0.05), 4, (3, 4, 6, 8, 10), episodes=200_000, seeds=32),
 }
 BETTER = "less"
 

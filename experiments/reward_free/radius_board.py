@@ -71,7 +71,7 @@ class Config:
     """Number of episodes K in the logarithm of UCRL-RFE's radius."""
     orders: Size = 4
     """Number M of moment orders of HF-UCRL-RFE++. Paper: ceil(log2(7 K H))."""
-    seeds: Size = 12
+    seeds: Size = 50
     """Members per multiplier; member i depends on the root seed and on i alone."""
     seed: Seed = 0
     """Root seed of the members, in [0, 2^32)."""

@@ -40,7 +40,7 @@ class Config:
     """Certificate at which exploration stops, in units of total reward."""
     episodes: Size = 20_000
     """Largest number of episodes, rounded up to a multiple of 100."""
-    seeds: Size = 2
+    seeds: Size = 16
     """Members per schedule; member i depends on the root seed and on i alone."""
     seed: Seed = 0
     """Root seed of the members, in [0, 2^32)."""
