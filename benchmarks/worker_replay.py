@@ -63,7 +63,7 @@ def program(
     source: tuple[Any, Callable[[Any, Any], Any]],
     steps: int,
 ) -> tuple[Any, Any]:
-    """`(step, state)` of one scan of `steps` writes of a source's rows and draws; `state` is a full buffer."""
+    """`(step, state)` of a scan of `steps` writes of a source's rows and draws; `state` is a full buffer."""
     kept, new = source
 
     def body(carry: Any, _: None) -> Any:
