@@ -6,7 +6,7 @@ the rules that it is compared with. CartPole at N = 40 is where the learned rule
 else is unseen. `--files my.npz` adds rules of one's own, as `jaxrl.meta.zoo.save` writes them.
 
 The unit is a fresh lifetime: rows are about these objectives, and not about the methods that found them. A
-learner that diverged counts as the lowest return of its environment, and loses against every other one.
+learner that diverged counts as the lowest return of its environment.
 
 Legend: `E` environments, `R` rules, `H` horizons, `C` clips, `n` lifetimes.
 """
@@ -21,6 +21,7 @@ from typing import Literal
 import jax
 import numpy as np
 
+from experiments.meta.returns import diverged_as_lowest
 from experiments.meta.rules import CLIPS
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
@@ -181,7 +182,8 @@ def _on_environment(
         )
 
     choice = np.stack([lived(clipped(clip), others) for clip in CLIPS])
-    best = np.array(CLIPS)[np.nan_to_num(choice, nan=-np.inf).mean(axis=-1).argmax(axis=0)]
+    (full,) = diverged_as_lowest(choice)
+    best = np.array(CLIPS)[full.mean(axis=-1).argmax(axis=0)]
     by_clip = {clip: lived(clipped(clip), fresh) for clip in set(best.tolist())}
     reference = np.stack([by_clip[clip][i] for i, clip in enumerate(best.tolist())])
     return np.stack([lived(entry, fresh) for entry in rules]), reference, choice, best
@@ -234,15 +236,15 @@ def estimate(config: Config) -> dict[str, int]:
 
 def finite(result: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Returns [E, R, H, n], reference [E, H, n]; the lowest return of its environment for what diverged."""
-    returns, reference = result["returns"].astype(float), result["reference"].astype(float)
-    worst = np.nanmin(np.where(np.isfinite(returns), returns, np.nan), axis=(1, 2, 3))
-    worst = np.minimum(worst, np.nanmin(np.where(np.isfinite(reference), reference, np.nan), axis=(1, 2)))
-    full = [np.where(np.isfinite(x), x, worst.reshape(-1, *[1] * (x.ndim - 1))) for x in (returns, reference)]
-    return full[0], full[1]
+    pairs = [diverged_as_lowest(x, y) for x, y in zip(result["returns"], result["reference"], strict=True)]
+    return np.stack([x for x, _ in pairs]), np.stack([y for _, y in pairs])
 
 
 def beats(x: np.ndarray, y: np.ndarray) -> Score:
-    """The probability that a lifetime of x [n] ends above one of y [n], ties 1/2, with its interval."""
+    """The probability that any lifetime of x [n] ends above any of y [n], ties 1/2.
+
+    Its interval treats the two sides as independent.
+    """
     pair = x[:, None], y[:, None]
     each = ((pair[0] > y) + 0.5 * (pair[0] == y)).mean(axis=-1)
     interval = statistics.bootstrap_interval(statistics.probability_of_improvement, *pair)

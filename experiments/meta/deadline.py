@@ -1,9 +1,9 @@
 """Rules of the zoo before a deadline: told the truth, told another horizon, or stopped half-way.
 
 Every rule lives through the same fresh lifetimes in five situations. Where nothing that it is told changes
-its return beyond the interval, it is said not to use the horizon. The figures come with one self-contained
-page, on which sliders for n/N and for the horizon told move the slopes of r A - f. `--files my.npz` adds
-rules of one's own.
+its return beyond the interval, it is said not to use the horizon, as far as these lifetimes show. A learner
+that diverged counts as the lowest return of all. The figures come with one self-contained page, on which
+sliders for n/N and for the horizon told move the slopes of r A - f. `--files my.npz` adds rules of one's own.
 
 Legend: `R` rules, `S` situations, `n` lifetimes, `T` horizons told, `K` different slopes.
 """
@@ -18,6 +18,7 @@ import numpy as np
 
 from experiments.meta import deadline_page
 from experiments.meta.deadline_page import Interval
+from experiments.meta.returns import diverged_as_lowest
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Seed, Size, check_fields
@@ -35,6 +36,7 @@ from jaxrl.run.folder import RunFolder
 
 RATIOS = np.sort(np.append(np.exp(np.linspace(np.log(0.5), np.log(2.0), 81)), (1.1, 1.3, 1.5)))
 ADVANTAGES = (2.0, 1.0, -1.0, -2.0)
+TOGETHER = 32  # lifetimes in one lane
 TOLD = {"N/8": 0.125, "N/4": 0.25, "N/2": 0.5, "N": 1.0, "2N": 2.0, "4N": 4.0, "8N": 8.0}
 """Horizons of the page that a rule can be told, in units of N."""
 SITUATIONS = {  # updates done, and horizon told, in units of N
@@ -42,12 +44,12 @@ SITUATIONS = {  # updates done, and horizon told, in units of N
     "told N/4": (1.0, 0.25),
     "told 4N": (1.0, 4.0),
     "stopped at N/2": (0.5, 1.0),
-    "N/2, told so": (0.5, 0.5),
+    "N/2 updates, told N/2": (0.5, 0.5),
 }
 AGAINST = {
     "told N/4": "told the truth",
     "told 4N": "told the truth",
-    "stopped at N/2": "N/2, told so",
+    "stopped at N/2": "N/2 updates, told N/2",
 }
 """What a situation is compared with, lifetime by lifetime."""
 
@@ -70,7 +72,7 @@ class Config:
     hyper: ppo.Hyper = field(default_factory=lambda: LEARNERS["drift"][1])
     """Hyper-parameters of the learner inside."""
     lifetimes: Size = 64
-    """Fresh lifetimes of every rule and situation, a multiple of 32 beyond it."""
+    """Fresh lifetimes of every rule and situation, a multiple of 32 where there are more."""
     episodes: Size = 8
     """Episodes that measure the last policy of a lifetime, actions sampled."""
     seed: Seed = 0
@@ -80,6 +82,10 @@ class Config:
         check_fields(self)
         if self.horizon % 8:
             raise UsageError(f"Config.horizon: must be a multiple of 8, for N/8 is told, got {self.horizon}")
+        if self.lifetimes > TOGETHER and self.lifetimes % TOGETHER:
+            raise UsageError(
+                f"Config.lifetimes: must be a multiple of {TOGETHER} beyond it, got {self.lifetimes}"
+            )
 
 
 PRESETS = {
@@ -130,6 +136,7 @@ def run(config: Config, folder: RunFolder) -> None:
             learner=config.learner,
             hyper=config.hyper,
             episodes=config.episodes,
+            together=TOGETHER,
         )
 
     slopes = np.array([_slopes(entry, N) for entry in rules])
@@ -170,11 +177,13 @@ def estimate(config: Config) -> dict[str, int]:
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
-    """Whether a rule uses the horizon, 1 or 0; returns by situation, and paired differences."""
+    """Whether the return changes when a rule is told another horizon; returns, and paired differences."""
     found: dict[str, Score | np.ndarray] = {}
-    for name, returns in zip(result["rule"].tolist(), result["returns"].astype(float), strict=True):
+    (every,) = diverged_as_lowest(result["returns"])
+    for name, returns in zip(result["rule"].tolist(), every, strict=True):
         by = dict(zip(SITUATIONS, returns, strict=True))
-        found[f"{name}: uses the horizon (1) or not (0)"] = np.array([float(bool(changes(by)))])
+        label = f"{name}: change beyond the interval when told another horizon (1) or none (0)"
+        found[label] = np.array([float(bool(changes(by)))])
         for situation, values in by.items():
             found[f"{name}, {situation}: return"] = _over_lifetimes(values)
         for situation, base in AGAINST.items():
@@ -186,20 +195,17 @@ def _over_lifetimes(values: np.ndarray) -> Score:
     return Score(values, BETTER, note=f"{values.size} lifetimes", derived=True)
 
 
-def interval(values: np.ndarray) -> Interval:
-    """Mean and 95 % interval over the lifetimes that did not diverge."""
-    kept = values[np.isfinite(values)]
-    if not kept.size:
-        raise UsageError("returns: every lifetime of a situation diverged; leave the rule out")
-    ends = statistics.mean_interval(kept[:, None])
-    return Interval(float(kept.mean()), None if ends is None else (float(ends[0]), float(ends[1])))
+def interval(values: np.ndarray, level: float = 0.95) -> Interval:
+    """Mean and interval over lifetimes."""
+    ends = statistics.mean_interval(values[:, None], level)
+    return Interval(float(values.mean()), None if ends is None else (float(ends[0]), float(ends[1])))
 
 
 def changes(by: dict[str, np.ndarray]) -> list[str]:
-    """Situations in which being told another horizon changes the return beyond its interval."""
+    """Situations in which being told another horizon changes the return, at 97.5 % each, 95 % for both."""
     found = []
     for situation in ("told N/4", "told 4N"):
-        ends = interval(by[situation] - by["told the truth"]).ends
+        ends = interval(by[situation] - by["told the truth"], 0.975).ends
         if ends is not None and (ends[0] > 0 or ends[1] < 0):
             found.append(situation)
     return found
@@ -213,8 +219,8 @@ def verdict(name: str, by: dict[str, np.ndarray]) -> str:
     found = changes(by)
     if not found:
         return (
-            f"{name} does not use the horizon: told N/4 or 4N, its return does not differ beyond the interval"
-            f" of {lifetimes} lifetimes."
+            f"{name} does not use the horizon, as far as {lifetimes} lifetimes show: told N/4 or 4N, its"
+            " return does not differ beyond the interval."
         )
     sizes = [f"{s} by {interval(by[s] - truth).mean:+.3g}" for s in found]
     return f"{name} uses the horizon: its return changes when it is {' and when it is '.join(sizes)}."
@@ -226,7 +232,8 @@ def figure(folder: RunFolder) -> list[Path]:
     names = result["rule"].tolist()
     with plots.paper():
         fig, axes = plots.subplots(1, len(names), width=2.9, height=2.4)
-        for ax, name, returns in zip(axes[0], names, result["returns"], strict=True):
+        (every,) = diverged_as_lowest(result["returns"])
+        for ax, name, returns in zip(axes[0], names, every, strict=True):
             plots.seed_dots(ax, list(SITUATIONS), list(returns))
             ax.set(title=name, xlabel="return")
         return [*plots.save(fig, folder.figures / "deadline"), _page(folder, result, config)]

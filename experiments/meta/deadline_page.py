@@ -169,7 +169,8 @@ def _notes(deadline: Deadline) -> str:
         " entropy bonus, which some rules have, does not show in slopes.</p>"
         "<p>A rule that is told another horizon sees n divided by that number, at most 1. Lifetimes of all"
         " rows have the same keys, so that differences are paired; intervals are Student's t over lifetimes,"
-        " and about these rules, not about the methods that found them. A rule stopped at N/2 was told N;"
+        " and about these rules, not about the methods that found them; whether a rule uses the horizon is"
+        " judged at 97.5 % for each of two horizons. A rule stopped at N/2 was told N;"
         " beside it stands the lifetime of N/2 updates that was told so.</p>"
     )
 

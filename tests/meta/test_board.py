@@ -81,7 +81,7 @@ def result_of(returns, reference):
     }
 
 
-def test_losing_rules_are_shown_losing_and_diverged_ones_lose_to_all():
+def test_losing_rules_are_shown_losing_and_diverged_ones_count_as_the_lowest_return():
     n = 12
     reference = np.arange(n) + 100.0
     scores = board.scores(result_of([reference - 20, reference + 5, [np.nan] * n, reference], reference))

@@ -12,11 +12,13 @@ import pytest
 
 from experiments.meta import deadline, deadline_page
 from experiments.meta.deadline_page import Deadline, Interval, Row, Rule, render
+from experiments.meta.returns import diverged_as_lowest
 from jaxrl.core.errors import UsageError
 from jaxrl.meta import zoo
 from jaxrl.meta.certificates import grid
 
 N, TOLD = 4, (2, 4, 8)
+CHANGE = "r: change beyond the interval when told another horizon (1) or none (0)"
 SLOPES = np.random.default_rng(0).uniform(-1.5, 1.5, (5, 2, 3))
 SLICES = np.array([[0, 1, 2, 2], [0, 3, 1, 4], [0, 3, 3, 3]])
 
@@ -144,12 +146,15 @@ def test_verdict_names_what_changes_beyond_its_interval_and_nothing_else():
     blind = deadline.verdict("r", by(truth, truth, truth))
     assert blind == "r does not use the horizon: whatever it is told, every return is the same."
     unclear = deadline.verdict("r", by(truth, truth + noise, truth))
-    assert unclear.startswith("r does not use the horizon: told N/4 or 4N, its return does not differ beyond")
+    assert unclear == (
+        "r does not use the horizon, as far as 12 lifetimes show: told N/4 or 4N, its return does not differ"
+        " beyond the interval."
+    )
     used = deadline.verdict("r", by(truth, truth + noise, truth - 2 + noise / 9))
     assert used == "r uses the horizon: its return changes when it is told 4N by -2."
     result = {"rule": np.array(["r"]), "returns": np.array([list(by(truth, truth - 1, truth).values())])}
     scores = deadline.scores(result)
-    assert scores["r: uses the horizon (1) or not (0)"].tolist() == [1]
+    assert scores[CHANGE].tolist() == [1]
     assert scores["r, told N/4 minus told the truth"].values.tolist() == [-1] * 12
 
 
@@ -163,5 +168,22 @@ def test_impossible_configurations_are_refused(tmp_path):
     own = zoo.save("ta_lpo_cartpole", "lpo", {"hidden": 2}, arrays, {}, tmp_path)
     with pytest.raises(UsageError, match="every name must occur once"):
         deadline.entries(dataclasses.replace(smoke, files=(str(own),)))
-    with pytest.raises(UsageError, match="every lifetime of a situation diverged"):
-        deadline.interval(np.full(3, np.nan))
+    with pytest.raises(UsageError, match=r"Config\.lifetimes: must be a multiple of 32 beyond it, got 40"):
+        dataclasses.replace(smoke, lifetimes=40)
+
+
+def test_two_comparisons_are_judged_at_a_wider_interval_than_one():
+    values = np.linspace(-1, 1, 12)
+    (low, high), (wide_low, wide_high) = (deadline.interval(values, level).ends for level in (0.95, 0.975))
+    assert wide_low < low < 0 < high < wide_high
+    shift = 0.5 * (high + wide_high)  # above 0 at 95 %, not at 97.5 %
+    truth = np.zeros(12)
+    assert deadline.interval(values + shift).ends[0] > 0
+    assert deadline.changes(by(truth, values + shift, truth)) == []
+
+
+def test_diverged_lifetimes_count_as_the_lowest_return():
+    filled, other = diverged_as_lowest(np.array([1.0, np.nan]), np.array([[-3.0], [np.inf]]))
+    assert filled.tolist() == [1, -3] and other.tolist() == [[-3], [-3]]
+    with pytest.raises(UsageError, match="every lifetime diverged; take a smaller learning rate"):
+        diverged_as_lowest(np.full(3, np.nan))
