@@ -1,1 +1,1 @@
-"""What people type: commands, options, plan, doctor, verify, export, and the Python entry points."""
+"""The command line, and its commands as Python functions."""

@@ -1,4 +1,4 @@
-"""What a bug report should say about a machine: `jaxrl doctor`."""
+"""The facts about a machine that a bug report needs: `jaxrl doctor`."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _overview() -> str:
 
 @contextlib.contextmanager
 def _stdout_for(as_json: bool) -> Iterator[Any]:
-    """Where the document goes. With `--json`, whatever else is printed, by C too, goes to standard error."""
+    """The stream of the document; with `--json` all else, printed by C too, goes to standard error."""
     if not as_json or sys.stdout is None:
         yield io.StringIO() if as_json else sys.stdout
         return

@@ -1,4 +1,4 @@
-"""A run as notebooks see it: it shows its table and its curves, and gives its curves as arrays.
+"""Runs in notebooks: a run folder that shows its table and its curves, and gives its curves as arrays.
 
 from jaxrl.cli import api
 

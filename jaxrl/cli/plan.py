@@ -1,4 +1,4 @@
-"""What is about to be run: experiment, configuration and options, read from a command line or a file."""
+"""Plans of runs: experiment, configuration and options, read from a command line or a file."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def read_config(module: ModuleType, path: Path) -> Any:
 
 
 def preview(plan: Plan) -> dict[str, Any]:
-    """What --dry-run and --print-config print."""
+    """The document that --dry-run and --print-config print."""
     values = config_to_dict(plan.config)
     if plan.chosen.print_config:
         return values
@@ -244,7 +244,7 @@ def grid_commands(plan: Plan) -> list[list[str]]:
 
 
 class SweepFile(NamedTuple):
-    """What a sweep file says: EXPERIMENT and PRESET, texts for `parse_grid`, other fields."""
+    """The contents of a sweep file: EXPERIMENT and PRESET, texts for `parse_grid`, other fields."""
 
     names: list[str]
     grid: list[str]

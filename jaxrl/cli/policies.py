@@ -31,7 +31,7 @@ FORMAT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Interface:
-    """What most algorithms ask of an environment in order to build a policy: its spaces, not its dynamics."""
+    """The spaces of an environment without its dynamics, from which most algorithms can build a policy."""
 
     name: str
     observation_space: Any

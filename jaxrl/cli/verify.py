@@ -1,4 +1,4 @@
-"""`jaxrl verify RUN`: one line that a reviewer can trust.
+"""`jaxrl verify RUN`: the hashes of a run, and a replay of its last updates that must have equal bits.
 
 Every checkpoint is hashed against its manifest. Then a copy of the run, without the last checkpoint of each
 stage, is resumed from the one before it and trained to the end again; its final state, its result and its
@@ -62,7 +62,7 @@ def verify(module: ModuleType, config: Any, folder: RunFolder) -> dict[str, Any]
 
 
 def sentence(facts: dict[str, Any]) -> str:
-    """The green line."""
+    """The sentence that says what was verified."""
     hashed = f"verified: {facts['checkpoints']} checkpoints ({facts['files']} files) are intact"
     if facts["replayed"] is None:
         return f"{hashed}; the run has no result yet, nothing was replayed"
@@ -142,7 +142,7 @@ def _compare_metrics(folder: RunFolder, copy: RunFolder, hint: str) -> None:
 
 
 def _version_hint(folder: RunFolder) -> str:
-    """Equal bits are promised for equal versions and equal processors only."""
+    """The versions that differ from those of the run, in brackets; equal bits need equal versions."""
     made, now = folder.meta.get("versions", {}), installed_versions()
     other = [f"{n} {made[n]}, now {now.get(n)}" for n in made if made[n] != now.get(n)]
     return f" (made with {'; '.join(other)})" if other else ""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class JaxrlError(Exception):
-    """One sentence that names the field, file or step, and the fix."""
+    """An error that says in one sentence which field, file or step is wrong, and the fix."""
 
     exit_code: ClassVar[int] = 1
 

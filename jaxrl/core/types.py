@@ -1,4 +1,4 @@
-"""Records that cross functions.
+"""Records of steps, transitions, policies, metrics and algorithms.
 
 Legend: `T` steps, `N` environments, `m` reward components, `B` population members. Index `t` carries what
 happened *in* transition `t`; `next_obs` is the true successor, never a reset observation.

@@ -1,1 +1,1 @@
-"""What shows: statistics, plots, tables, pages."""
+"""Statistics, plots, tables and pages of finished runs."""

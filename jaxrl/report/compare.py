@@ -116,7 +116,21 @@ def probability_of_better(x: Score, y: Score) -> tuple[float, tuple[float, float
 def markup(runs: Sequence[Compared]) -> str:
     """The comparison as one page that needs no other file."""
     found = document(runs)
-    named = [
+    return page.page(
+        "Comparison",
+        [
+            "<h1>Comparison</h1>",
+            page.section("Runs", _run_table(found["runs"])),
+            page.section("Configurations", _difference_table(found["differences"])),
+            page.section("Scores", _score_table(found["scores"])),
+            page.section("Probability of improvement", _improvement_table(found["improvement"])),
+            page.section("Curves", _picture(runs)),
+        ],
+    )
+
+
+def _run_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
         (
             f"<b>{r['name']}</b>",
             page.text(r["experiment"]),
@@ -124,9 +138,24 @@ def markup(runs: Sequence[Compared]) -> str:
             page.pill(r["state"]),
             f"<code>{page.text(r['run'])}</code>",
         )
-        for r in found["runs"]
+        for r in runs
     ]
-    scores = [
+    return page.table(("", "experiment", "preset", "state", "folder"), lines)
+
+
+def _difference_table(differing: Mapping[str, Sequence[str]]) -> str:
+    """A line per field in which a run differs from the first, or one that says that it does not."""
+    lines = [
+        (f"A to {letter}", f"<code>{page.text(line)}</code>" if line else "the same")
+        for letter, fields in differing.items()
+        for line in fields or [""]
+    ]
+    return page.table(("", "differences"), lines)
+
+
+def _score_table(scores: Sequence[Mapping[str, Any]]) -> str:
+    head = ("", "run", "planned", "finished", "mean", "95 % interval", "IQM", "95 % interval")
+    lines = [
         (
             page.text(r["label"]),
             r["run"],
@@ -137,37 +166,22 @@ def markup(runs: Sequence[Compared]) -> str:
             page.number(r["iqm"]),
             page.interval(r["iqm_interval"]),
         )
-        for r in sorted(found["scores"], key=lambda r: r["label"])
+        for r in sorted(scores, key=lambda r: r["label"])
     ]
-    better = [
+    return page.table(head, lines, numeric=range(2, len(head)))
+
+
+def _improvement_table(improvement: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
         (
             page.text(r["label"]),
             f"{r['run']} over {r['than']}",
             page.number(r["probability"]),
             page.interval(r["interval"]),
         )
-        for r in found["improvement"]
+        for r in improvement
     ]
-    changes = [
-        (f"A to {letter}", f"<code>{page.text(line)}</code>" if line else "the same")
-        for letter, lines in found["differences"].items()
-        for line in lines or [""]
-    ]
-    head = ("", "run", "planned", "finished", "mean", "95 % interval", "IQM", "95 % interval")
-    return page.page(
-        "Comparison",
-        [
-            "<h1>Comparison</h1>",
-            page.section("Runs", page.table(("", "experiment", "preset", "state", "folder"), named)),
-            page.section("Configurations", page.table(("", "differences"), changes)),
-            page.section("Scores", page.table(head, scores, numeric=range(2, len(head)))),
-            page.section(
-                "Probability of improvement",
-                page.table(("", "", "probability", "95 % interval"), better, numeric=(2, 3)),
-            ),
-            page.section("Curves", _picture(runs)),
-        ],
-    )
+    return page.table(("", "", "probability", "95 % interval"), lines, numeric=(2, 3))
 
 
 def _improvements(runs: Sequence[Compared]) -> Iterator[dict[str, Any]]:

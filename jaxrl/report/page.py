@@ -65,7 +65,7 @@ def section(title: str, content: str, kind: str = "") -> str:
 
 
 def table(head: Iterable[str], lines: Iterable[Iterable[str]], numeric: Iterable[int] = ()) -> str:
-    """Cells are markup; columns in `numeric` are set flush right. Nothing where there are no lines."""
+    """A table of cells that are markup, empty without lines; columns in `numeric` are set flush right."""
     right = {i: " class='n'" for i in numeric}
     heads = "".join(f"<th{right.get(i, '')}>{h}</th>" for i, h in enumerate(head))
     rows = "".join(
@@ -77,12 +77,12 @@ def table(head: Iterable[str], lines: Iterable[Iterable[str]], numeric: Iterable
 
 
 def pairs(values: Iterable[tuple[str, Any]]) -> str:
-    """Names and values."""
+    """A table of names and values."""
     return table((), ((text(name), f"<code>{text(value)}</code>") for name, value in values))
 
 
 def details(summary: str, content: str) -> str:
-    """Folded content."""
+    """Content that opens below its summary."""
     return f"<details><summary>{text(summary)}</summary>{content}</details>"
 
 

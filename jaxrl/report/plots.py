@@ -1,4 +1,4 @@
-"""One look for every figure: palette, sizes, learning curves, heat maps, deterministic files.
+"""The common style of all figures: palette, sizes, learning curves, heat maps, deterministic files.
 
 Pictures are drawn on `matplotlib.figure.Figure` without pyplot, so that no window system is needed and a
 notebook keeps its own backend.
@@ -138,7 +138,7 @@ def learning_curve(
 
 
 def _fill(y: np.ndarray, better: str | None, worst: float | None) -> float | None:
-    """What a value that is not finite counts as."""
+    """The value that takes the place of one that is not finite."""
     found = statistics.worst_finite(y, better)
     if worst is None or found is None:
         return worst if found is None else found

@@ -147,10 +147,10 @@ def diverged_as_worst(x: np.ndarray, worst: float) -> np.ndarray:
 
 
 def worst_finite(x: np.ndarray, better: str | None) -> float | None:
-    """The finite entry of `x` that a diverged run counts as: the smallest where "more" is better, the largest
-    where "less" is.
+    """The finite entry of `x` that a diverged run counts as.
 
-    None where no direction is declared or nothing is finite. Raises `ValueError` for another direction.
+    It is the smallest where "more" is better and the largest where "less" is. None where no direction is
+    declared or nothing is finite. Raises `ValueError` for another direction.
     """
     if better not in ("more", "less", None):
         raise ValueError(f"better: must be 'more', 'less' or None, got {better!r}")

@@ -1,4 +1,4 @@
-"""What a run relies on in the state of an algorithm: a key that stays, and a count of updates that is right.
+"""The parts of an algorithm's state that a run relies on: a key that stays, a right count of updates.
 
 Keys of updates are drawn from the two, checkpoints continue by them, and divergence is told by the count.
 """

@@ -49,7 +49,7 @@ class Step:
 
 
 def checked_pair(pair: Any) -> tuple[PyTree, dict[str, Any]]:
-    """What `Algorithm.step` returned; UsageError unless it is `(state, flat dict of metrics)`."""
+    """The pair that `Algorithm.step` returned; UsageError unless it is `(state, flat dict of metrics)`."""
     if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[1], dict):
         raise UsageError(f"Algorithm.step: returns {type(pair).__name__}, not (state, dict of metrics)")
     for name, value in pair[1].items():

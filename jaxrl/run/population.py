@@ -167,19 +167,8 @@ class Members:
         if not shared_data:
             check_axis("data", data, population.size)
         self.population, self.shared_data = population, shared_data
-        self.step = guard.Step(algorithm)
-        self._record = {
-            "lane": population.lane,
-            "members": population.size,
-            "prng": str(jax.random.key_impl(keys)),
-            "keys": identity.digest(keys),
-            "data": identity.digest(data),
-            "hypers": {
-                jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(x).tolist()
-                for path, x in jax.tree_util.tree_leaves_with_path(hypers)
-            },
-        }
-        self.algorithm, self._measure = algorithm, None
+        self.algorithm, self.step = algorithm, guard.Step(algorithm)
+        self._record = _record(population, keys, hypers, data)
 
         def first(key: Key, hyper: PyTree, data: PyTree) -> PyTree:
             return algorithm.init(jax.random.split(key)[0], hyper, data)
@@ -195,19 +184,10 @@ class Members:
         self._updates = guard.advance(self.step, freeze)
         self._shared_arguments = common(4, 5, 6)
         self._advance = self._program(population)
+        self._measure = None if evaluate is None else _measuring(evaluate)
         self._evaluate = None
-        if evaluate is not None:
-
-            @jax.jit
-            def measure(key: Key, state: PyTree, hyper: PyTree, data: PyTree, update: Array) -> PyTree:
-                return evaluate(stream(jax.random.split(key)[1], update), state, hyper, data)
-
-            def measure_live(live: Array, *args: PyTree) -> PyTree:
-                blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(measure, *args))
-                return jax.lax.cond(live, measure, lambda *_: blank, *args)
-
-            self._evaluate, self._measure = population.map(measure_live, common(4, 5)), measure
-
+        if self._measure is not None:
+            self._evaluate = population.map(_where_live(self._measure), common(4, 5))
         with _sharing_as_declared(population.work):
             self._state = jax.eval_shape(self._init, self.keys, self.hypers, self.data)
             contract.check_state(algorithm, jax.tree.map(_one, self._state))
@@ -312,6 +292,41 @@ class Members:
             programs["evaluate"] = identity.program(measure, key, state, hyper, data, update)
         made_from = identity.configurations(self.algorithm)
         return self._record | {"algorithm": made_from, "program": programs}
+
+
+def _record(population: Population, keys: Array, hypers: PyTree, data: PyTree) -> dict[str, Any]:
+    """The part of a run's identity that its arguments decide, as JSON values."""
+    return {
+        "lane": population.lane,
+        "members": population.size,
+        "prng": str(jax.random.key_impl(keys)),
+        "keys": identity.digest(keys),
+        "data": identity.digest(data),
+        "hypers": {
+            jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(x).tolist()
+            for path, x in jax.tree_util.tree_leaves_with_path(hypers)
+        },
+    }
+
+
+def _measuring(evaluate: Evaluate) -> Callable[..., PyTree]:
+    """The evaluation of one member after `update` updates, with a key of its own."""
+
+    @jax.jit
+    def measure(key: Key, state: PyTree, hyper: PyTree, data: PyTree, update: Array) -> PyTree:
+        return evaluate(stream(jax.random.split(key)[1], update), state, hyper, data)
+
+    return measure
+
+
+def _where_live(measure: Callable[..., PyTree]) -> Callable[..., PyTree]:
+    """`measure` for members that are live, and zeros for padding."""
+
+    def measure_live(live: Array, *args: PyTree) -> PyTree:
+        blank = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(measure, *args))
+        return jax.lax.cond(live, measure, lambda *_: blank, *args)
+
+    return measure_live
 
 
 def _one(x: Any) -> jax.ShapeDtypeStruct:

@@ -125,8 +125,10 @@ def train(
         (`jaxrl.run.lanes`). The default is the lane of the folder, which stands in its record, or "auto"
         without a folder. What was chosen is kept when a run is resumed. Results depend on it, and not on how
         many devices there are, from two on (on a CPU, set `jax_num_cpu_devices` to two or more before jax is
-    first used). devices: default all. chunk: fixed number of updates between two looks of the host (default:
-    about 1 s). on_nonfinite: "freeze" stops a diverged member and goes on with the others, "stop" raises
+        first used).
+    devices: those that are used, all by default.
+    chunk: fixed number of updates between two looks of the host (default: about 1 s).
+    on_nonfinite: "freeze" stops a diverged member and goes on with the others, "stop" raises
         NumericalFailure at once, "ignore" only reports. Inside `folder.session()` frozen members make the
         session end with NumericalFailure, after everything was saved; elsewhere read `Trained.first_bad`.
     work: number of devices that share one member, for an algorithm made with `axis=jaxrl.core.spmd.WORK`,
@@ -161,11 +163,7 @@ def train(
         stack.enter_context(distributed.no_mesh())
         asked = _lane(lane, folder, stage)
         members = members_in(1 if asked == "auto" else min(asked, size))
-        for own in [data] if shared_data else [tree_take(data, i) for i in range(size)]:
-            algorithm.check(own)
-        if (check_hyper := algorithm.check_hyper) is not None:
-            for i in range(size):
-                check_hyper(tree_take(hypers, i), data if shared_data else tree_take(data, i))
+        _check_by_algorithm(algorithm, hypers, data, size, shared_data)
         if asked == "auto" and (width := _choose_lane(members)) > 1:
             members = members_in(width)
         names = list(labels) if labels is not None else [f"seed {i}" for i in range(size)]
@@ -548,6 +546,18 @@ def _check_precision(float64: bool) -> None:
         raise UsageError(
             "jax_enable_x64: is on, but the run does not declare it; pass float64=True, or switch it off"
         )
+
+
+def _check_by_algorithm(
+    algorithm: Algorithm, hypers: PyTree, data: PyTree, size: int, shared_data: bool
+) -> None:
+    """The algorithm's own checks of the data, and of each member's hyper-parameters beside its data."""
+    own = [data] if shared_data else [tree_take(data, i) for i in range(size)]
+    for part in own:
+        algorithm.check(part)
+    if algorithm.check_hyper is not None:
+        for i in range(size):
+            algorithm.check_hyper(tree_take(hypers, i), own[0] if shared_data else own[i])
 
 
 def _lane(lane: lanes.Lane | None, folder: RunFolder | None, stage: str) -> lanes.Lane:
