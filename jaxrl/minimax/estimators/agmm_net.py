@@ -13,7 +13,6 @@ Legend: `n` observations, `S` seeds, `M` points.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
 from typing import Annotated
 
 import jax
@@ -26,8 +25,7 @@ from jaxrl.core.fields import Count, NonNegative, Positive, Range, Size, check_f
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.minimax.designs.record import Sample
-from jaxrl.minimax.estimators.checks import observed, single, table
-from jaxrl.minimax.estimators.networks import epoch, leaky
+from jaxrl.minimax.estimators.networks import epoch, estimates, leaky
 from jaxrl.minimax.optimisers import scale_by_oadam
 from jaxrl.nets.net import Net
 
@@ -88,15 +86,7 @@ def fit(config: Config, keys: Array, train: Sample, at: np.ndarray) -> np.ndarra
 
     Raises `UsageError` as `checks.observed`.
     """
-    x, z, y = observed(*train[:3])
-    points = jnp.asarray(table("at", at, x.shape[1]), jnp.float32)
-    return np.asarray(_program(config)(keys, *single(x, z, y), points), np.float64)
-
-
-@cache
-def _program(config: Config):
-    """Compiled over seeds."""
-    return jax.jit(jax.vmap(partial(member, config), (0, None, None, None, None)))
+    return estimates(member, config, keys, train, at)
 
 
 def member(config: Config, key: Key, x: Array, z: Array, y: Array, at: Array) -> Array:

@@ -17,7 +17,6 @@ Legend: `n`, `m` rows of the stages, `k` features, `S` seeds, `M` points.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, partial
 from typing import Annotated
 
 import jax
@@ -31,8 +30,7 @@ from jaxrl.core.linear import solve_positive
 from jaxrl.core.prng import permutation
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.minimax.designs.record import Sample
-from jaxrl.minimax.estimators.checks import observed, single, table
-from jaxrl.minimax.estimators.networks import leaky
+from jaxrl.minimax.estimators.networks import estimates, leaky
 
 
 @dataclass(frozen=True)
@@ -100,15 +98,7 @@ def fit(config: Config, keys: Array, train: Sample, at: np.ndarray) -> np.ndarra
 
     Raises `UsageError` as `checks.observed`.
     """
-    x, z, y = observed(*train[:3])
-    points = jnp.asarray(table("at", at, x.shape[1]), jnp.float32)
-    return np.asarray(_program(config)(keys, *single(x, z, y), points), np.float64)
-
-
-@cache
-def _program(config: Config):
-    """Compiled over seeds."""
-    return jax.jit(jax.vmap(partial(member, config), (0, None, None, None, None)))
+    return estimates(member, config, keys, train, at)
 
 
 def member(config: Config, key: Key, x: Array, z: Array, y: Array, at: Array) -> Array:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.core.prng import permutation, stream, streams
 from jaxrl.core.types import Array, Key, PyTree
+from jaxrl.minimax.designs.record import Sample
+from jaxrl.minimax.estimators.checks import observed, single, table
 from jaxrl.nets.net import Net, mlp
 
 
@@ -41,3 +47,22 @@ def epoch(key: Key, n: int, batch: int) -> Array:
     size = min(batch, n)
     count = -(-n // size)
     return permutation(key, n)[jnp.arange(count * size) % n].reshape(count, size)
+
+
+def estimates(
+    member: Callable[..., Array], config: Any, keys: Array, train: Sample, at: np.ndarray
+) -> np.ndarray:
+    """Estimates float64 `[S, M]` at treatments `at [M, dx]`, one per key `[S]`, by one program for all keys.
+
+    member: `(config, key, x, z, y, at) -> [M]`, which is compiled once per configuration.
+
+    Raises `UsageError` as `checks.observed`.
+    """
+    x, z, y = observed(*train[:3])
+    points = jnp.asarray(table("at", at, x.shape[1]), jnp.float32)
+    return np.asarray(_over_keys(member, config)(keys, *single(x, z, y), points), np.float64)
+
+
+@cache
+def _over_keys(member: Callable[..., Array], config: Any) -> Callable[..., Array]:
+    return jax.jit(jax.vmap(partial(member, config), (0, None, None, None, None)))
