@@ -182,7 +182,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
         true, released = (means[f"{critic}, {kind} derivative"] for kind in ("true", "released"))
         found[f"true derivative minus released, {critic}"] = _paired(true - released)
     for name, values, entropy in zip(names, explained, _last(result["entropy"]), strict=True):
-        found[f"{name}: explained variance of the critic"] = _paired(values)
+        found[f"{name}: explained variance of the critic"] = Score(values, derived=True)
         found[f"{name}: entropy of agents at the end"] = Score(entropy, derived=True)
     return found
 

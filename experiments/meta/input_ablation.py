@@ -1,10 +1,11 @@
-"""All time inputs of a rule for targets, one by one, from scratch and from a blind rule that is trained.
+"""Six sets of time inputs of a rule for targets, from scratch and from a blind rule that is trained.
 
 A blind rule is evolved on small grid levels first. Then arms differ in the inputs that their mask lets
 through, six of them, and in where they start: from scratch, or from the blind rule, with its state of Adam,
 whose weights of time inputs are set to zero, so that at first all warm arms are the blind rule. Twelve arms
 per meta-seed are members of one program, with shared levels, horizons, perturbations and keys. "None" is the
-arm that goes on without the time.
+arm that goes on without the time. Warm arms have had twice the generations, so that rows compare within one
+of the two starts only.
 
 What is reported is the mean that was chosen on tasks of its own, on levels that neither training nor the
 choice has seen, the same for all. Differences from "none" are paired by meta-seed.

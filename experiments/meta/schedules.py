@@ -47,6 +47,9 @@ UNITS, DEGREE = 32, 2  # of the one program that all rules share
 LEARNED = ("lpo_cartpole", "ta_lpo_cartpole", "lpo_from_ppo_cartpole", "ta_lpo_from_ppo_cartpole")
 
 
+TIMED = (("ta_lpo_cartpole", "lpo_cartpole"), ("ta_lpo_from_ppo_cartpole", "lpo_from_ppo_cartpole"))
+
+
 @dataclass(frozen=True)
 class Config:
     """Rules of the zoo, the loop that they drive, and its lifetimes."""
@@ -105,13 +108,16 @@ def run(config: Config, folder: RunFolder) -> None:
     forms `unexplained [D]`, `certified [D]`, `coefficients [D, 2, 11, 3]` and `scales [D, 2]`.
     """
     entries = {name: zoo.load(name, "drift") for name in config.rules}
-    found = {name: distil(entries[name].objective, entries[name].phi) for name in config.distilled}
+    trained = float(config.trained)
+    found = {
+        name: distil(entries[name].objective, entries[name].phi, horizon=trained) for name in config.distilled
+    }
     rules = {name: (entry.objective, entry.phi) for name, entry in entries.items()}
     rules |= {name + CLOSED: (closed.objective, closed.phi) for name, closed in found.items()}
     live = _lives(config)
     curves, returns = [], []
     for objective, phi in rules.values():
-        own, mask = together(phi), jnp.array(mask_of(objective.inputs))
+        own, mask = in_one_structure(phi), jnp.array(mask_of(objective.inputs))
         lived = [jax.device_get(live(own, mask, jnp.int32(N))) for N in config.horizons]
         curves.append([history for history, _ in lived])
         returns.append([values for _, values in lived])
@@ -120,7 +126,7 @@ def run(config: Config, folder: RunFolder) -> None:
     ends = list(zip(config.horizons, quarters, strict=True))
     early = np.stack([curve[:, i, :, :q].mean(axis=2) for i, (_, q) in enumerate(ends)], axis=1)
     late = np.stack([curve[:, i, :, N - q : N].mean(axis=2) for i, (N, q) in enumerate(ends)], axis=1)
-    shared = [together(closed.phi) for closed in found.values()]
+    shared = [in_one_structure(closed.phi) for closed in found.values()]
     folder.save_result(
         rule=np.array(list(rules)),
         horizon=np.array(config.horizons),
@@ -129,13 +135,15 @@ def run(config: Config, folder: RunFolder) -> None:
         late=np.moveaxis(late, -1, -2).astype(np.float32),
         returns=np.array(returns, np.float32),
         unexplained=np.array([closed.unexplained for closed in found.values()]),
-        certified=np.array([check_drift(c.objective, c.phi).certified for c in found.values()]),
+        certified=np.array(
+            [check_drift(c.objective, c.phi, horizon=trained).certified for c in found.values()]
+        ),
         coefficients=np.array([phi["coefficients"] for phi in shared]),
         scales=np.array([phi["scales"] for phi in shared]),
     )
 
 
-def together(phi: PyTree) -> PyTree:
+def in_one_structure(phi: PyTree) -> PyTree:
     """Parameters of any rule of `jaxrl.meta.drift` in one structure: what it does not have is zero."""
     closed = {name: phi[name] for name in ("coefficients", "scales") if name in phi}
     rest = {name: value for name, value in phi.items() if name not in closed}
@@ -182,7 +190,10 @@ def _lives(config: Config) -> Callable[[PyTree, Array, Array], tuple[Array, Arra
 def _observed(
     rule: Objective, parts: ppo.Parts, state: ppo.State, samples: ppo.Samples, hyper: ppo.Hyper, key: Key
 ) -> tuple[PyTree, PyTree, dict[str, Any]]:
-    """Epochs of PPO, then `MEASURED` of the policy that they made, on the steps that they read."""
+    """Epochs of PPO, then `MEASURED` of the policy that they made, on the steps that they read.
+
+    f is taken at advantages standardised over all steps of the update; PPO standardises those of a minibatch.
+    """
     params, opt_state, metrics = ppo.proximal_epochs(parts, state, samples, hyper, key)
     hidden = parts.nets.hidden(params, samples.x, samples.memory, samples.restart)
     output = parts.nets.actor.apply(params["actor"], hidden)
@@ -213,13 +224,15 @@ def estimate(config: Config) -> dict[str, int]:
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
-    """Returns; changes over a lifetime; and what closed forms lose, over paired lifetimes."""
+    """Returns; changes over a lifetime, and how much more of them a time-aware rule has than a blind one;
+    what closed forms lose, over paired lifetimes.
+    """
     names, horizons = result["rule"].tolist(), result["horizon"].tolist()
     note = f"{result['returns'].shape[-1]} lifetimes"
     found: dict[str, Score | np.ndarray] = {}
     for name, returns in zip(names, result["returns"], strict=True):
         for N, values in zip(horizons, returns, strict=True):
-            found[f"{name}, N = {N}: return"] = Score(values, BETTER, note=note)
+            found[f"{name}, N = {N}: return"] = Score(values, BETTER, note=note, derived=True)
     change = result["late"] - result["early"]
     for i, name in enumerate(names):
         for j, N in enumerate(horizons):
@@ -227,10 +240,18 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
                 if not name.endswith(CLOSED):
                     label = f"{name}, N = {N}: {text}, last quarter minus first"
                     found[label] = Score(change[i, j, k], note=note, derived=True)
+    for aware, blind in TIMED:
+        if aware in names and blind in names:
+            more = change[names.index(aware)] - change[names.index(blind)]
+            for j, N in enumerate(horizons):
+                for k, text in enumerate(MEASURED):
+                    label = f"{aware} minus {blind}, N = {N}: change of {text}"
+                    found[label] = Score(more[j, k], note=f"{note}, paired", derived=True)
     closed = [name for name in names if name.endswith(CLOSED)]
     for d, name in enumerate(closed):
         original = name.removesuffix(CLOSED)
         found[f"{name}: share of f^2 not explained"] = Score(result["unexplained"][[d]], "less", derived=True)
+        found[f"{name}: certified dead zone"] = Score(result["certified"][[d]], derived=True)
         lost = result["returns"][names.index(name)] - result["returns"][names.index(original)]
         for N, values in zip(horizons, lost, strict=True):
             label = f"{name}, N = {N}: return minus that of the network"

@@ -5,10 +5,10 @@ a drift network, of the two saturations of DPO and of the clip of PPO. Its coeff
 
     sum_i w_i ( relu(x_i . c - xi) - f_i )^2
 
-over a grid of log ratios, advantages and progress, where f_i is the drift that is distilled. Least squares
-on the points at which f_i is positive begin; a drift of the span of the terms is found there. Gauss-Newton
-steps, which are least squares on the points at which the closed form is positive, then lower the whole sum,
-halved where they do not. The scales alpha and beta are the best ones of a list.
+over a grid of log ratios, advantages and progress, where f_i is the drift that is distilled. The first
+solution is least squares on the points at which f_i is positive, which is exact for a drift in the span of
+the terms. Gauss-Newton steps, which are least squares on the points at which the closed form is positive,
+then lower the whole sum, halved where they do not. The scales alpha and beta are the best ones of a list.
 
 The result meets the conditions of mirror learning whatever its coefficients are; `certificates.check_drift`
 says how far its dead zone is proved.

@@ -10,19 +10,13 @@ from jaxrl.core.errors import UsageError
 from jaxrl.run.folder import RunFolder, atomic_write
 from tests.reliability import toy_run
 from tests.reliability.processes import run as run_script
+from tests.run.interrupted import killed_inside_a_save
 
 TIMES = ("wall_s", "cpu_s")
 
 
 def timeless(folder: RunFolder) -> list[dict]:
     return [{k: v for k, v in r.items() if k not in TIMES} for r in folder.read_metrics()]
-
-
-def truncate_updates(folder: RunFolder, updates: int) -> None:
-    """As if the run had been killed: removes the checkpoints beyond `updates`, keeps the metrics."""
-    for path in (folder.checkpoints / "train").iterdir():
-        if int(path.name) > updates:
-            (path / "MANIFEST.json").unlink()
 
 
 def test_killed_three_times_equals_uninterrupted(tmp_path):
@@ -74,7 +68,7 @@ def test_half_a_line_and_lines_beyond_the_checkpoint_are_dropped(tmp_path):
     expected = toy_run.run(toy_run.Config(updates=20), whole)
     folder = toy_run.new_folder(tmp_path / "cut", updates=20)
     toy_run.run(toy_run.Config(updates=20), folder)
-    truncate_updates(folder, 10)
+    killed_inside_a_save(folder, 10)
     with open(folder.path / "metrics.jsonl", "a") as file:
         file.write('{"stage": "train", "upd')
     assert toy_run.digest(toy_run.run(toy_run.Config(updates=20), folder)) == toy_run.digest(expected)
@@ -88,9 +82,9 @@ def test_resuming_with_other_devices_and_padding_changes_no_bit(tmp_path):
     expected = toy_run.digest(toy_run.run(config, devices=3))
     folder = toy_run.new_folder(tmp_path, updates=20, members=3)
     toy_run.run(config, folder, devices=2)  # padded to four members
-    truncate_updates(folder, 10)
+    killed_inside_a_save(folder, 10)
     assert toy_run.digest(toy_run.run(config, folder, devices=3)) == expected
-    truncate_updates(folder, 10)
+    killed_inside_a_save(folder, 10)
     assert toy_run.digest(toy_run.run(config, folder, devices=2)) == expected
     assert len(jax.devices()) == 4
 

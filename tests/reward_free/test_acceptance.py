@@ -14,6 +14,7 @@ from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys, stack_hypers
 from jaxrl.run.train import train
 from tests.reward_free.mixtures import hashed, three_lock
+from tests.run.interrupted import bits, killed_inside_a_save
 from theory.exact import planning_error
 
 CONFIG = hf.Config(horizon=4, episodes=10)
@@ -45,11 +46,6 @@ def explored(mixture, config, horizons, c_beta, *, updates, **options):
     return out, hypers
 
 
-def leaves(state):
-    state = state._replace(key=jax.random.key_data(state.key))
-    return [np.asarray(x).tobytes() for x in jax.tree.leaves(state)]
-
-
 @pytest.mark.slow
 def test_a_population_in_float64_interrupted_twice_has_the_bits_of_the_one_that_was_not(tmp_path):
     """Three members on four devices, two, and four; the first interruption is inside a save."""
@@ -65,10 +61,8 @@ def test_a_population_in_float64_interrupted_twice_has_the_bits_of_the_one_that_
         folder = RunFolder.create("reward_free/toy", Record(), tmp_path, "smoke")
         run(2, folder)
         for done, devices in ((1, 4), (2, 2)):
-            for path in (folder.checkpoints / "train").iterdir():
-                if int(path.name) > done:  # arrays alone, as a process killed inside a save leaves
-                    (path / "MANIFEST.json").unlink()
-            assert leaves(run(devices, folder)) == leaves(expected)
+            killed_inside_a_save(folder, done)
+            assert bits(run(devices, folder)) == bits(expected)
     assert folder.meta["x64"] is True
     with pytest.raises(UsageError, match="was made with float64=True; continue it so"):
         run(2, folder)
