@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from jaxrl.core.errors import CorruptInput, UsageError
 from jaxrl.report import tables
 from jaxrl.report.tables import Score
 from jaxrl.run import catalogue
+from jaxrl.run.folder import RunFolder
 from tests.run import ring
 
 X = np.array([8.0, np.nan, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
@@ -135,10 +137,10 @@ def test_intervals_of_one_number_and_of_an_experiment():
 # ------------------------------------------------------------------------------------------------ publish
 
 
-@pytest.fixture
-def published(tmp_path):
-    """A root of its own with expectations and one published run."""
-    root = ring.make_root(tmp_path)
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A root with expectations and one published run, and the place of the run below it; only copied."""
+    root = ring.make_root(tmp_path_factory.mktemp("root"))
     family = root / "experiments" / "toy"
     entry = {"preset": "smoke", "paper": 0.1, "tolerance": 5.0, "source": "table 1", "reason": "a toy"}
     other = {**entry, "preset": "paper", "rule": "at least"}
@@ -146,7 +148,16 @@ def published(tmp_path):
     (family / "README.md").write_text("# Toys\n\nBefore.\n")
     folder = api.run("toy/ring", "smoke", root=root)
     assert main(["report", str(folder.path), "--publish", "--root", str(root)]) == 0
-    return root, folder
+    return root, folder.path.relative_to(root)
+
+
+@pytest.fixture
+def published(once, tmp_path):
+    """A copy of the root that a test may change, and its run."""
+    root, place = once
+    copy = tmp_path / "root"
+    shutil.copytree(root, copy)
+    return copy, RunFolder.open(copy / place)
 
 
 def test_publish_writes_the_table_into_the_readme_and_only_there(published):
