@@ -72,7 +72,7 @@ function drawSlopes(rule, n, told) {
 }
 
 function drawReturns(rule, told) {
-  const rows = data.rules[rule].rows, plot = $("returns"), H = 34 * rows.length + 34, width = 440, name = 140;
+  const rows = data.rules[rule].rows, plot = $("returns"), H = 34 * rows.length + 34, width = 480, name = 176;
   const ends = rows.flatMap(row => row.low === null ? [row.mean] : [row.low, row.high, row.mean]);
   const [low, high] = [Math.min(...ends), Math.max(...ends)];
   const x = v => high > low ? name + (v - low) / (high - low) * (width - name - 30) : (name + width) / 2;
