@@ -27,7 +27,11 @@ from jaxrl.reward_free.oracles import RANDOM_SETS
 S, A, D, H, M = 20, 4, 8, 16, 4
 C_BETA = 0.2
 COMMANDS = [
-    (True, ["--episodes", "40", "--rounds", "3"], ["--episodes", "5", "--seeds", "2", "--rounds", "1"])
+    (
+        True,
+        ["--episodes", "40", "--rounds", "3"],
+        ["--episodes", "5", "--seeds", "2", "--rounds", "1"],
+    ),
 ]
 
 
@@ -102,7 +106,7 @@ def compare(episodes: int, seeds: int, rounds: int) -> list[Entry]:
     rates = [[n / c.cpu for c in each] for n, each in zip((episodes * seeds, episodes), clocks, strict=True)]
     ratios = [a / b for a, b in zip(*rates, strict=True)]
     group, unit = "reward-free", "episodes / CPU-s"
-    name = f"HF-UCRL-RFE++, S = {S}, A = {A}, d = {D}, M = {M}, H = {H}"
+    name = f"HF-UCRL-RFE++, S = {S}, A = {A}, d = {D}, M = {M}, H = {H}, first {episodes} episodes"
     plans = f"{reference.plans} plans in {episodes} episodes"
     settings = f"{seeds} seeds, float64, compiled once in {compiling.cpu:.1f} CPU-s; {plans}"
     same = f"largest relative difference of Gram matrices {apart:.0e}"

@@ -6,7 +6,8 @@ reward that alternating linear programmes find, the upper end is twice a bound o
 The battery has a reward for every state and stage, and random ones; how far its largest error lies below that
 of the reward that was found says how much a finite battery hides. Certificates stand beside them, with the
 c_beta that would cover the run (rho): one below the lower end is refuted, one at or above the upper end
-proved; one above 1 says nothing.
+proved; one of 1 or more says nothing. That of UCRL-RFE+ is for rewards of at most 1 per stage, a larger
+class: it can be refuted here, and not proved.
 """
 
 from __future__ import annotations
@@ -265,7 +266,7 @@ def _judged(
     for n in budgets:
         row = int(np.flatnonzero(member.update * _per_update(method) == n)[0])
         Q = history["eval/model"][row].astype(np.float64)
-        Q /= Q.sum(-1, keepdims=True)  # of float32
+        Q /= Q.sum(-1, keepdims=True)  # rows sum to 1 in float32 only
         worst = planning_error.lower(P, Q, config.horizon, starts=given, random=config.starts)
         found["lower"].append(worst.value)
         found["upper"].append(min(1.0, planning_error.upper(P, Q, config.horizon)))  # no error is above 1
@@ -316,9 +317,11 @@ def _errors(row: dict[str, np.ndarray]) -> dict[str, Score]:
 
 
 def _certificates(row: dict[str, np.ndarray]) -> dict[str, Score]:
-    """Of members `[seeds]`: certificates, shares that are proved, open and refuted, and rho."""
-    proved, refuted = row["certificate"] >= row["upper"], row["certificate"] < row["lower"]
-    shares = {"proved": proved, "open": ~proved & ~refuted, "refuted": refuted}
+    """Of members `[seeds]`: certificates, rho, and shares that say nothing, are proved, open and refuted."""
+    empty = row["certificate"] >= 1
+    proved, refuted = ~empty & (row["certificate"] >= row["upper"]), row["certificate"] < row["lower"]
+    open_ = ~empty & ~proved & ~refuted
+    shares = {"of 1 or more": empty, "proved": proved, "open": open_, "refuted": refuted}
     return {
         "certificate": Score(row["certificate"], BETTER, derived=True),
         "rho": Score(row["rho"], BETTER, derived=True),

@@ -1,12 +1,13 @@
 """Errors on the instances of the lower bound, beside the bound.
 
-The lower bound has an instance for every number of episodes K: from the start one of 2^(d - 1) actions leads
-to the rewarding state with p + <mu, a>, mu in {-Delta, Delta}^(d - 1), and Delta is of order K^-1/2, so that
-K episodes do not tell the signs of mu. Here every member has signs of its own, drawn at random; it explores K
-episodes of the instance made for K, and plans with its model, without a bonus, for the reward of the bound,
-1 / H in the rewarding state. If every algorithm needs C d^2 / epsilon^2 episodes, then no mean error is below
-sqrt(C) d / sqrt(K), C = 1 / (16 sqrt 3)^2: the constant of the regret bound that it is derived from. Whoever
-has learned nothing misjudges every second sign, which is an error of (d - 1) Delta (H - 1) / H.
+The lower bound has an instance for every number of episodes K: from the start action a leads to the rewarding
+state with probability p + <mu, a>, mu in {-Delta, Delta}^(d - 1); there are 2^(d - 1) actions, and Delta is
+of order K^-1/2, so that K episodes do not tell the signs of mu. Here every member has signs of its own, drawn
+at random; it explores K episodes of the instance made for K, and plans with its model, without a bonus, for
+the reward of the bound, 1 / H in the rewarding state. B is the largest norm over all instances. If every
+algorithm needs C d^2 / epsilon^2 episodes, then no mean error is below sqrt(C) d / sqrt(K), with
+C = 1 / (16 sqrt 3)^2, the constant of the regret bound that it is derived from. A policy that has learned
+nothing chooses every second sign wrongly, an error of (d - 1) Delta (H - 1) / H.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ and the merged one of all regressions of the same run. Certificates need an esti
 constraints of both series.
 
 Second, problems that need no exploration. On random mixtures the uniform policy with multi-target ridge fits
-a better model than HF-UCRL-RFE++ from as many episodes, and one as good as that of UCRL-RFE after 400: such
+a better model than HF-UCRL-RFE++, and one at least as good as that of UCRL-RFE, from as many episodes: such
 mixtures are no evidence for exploration.
 """
 
@@ -130,7 +130,7 @@ def _lock(config: Config, folder: RunFolder) -> dict[str, np.ndarray]:
 
 
 def _mixtures(config: Config, folder: RunFolder, number: int) -> np.ndarray:
-    """Largest error over one-shot rewards, `[seeds, N]`; member i has mixture i, for both methods."""
+    """Largest error over one-shot rewards, `[seeds, N]`; member i has mixture i, for every method."""
     keys = jax.vmap(lambda key: jax.random.split(key, 2))(member_keys(config.seed, config.seeds))
     mixtures = jax.vmap(lambda key: random_mixture(key, S, A, D, concentration=0.1))(keys[:, 0])
     env = LinearMixture(S, A, D)
@@ -145,7 +145,7 @@ def _mixtures(config: Config, folder: RunFolder, number: int) -> np.ndarray:
         per, algorithm, hyper = 1, uniform.make(uniform.Config(H), env), uniform.Hyper(H)
 
     def evaluate(key: Key, state: Any, hyper: Any, mixture: PyTree) -> dict[str, Array]:
-        if per == 1:
+        if method == "uniform policy, multi-target ridge":
             form = form_of(mixture)
             Q = kernel_of(form, multi_target_ridge(form, state.counts, radii.ridge_weight(D, bound)))
         else:

@@ -17,12 +17,12 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxrl.core.fields import Size
-from jaxrl.core.types import Algorithm, Array, struct
+from jaxrl.core.types import Algorithm, Array
 from jaxrl.reward_free import radii, reward_aware
 from jaxrl.reward_free.features import Form
 from jaxrl.reward_free.moments import Snapshot, observe, powers
 from jaxrl.reward_free.regression import VTRState, ridge
-from jaxrl.reward_free.reward_aware import Data, Optimism, Rule, State
+from jaxrl.reward_free.reward_aware import Data, Hyper, Optimism, Rule, State
 
 __all__ = ["Config", "Data", "Hyper", "State", "make"]
 
@@ -35,11 +35,6 @@ class Config(reward_aware.Config):
     """Number M of orders of the moment weights. Paper: ceil(log2(7 K H))."""
     beta: radii.BetaMode = "plain"
     """The radius, see `radii.py`. Paper: "theory"."""
-
-
-@struct.dataclass
-class Hyper(reward_aware.Hyper):
-    """Hyper-parameters of HF-UCRL-VTR+, each a leaf that can be swept."""
 
 
 def make(config: Config, env: Any) -> Algorithm:

@@ -1,10 +1,10 @@
 """Episodes of learners that know the reward: optimistic plans on value-targeted regressions.
 
-    V = PLAN(theta, Gram, r, beta),     Gram += w phi_V phi_V',  b += w phi_V V(s'),     V of the next stage
+    V = PLAN(theta, Gram, r, beta),     Gram += w phi_V phi_V',     b += w phi_V V(s'),
 
-What the learners differ in is the weight w, the number of regressions and the radius: `Rule`. They are
-yardsticks for the reward-free ones, which have to serve all rewards from the same episodes. The plan is made
-anew where the Gram matrices have grown, everything else in every episode.
+with V the values of the next stage; w, the number of regressions and the radius are what the learners differ
+in (`Rule`). They are yardsticks for the reward-free ones, which have to serve all rewards from the same
+episodes. The plan is made anew where the Gram matrices have grown, everything else in every episode.
 
 Legend: `B` blocks of `k` features, `H` largest horizon, `S` states, `A` actions; leading axes `[...]` are
 regressions side by side. Stages count from 0.
@@ -55,7 +55,8 @@ class Hyper:
     bound: Positive = 1.0
     """The bound B >= |theta*|, > 0."""
     ratio: Annotated[float, Range(1)] = 1.2
-    """Growth of the determinants after which a new plan is made, >= 1; 1 plans in every episode. Paper: 1."""
+    """Growth of the product of the determinants of all regressions after which a new plan is made, >= 1; 1
+    plans in every episode. Paper: 1."""
     shadow: NonNegative = 1e-6
     """Weight of the sum without ceiling that decides between actions of equal value, >= 0. Paper: 0."""
 
@@ -175,12 +176,10 @@ def replanned(form: Form, rule: Rule, state: State, hyper: Any, reward: Array) -
     """The state with a new plan for the reward `[H, S, A]`, its Gram matrices factored anew."""
     regressions = refactored(state.regressions)
     dtype = regressions.b.dtype
-    with_bonus = rule.optimism(form, regressions, hyper, state.episodes + 1)
-    beta, ceiling, shadow = (
-        jnp.asarray(x, dtype) for x in (with_bonus.beta, with_bonus.ceiling, hyper.shadow)
-    )
+    optimism = rule.optimism(form, regressions, hyper, state.episodes + 1)
+    beta, ceiling, shadow = (jnp.asarray(x, dtype) for x in (optimism.beta, optimism.ceiling, hyper.shadow))
     policy, value = plan_optimistically(
-        form, with_bonus.theta, with_bonus.inverse, reward[None], beta, ceiling, hyper.horizon, shadow
+        form, optimism.theta, optimism.inverse, reward[None], beta, ceiling, hyper.horizon, shadow
     )
     return state._replace(
         regressions=regressions,

@@ -5,9 +5,10 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
-from jaxrl.reward_free import rewards
+from jaxrl.reward_free import reward_aware, rewards
 from jaxrl.reward_free.features import form_of
 from jaxrl.reward_free.reward_aware import Data
 from tests.reward_free.mixtures import three_lock
@@ -41,6 +42,21 @@ def states(module, updates=20, episodes=10, **hyper):
             state = step(state, hyper, data)[0]
             found.append(state)
     return found
+
+
+def plans(module, **options):
+    """Pairs of a state and the one after planning from it, at the end of each update.
+
+    Planning is that of `reward_aware.replanned` with the rule that `make` hands on.
+    """
+    rules, before = [], states(module, **options)
+    with pytest.MonkeyPatch.context() as patch, jax.enable_x64(True):
+        data = problem()
+        patch.setattr(reward_aware, "learner", lambda name, config, env, rule: rules.append(rule))
+        module.make(module.Config(horizon=H), LinearMixture.of(data.mixture))
+        form, hyper = form_of(data.mixture), module.Hyper(horizon=H, bound=BOUND, **options)
+        plan = jax.jit(lambda state: reward_aware.replanned(form, rules[0], state, hyper, data.reward))
+        return [(state, plan(state)) for state in before]
 
 
 def regret(module, **options):

@@ -15,14 +15,13 @@ def float64():
 
 
 def test_values_are_optimistic_where_the_radius_covers():
-    """Order 0 lies within the radius of the state's last plan in most states; values are judged there."""
     d, covered = float(known_reward.dimension()), 0
-    for state in known_reward.states(hf_ucrl_vtr, c_beta=0.4):
-        radius = 0.4 * radii.hf_plain(float(state.episodes), 5.0, d, known_reward.BOUND, 0.1, 5**-0.5)
+    for state, planned in known_reward.plans(hf_ucrl_vtr, c_beta=0.4):
+        radius = 0.4 * radii.hf_plain(float(state.episodes) + 1, 5.0, d, known_reward.BOUND, 0.1, 5**-0.5)
         if known_reward.distance(state, 0) <= float(radius):
             covered += 1
-            assert float(state.value[0, 0]) >= known_reward.OPTIMUM - 1e-9
-    assert covered >= 15
+            assert float(planned.value[0, 0]) >= known_reward.OPTIMUM - 1e-9
+    assert covered >= 10
 
 
 def test_regret_on_the_lock_is_below_a_quarter_of_that_of_the_uniform_policy():
@@ -30,10 +29,9 @@ def test_regret_on_the_lock_is_below_a_quarter_of_that_of_the_uniform_policy():
     assert 0 < known_reward.regret(hf_ucrl_vtr, c_beta=0.4)[-1] < 30
 
 
-def test_all_orders_are_updated_in_every_step_and_weights_are_at_most_the_horizon():
-    """The trace of a Gram matrix grows by at most H |phi_V|^2 <= H per step, and by something in each."""
-    state = known_reward.states(hf_ucrl_vtr, c_beta=0.4)[-1]
-    gram = np.asarray(state.regressions.gram)[:, 0]
-    grown = np.trace(gram, axis1=1, axis2=2) - 7 * 7 / known_reward.BOUND**2
-    steps = 5 * int(state.episodes)
-    assert gram.shape == (4, 7, 7) and (grown > 0).all() and (grown <= 5 * steps).all()
+def test_gram_matrices_of_all_orders_grow_in_every_update_by_weights_of_at_most_the_horizon():
+    """The trace grows by at most H |phi_V|^2 <= H in each of 50 steps."""
+    states = known_reward.states(hf_ucrl_vtr, c_beta=0.4)
+    gram = np.stack([np.asarray(state.regressions.gram)[:, 0] for state in states])
+    grown = np.diff(np.trace(gram, axis1=2, axis2=3), axis=0)
+    assert gram.shape == (20, 4, 7, 7) and (grown > 0).all() and (grown <= 5 * 50).all()

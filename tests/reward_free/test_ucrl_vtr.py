@@ -57,9 +57,9 @@ def test_plans_and_regression_are_those_of_a_loop():
 
 def test_values_are_optimistic_where_the_radius_covers():
     radius = 0.2 * (np.sqrt(7 * np.log(30 * (1 + 3e5 * 5 * known_reward.BOUND**2))) + 1)
-    for state in known_reward.states(ucrl_vtr):
+    for state, planned in known_reward.plans(ucrl_vtr):
         assert known_reward.distance(state, 0) <= radius
-        assert float(state.value[0, 0]) >= known_reward.OPTIMUM - 1e-9
+        assert float(planned.value[0, 0]) >= known_reward.OPTIMUM - 1e-9
 
 
 def test_regret_on_the_lock_is_below_a_quarter_of_that_of_the_uniform_policy():

@@ -21,6 +21,8 @@ def test_certificates_are_proved_open_or_refuted_by_the_bracket():
     label = "HF-UCRL-RFE++, 300 episodes: share of certificates"
     means = [found[f"{label} {what}"].values.mean() for what in ("proved", "open", "refuted")]
     assert means == [0.5, 0, 0.5]
+    found = lock_error.scores(result(np.array([1.2, 1.0])))
+    assert found[f"{label} of 1 or more"].values.mean() == 1 and found[f"{label} proved"].values.mean() == 0
     found = lock_error.scores(result(np.array([0.2, 0.59])))
     assert found[f"{label} open"].values.mean() == 1
 

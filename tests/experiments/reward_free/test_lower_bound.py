@@ -1,5 +1,6 @@
 """Instances of the lower bound: their signs, the scale of errors, and rows of the table."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,6 +14,15 @@ def test_members_have_the_same_random_signs_for_every_budget():
     signs = np.sign(theta[:, 1:]).reshape(2, 5, 3)
     np.testing.assert_array_equal(signs[0], signs[1])
     assert len(np.unique(signs[0], axis=0)) > 1
+
+
+def test_a_policy_of_wrong_signs_alone_loses_twice_what_signs_at_random_lose():
+    config = lower_bound.Config(dimensions=(4,), budgets=(250,), seeds=2)
+    mixture = jax.tree.map(lambda x: x[0], lower_bound._instances(config, 4))
+    P, H = np.asarray(mixture.to_tabular().P), 16
+    found = (H - 1) / H * (P[0, :, lower_bound.REWARDING].max() - P[0, :, lower_bound.REWARDING].min())
+    gap = 1 / np.sqrt(6 * 250) / (4 * np.sqrt(2))
+    np.testing.assert_allclose(found, 2 * 3 * gap * (H - 1) / H, rtol=1e-4)
 
 
 def result(error):
