@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.morl import episodic, episodic_study
+from experiments.morl import episodic
+from experiments.morl.episodic import SCALED, SMALLEST
+from experiments.morl.episodic_study import estimate as estimate
+from experiments.morl.episodic_study import figure as figure
+from experiments.morl.episodic_study import run as run
+from experiments.morl.episodic_study import scores as scores
 from jaxrl.baselines import ppo
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
@@ -12,7 +17,6 @@ from jaxrl.envs.adapters.brax_objectives import TASKS
 from jaxrl.rollout.unroll import Pool
 
 _HYPER = ppo.Hyper(lr=3e-4, gamma=0.99, entropy=0.0, anneal=1.0)
-_SCALED = {"normalise_obs": True, "scale_rewards": True, "normalise_advantage": "batch", "squash": False}
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,12 @@ class Config(episodic.Config):
 
 PRESETS = {
     "smoke": Config(
-        algo=ppo.Config(n_envs=2, length=8, epochs=1, minibatches=1, widths=(8,), reset=Pool(2), **_SCALED),
+        algo=ppo.Config(n_envs=2, length=8, epochs=1, minibatches=1, widths=(8,), reset=Pool(2), **SCALED),
         hyper=_HYPER,
-        seeds=1,
-        initial=2,
-        every=1,
-        rounds=1,
-        updates=1,
-        selected=1,
-        capacity=8,
-        episodes=1,
-        fresh=2,
+        **SMALLEST,
     ),
     "quick": Config(
-        algo=ppo.Config(n_envs=32, length=64, epochs=4, minibatches=8, reset=Pool(8), **_SCALED),
+        algo=ppo.Config(n_envs=32, length=64, epochs=4, minibatches=8, reset=Pool(8), **SCALED),
         hyper=_HYPER.replace(lr=1e-3),
         seeds=2,
         initial=15,
@@ -57,7 +53,7 @@ PRESETS = {
     "paper": Config(
         ("hopper-2", "hopper-3", "halfcheetah-2", "ant-2", "ant-3", "walker2d-2", "humanoid-2"),
         ("barrier", "none"),
-        algo=ppo.Config(n_envs=64, length=64, epochs=10, minibatches=32, reset=Pool(8), **_SCALED),
+        algo=ppo.Config(n_envs=64, length=64, epochs=10, minibatches=32, reset=Pool(8), **SCALED),
         hyper=_HYPER,
         seeds=5,
         initial=32,
@@ -68,11 +64,6 @@ PRESETS = {
     ),
 }
 BETTER = "more"
-
-run = episodic_study.run
-estimate = episodic_study.estimate
-scores = episodic_study.scores
-figure = episodic_study.figure
 
 
 if __name__ == "__main__":

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.morl import episodic, episodic_study
+from experiments.morl import episodic
+from experiments.morl.episodic import SCALED, SMALLEST
+from experiments.morl.episodic_study import estimate as estimate
+from experiments.morl.episodic_study import figure as figure
+from experiments.morl.episodic_study import run as run
+from experiments.morl.episodic_study import scores as scores
 from jaxrl.baselines import ppo
 from jaxrl.cli.main import experiment_main
 
-_SCALED = {"normalise_obs": True, "scale_rewards": True, "normalise_advantage": "batch"}
 _HYPER = ppo.Hyper(lr=3e-4, gamma=0.995, entropy=0.0, anneal=1.0)
 
 
@@ -23,21 +27,13 @@ class Config(episodic.Config):
 PRESETS = {
     "smoke": Config(
         ("building-3",),
-        algo=ppo.Config(n_envs=2, length=16, epochs=1, minibatches=1, widths=(8,), **_SCALED),
+        algo=ppo.Config(n_envs=2, length=16, epochs=1, minibatches=1, widths=(8,), **SCALED),
         hyper=_HYPER,
-        seeds=1,
-        initial=2,
-        every=1,
-        rounds=1,
-        updates=1,
-        selected=1,
-        capacity=8,
-        episodes=1,
-        fresh=2,
+        **SMALLEST,
         hours=12,
     ),
     "quick": Config(
-        algo=ppo.Config(n_envs=8, length=256, epochs=5, minibatches=8, **_SCALED),
+        algo=ppo.Config(n_envs=8, length=256, epochs=5, minibatches=8, **SCALED),
         hyper=_HYPER.replace(lr=1e-3),
         initial=12,
         every=10,
@@ -48,7 +44,7 @@ PRESETS = {
         fresh=24,
     ),
     "paper": Config(
-        algo=ppo.Config(n_envs=8, length=512, epochs=10, minibatches=32, **_SCALED),
+        algo=ppo.Config(n_envs=8, length=512, epochs=10, minibatches=32, **SCALED),
         hyper=_HYPER,
         optimisers=("barrier", "lagrangian", "cpo", "none"),
         seeds=5,
@@ -60,11 +56,6 @@ PRESETS = {
     ),
 }
 BETTER = "more"
-
-run = episodic_study.run
-estimate = episodic_study.estimate
-scores = episodic_study.scores
-figure = episodic_study.figure
 
 
 if __name__ == "__main__":

@@ -44,6 +44,22 @@ SETTINGS = {
 """By task record; steps and selected members are those of the released scripts, where they have the task."""
 
 
+SCALED: dict[str, Any] = {"normalise_obs": True, "scale_rewards": True, "normalise_advantage": "batch"}
+"""Choices of PPO that the released scripts share."""
+SMALLEST: dict[str, Any] = {
+    "seeds": 1,
+    "initial": 2,
+    "every": 1,
+    "rounds": 1,
+    "updates": 1,
+    "selected": 1,
+    "capacity": 8,
+    "episodes": 1,
+    "fresh": 2,
+}
+"""What the smoke presets share: both stages, as short as they can be."""
+
+
 @dataclass(frozen=True)
 class Config:
     """Both stages with networks, as members of one program per task and stage."""

@@ -31,8 +31,6 @@ from jaxrl.morl.learners import EvaluationOptions
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
-from jaxrl.run.sweep import member_keys, stack_hypers
-from jaxrl.run.train import train
 
 GAMMA, LENGTH, T, RADIUS = 0.99, 20, 100.0, 10.0
 METHODS = ("C-MORL", "conditioned")
@@ -129,7 +127,7 @@ def _compare(config: Config, m: int, folder: RunFolder) -> dict[str, np.ndarray]
     name = "barrier"
     after = stages.extend(own, config.seeds, config.seed, folder, name, {name: T}, begin)[name]
     sets = [stages.members(after.archive, s) for s in range(config.seeds)]
-    served = _conditioned(config, own, W, folder)
+    served = _conditioned(config, own, W, _budget(config, m), folder)
     utility = np.array([[(x @ W.T).max(0) for x in sets], (served * W).sum(-1)])
     found = [[_count(x, exact) for x in sets], [_count(x, exact) for x in served]]
     return {
@@ -161,43 +159,22 @@ def _plan(config: Config, m: int) -> Plan:
         first=hyper,
         later=hyper.replace(entropy=0.0, updates_total=float(config.updates)),
         weights=np.eye(m),
-        initial=config.initial,
         every=1,
-        selected=config.selected,
-        rounds=config.rounds,
-        updates=config.updates,
-        capacity=config.capacity,
         gamma=GAMMA,
         beta=0.9,
+        **stages.budget(config),
     )
 
 
 def _budget(config: Config, m: int) -> int:
     """Updates of PPO of one seed of C-MORL, which are those of the conditioned network."""
-    return m * (config.initial + config.rounds * config.updates * config.selected)
+    return stages.learner_updates(config, m, m)
 
 
 def _conditioned(config: Config, own: Plan, W: np.ndarray, folder: RunFolder) -> np.ndarray:
     """Returns float64[S, W, m] of the network for every preference, after C-MORL's number of transitions."""
-    m, window = len(own.objectives), own.learner.n_envs * own.learner.length
-    updates = _budget(config, m)
-    hyper = conditioned.Hyper(
-        weights=W.astype(np.float32),
-        reference=np.asarray(own.reference, np.float32),
-        learner=own.first.replace(updates_total=float(updates)),
-        gamma=own.gamma,
-    )
-    static = conditioned.Config(own.learner, len(W), own.evaluation, updates)
-    trained = train(
-        conditioned.make(static, own.env),
-        member_keys(config.seed, config.seeds),
-        stack_hypers([hyper], config.seeds),
-        own.data,
-        updates=1,
-        env_steps_per_update=updates * window,
-        stage=f"conditioned-{m}",
-        folder=folder,
-    )
+    updates = _budget(config, len(own.objectives))
+    static, trained = stages.condition(own, config.seeds, config.seed, W, updates, folder)
     return np.stack([_served(own, static, trained.state, s, W) for s in range(config.seeds)])
 
 

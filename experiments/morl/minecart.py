@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.morl import episodic, episodic_study
+from experiments.morl import episodic
+from experiments.morl.episodic import SCALED, SMALLEST
+from experiments.morl.episodic_study import estimate as estimate
+from experiments.morl.episodic_study import figure as figure
+from experiments.morl.episodic_study import run as run
+from experiments.morl.episodic_study import scores as scores
 from jaxrl.baselines import ppo
 from jaxrl.cli.main import experiment_main
 
 _HYPER = ppo.Hyper(lr=3e-4, gamma=0.98, entropy=0.01, anneal=1.0)
-_SCALED = {"normalise_obs": True, "scale_rewards": True, "normalise_advantage": "batch"}
 
 
 @dataclass(frozen=True)
@@ -22,20 +26,12 @@ class Config(episodic.Config):
 
 PRESETS = {
     "smoke": Config(
-        algo=ppo.Config(n_envs=2, length=16, epochs=1, minibatches=1, widths=(8,), **_SCALED),
+        algo=ppo.Config(n_envs=2, length=16, epochs=1, minibatches=1, widths=(8,), **SCALED),
         hyper=_HYPER,
-        seeds=1,
-        initial=2,
-        every=1,
-        rounds=1,
-        updates=1,
-        selected=1,
-        capacity=8,
-        episodes=1,
-        fresh=2,
+        **SMALLEST,
     ),
     "quick": Config(
-        algo=ppo.Config(n_envs=32, length=128, epochs=4, minibatches=8, **_SCALED),
+        algo=ppo.Config(n_envs=32, length=128, epochs=4, minibatches=8, **SCALED),
         hyper=_HYPER.replace(lr=1e-3),
         initial=30,
         every=4,
@@ -47,7 +43,7 @@ PRESETS = {
     "paper": Config(
         ("minecart-deterministic", "minecart"),
         ("barrier", "lagrangian", "cpo", "none"),
-        algo=ppo.Config(n_envs=8, length=512, epochs=10, minibatches=32, **_SCALED),
+        algo=ppo.Config(n_envs=8, length=512, epochs=10, minibatches=32, **SCALED),
         hyper=_HYPER,
         seeds=5,
         initial=65,
@@ -58,11 +54,6 @@ PRESETS = {
     ),
 }
 BETTER = "more"
-
-run = episodic_study.run
-estimate = episodic_study.estimate
-scores = episodic_study.scores
-figure = episodic_study.figure
 
 
 if __name__ == "__main__":

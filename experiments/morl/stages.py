@@ -17,7 +17,7 @@ from jaxrl.core.tree import tree_take
 from jaxrl.core.types import PyTree
 from jaxrl.envs.base import Env
 from jaxrl.morl import archive as archives
-from jaxrl.morl import cmorl, objectives, scalarised
+from jaxrl.morl import cmorl, conditioned, objectives, scalarised
 from jaxrl.morl.constraints import Optimiser
 from jaxrl.morl.learners import EvaluationOptions
 from jaxrl.morl.preferences import preferences
@@ -157,6 +157,43 @@ def extend(
         )
         for v, variant in enumerate(sharpness)
     }
+
+
+def condition(
+    plan: Plan, seeds: int, seed: int, weights: np.ndarray, updates: int, folder: RunFolder
+) -> tuple[conditioned.Config, Trained]:
+    """One network that reads the preference, after `updates` updates of PPO: `(static, trained)`.
+
+    weights: preferences float[n, m] for which it is evaluated at its end.
+    """
+    hyper = conditioned.Hyper(
+        weights=weights.astype(np.float32),
+        reference=np.asarray(plan.reference, np.float32),
+        learner=plan.first.replace(updates_total=float(updates)),
+        gamma=plan.gamma,
+    )
+    static = conditioned.Config(plan.learner, len(weights), plan.evaluation, updates)
+    trained = train(
+        conditioned.make(static, plan.env),
+        member_keys(seed, seeds),
+        stack_hypers([hyper], seeds),
+        plan.data,
+        updates=1,
+        env_steps_per_update=updates * plan.window,
+        stage=f"conditioned-{plan.name}",
+        folder=folder,
+    )
+    return static, trained
+
+
+def learner_updates(config: Any, learners: int, m: int) -> int:
+    """Updates of PPO of one seed of both stages, by a configuration with the fields of `budget`."""
+    return learners * config.initial + config.rounds * config.updates * config.selected * m
+
+
+def budget(config: Any) -> dict[str, int]:
+    """What a plan takes from a configuration whose fields have the same names."""
+    return {name: getattr(config, name) for name in ("initial", "selected", "rounds", "updates", "capacity")}
 
 
 def variants(optimisers: tuple[Optimiser, ...], t: tuple[float, ...]) -> dict[Optimiser, dict[str, float]]:

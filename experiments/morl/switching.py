@@ -32,14 +32,11 @@ from jaxrl.envs.tabular.mdp import TabularMDP, make_mdp
 from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.envs.wrappers.prefer import prefer
 from jaxrl.morl import archive as archives
-from jaxrl.morl import conditioned
 from jaxrl.morl.learners import EvaluationOptions
 from jaxrl.morl.metrics import weight_lattice
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
-from jaxrl.run.sweep import member_keys, stack_hypers
-from jaxrl.run.train import train
 from theory.exact.optimal_control import solve
 
 M, END, T = 3, 0.05, 100.0  # objectives, chance that an episode ends with a step, sharpness of the barrier
@@ -219,20 +216,16 @@ def _plan(config: Config) -> Plan:
         first=hyper,
         later=hyper.replace(entropy=0.0, updates_total=float(config.updates)),
         weights=weight_lattice(M, 0.5),
-        initial=config.initial,
         every=1,
-        selected=config.selected,
-        rounds=config.rounds,
-        updates=config.updates,
-        capacity=config.capacity,
         gamma=1.0,
         beta=0.9,
+        **stages.budget(config),
     )
 
 
 def _budget(config: Config) -> int:
     """Updates of PPO of one seed of C-MORL, which are those of the network."""
-    return len(weight_lattice(M, 0.5)) * config.initial + config.rounds * config.updates * config.selected * M
+    return stages.learner_updates(config, len(weight_lattice(M, 0.5)), M)
 
 
 def _tables(own: Plan, policies: PyTree) -> np.ndarray:
@@ -247,25 +240,7 @@ def _tables(own: Plan, policies: PyTree) -> np.ndarray:
 
 def _conditioned(config: Config, own: Plan, W: np.ndarray, folder: RunFolder) -> np.ndarray:
     """Probabilities float[S, n, X, A] of the network for the preferences W float64[n, m]."""
-    updates = _budget(config)
-    hyper = conditioned.Hyper(
-        weights=own.weights.astype(np.float32),
-        reference=np.asarray(own.reference, np.float32),
-        learner=own.first.replace(updates_total=float(updates)),
-        gamma=1.0,
-    )
-    static = conditioned.Config(own.learner, len(own.weights), own.evaluation, updates)
-    algorithm = conditioned.make(static, own.env)
-    trained = train(
-        algorithm,
-        member_keys(config.seed, config.seeds),
-        stack_hypers([hyper], config.seeds),
-        own.data,
-        updates=1,
-        env_steps_per_update=updates * own.window,
-        stage="conditioned",
-        folder=folder,
-    )
+    _, trained = stages.condition(own, config.seeds, config.seed, own.weights, _budget(config), folder)
     nets = ppo.networks(own.learner, prefer(own.env))
 
     def of(actor: PyTree, w: Array) -> Array:
