@@ -40,10 +40,10 @@ M = 3
 #: what the design allows: times scalar PPO, times one learner or run by their number, share of a round
 VECTOR, LEARNERS, RUNS, SHARE = 1.3, {6: 7.0, 32: 34.0}, {12: 13.0}, 0.1
 COMMANDS = [
-    (True, ["vector"], ["vector", "--tiny"]),
-    (True, ["population"], ["population", "--tiny", "--counts", "2"]),
-    (True, ["extension"], ["extension", "--tiny", "--counts", "2"]),
-    (True, ["round"], ["round", "--tiny"]),
+    (True, ["vector", "--rounds", "3"], ["vector", "--tiny"]),
+    (True, ["population", "--rounds", "3"], ["population", "--tiny", "--counts", "2"]),
+    (True, ["extension", "--rounds", "3"], ["extension", "--tiny", "--counts", "2"]),
+    (True, ["round", "--rounds", "3"], ["round", "--tiny"]),
 ]
 
 
