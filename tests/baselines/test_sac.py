@@ -17,7 +17,6 @@ from tests.baselines.bandit import (
     batch,
     numpy_critic,
     pendulum_returns,
-    programs,
     run,
 )
 
@@ -105,27 +104,6 @@ def test_stochastic_policy_stays_in_the_box():
     actions, _, _ = jax.vmap(policy.act, (0, None, None))(keys, jnp.ones(1), ())
     assert bool(jnp.all(jax.vmap(env.action_space.contains)(actions)))
     assert float(actions.std()) > 1.0
-
-
-def test_hyper_parameters_vmap():
-    """Two learning rates in one program end where each ends alone."""
-    env, algorithm = Bandit(), sac.make(TINY, Bandit())
-    hypers = jax.tree.map(lambda x: jnp.full(2, x, jnp.float32), sac.Hyper(warmup=1))
-    hypers = hypers.replace(lr_critic=jnp.float32([1e-3, 3e-3]))
-    keys = jax.random.split(jax.random.key(0), 2)
-    init = jax.jit(jax.vmap(algorithm.init, (0, 0, None)))
-    step = jax.jit(jax.vmap(algorithm.step, (0, 0, None)))
-    together = init(keys, hypers, env.default_params())
-    for _ in range(4):
-        together, _ = step(together, hypers, env.default_params())
-    for i in range(2):
-        init, step = programs(sac, env, TINY)
-        hyper = jax.tree.map(lambda x, i=i: x[i], hypers)
-        alone = init(keys[i], hyper, env.default_params())
-        for _ in range(4):
-            alone, _ = step(alone, hyper, env.default_params())
-        one = jax.tree.map(lambda x, i=i: x[i], together.learner)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one, alone.learner)
 
 
 @pytest.mark.slow
