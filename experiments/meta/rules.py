@@ -14,6 +14,7 @@ from jaxrl.meta.objective import mask_of
 Arm = Literal["LPO", "TA-LPO", "LPO from PPO", "TA-LPO from PPO", "scheduled PPO"]
 Rule = tuple[Fixed, tuple[float, ...]]  # what an arm has, and its mask
 
+CLOSED = ", closed form"  # ends the label of a network that was distilled
 BLIND, TIMED = mask_of(()), mask_of(("n/N",))
 NETWORK = {"W1": 1.0, "w2": 1.0, "schedule": 0.0}
 SCHEDULE = {"W1": 0.0, "w2": 0.0, "schedule": 1.0}

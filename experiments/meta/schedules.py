@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.meta.rules import CLOSED
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Seed, Size, check_fields
@@ -42,7 +43,6 @@ from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 
 MEASURED = ("entropy", "share of f > 0", "KL per update")
-CLOSED = ", closed form"
 UNITS, DEGREE = 32, 2  # of the one program that all rules share
 LEARNED = ("lpo_cartpole", "ta_lpo_cartpole", "lpo_from_ppo_cartpole", "ta_lpo_from_ppo_cartpole")
 

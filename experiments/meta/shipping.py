@@ -2,7 +2,8 @@
 
 RUN is the folder of a finished run of `meta/drift_objectives`. Of each arm the meta-seed whose mean was
 best on the tasks of the choice is shipped, with what fresh lifetimes said about it; these had no part in
-the choice.
+the choice. Of a run of `meta/schedules` the closed forms are written, with the return that each has less than
+the network that it was distilled from.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.meta.rules import ARMS, HAND, best_clip
+from experiments.meta.rules import ARMS, CLOSED, HAND, best_clip
 from jaxrl.core.errors import UsageError
 from jaxrl.meta import zoo
 from jaxrl.meta.certificates import certificate
 from jaxrl.run.folder import RunFolder
 
-STUDY = "meta/drift_objectives"
+STUDY, CLOSED_FORMS = "meta/drift_objectives", "meta/schedules"
 SHIPPED: dict[str, tuple[str, dict[str, Any]]] = {
     "LPO": ("lpo", {"initial": "plain"}),
     "TA-LPO": ("ta_lpo", {"initial": "plain"}),
@@ -37,13 +38,17 @@ def name_of(arm: str) -> str:
 
 
 def rules(folder: RunFolder) -> list[dict[str, Any]]:
-    """Arguments of `zoo.save` for every arm of a finished run.
+    """Arguments of `zoo.save` for every arm, or every closed form, of a finished run.
 
     Raises:
         UsageError: the run is of another experiment.
     """
+    if folder.experiment == CLOSED_FORMS:
+        return closed_forms(folder)
     if folder.experiment != STUDY:
-        raise UsageError(f"RUN: {folder.path} is a run of {folder.experiment}; take one of {STUDY}")
+        raise UsageError(
+            f"RUN: {folder.path} is a run of {folder.experiment}; take one of {STUDY}, {CLOSED_FORMS}"
+        )
     result, config = folder.load_result(), folder.config
     hand = dict(zip(HAND, result["hand"], strict=True))
     best = best_clip(hand)
@@ -79,6 +84,39 @@ def rules(folder: RunFolder) -> list[dict[str, Any]]:
     return found
 
 
+def closed_forms(folder: RunFolder) -> list[dict[str, Any]]:
+    """Arguments of `zoo.save` for the closed forms of a finished run of `meta/schedules`."""
+    result, config = folder.load_result(), folder.config
+    names, at = result["rule"].tolist(), result["horizon"].tolist().index(config["trained"])
+    found = []
+    for d, original in enumerate(config["distilled"]):
+        coefficients = result["coefficients"][d]
+        degree = max(k for k in range(coefficients.shape[-1]) if k == 0 or coefficients[..., k].any())
+        arrays = {"coefficients": coefficients[..., : degree + 1], "scales": result["scales"][d]}
+        returns = result["returns"][names.index(original + CLOSED), at].astype(np.float64)
+        about = {
+            "command": f"jaxrl run {CLOSED_FORMS} {folder.preset}",
+            "configuration": folder.meta["config_hash"],
+            "certificate": _certificate("ta_dpo", {"degree": degree}, arrays, float(config["trained"])),
+            "training": {"distilled from": original, "unexplained": float(result["unexplained"][d])},
+            "evaluation": {
+                "return": _summary(returns),
+                f"minus {original}": _summary(returns - result["returns"][names.index(original), at]),
+            },
+        }
+        name = original.replace("lpo", "dpo")
+        found.append(
+            {
+                "name": name,
+                "rule": "ta_dpo",
+                "arguments": {"degree": degree},
+                "arrays": arrays,
+                "about": about,
+            }
+        )
+    return found
+
+
 def _entries(rule: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the rule has of the evolved entries; a blind network has the first eight rows."""
     if rule == "scheduled_ppo":
@@ -107,7 +145,7 @@ def _summary(values: np.ndarray) -> dict[str, float]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the files of a run's rules and prints their paths."""
     parser = argparse.ArgumentParser(prog="python -m experiments.meta.shipping", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="folder of a finished run of meta/drift_objectives")
+    parser.add_argument("run", metavar="RUN", help=f"folder of a finished run of {STUDY} or {CLOSED_FORMS}")
     parser.add_argument(
         "--dest", default=str(zoo.FOLDER), help="folder of the files; the zoo's own by default"
     )

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.meta import critic_matters, schedules
+from experiments.meta.rules import CLOSED
 from jaxrl.meta import drift, zoo
 from jaxrl.meta.objective import MASKS, Time
 
@@ -26,7 +27,7 @@ def test_rules_in_one_structure_are_the_rules():
 
 def test_scores_of_schedules_are_changes_and_paired_differences():
     aware, blind = schedules.TIMED[0]
-    names = [blind, aware, aware + schedules.CLOSED]
+    names = [blind, aware, aware + CLOSED]
     early, late, returns = np.zeros((3, 1, 3, 2)), np.zeros((3, 1, 3, 2)), np.zeros((3, 1, 2))
     late[0, 0, 0], late[1, 0, 0] = [1.0, 2.0], [5.0, 5.0]
     returns[1, 0], returns[2, 0] = [10.0, 20.0], [7.0, 21.0]
