@@ -138,7 +138,7 @@ PRESETS = {
     "quick": Config(),
     "causes": Config(explorers=("RND (fewer updates)", "RND (plain critics)", "RND (both)"), scripted=False),
     "long": Config(tasks=("top_right", "bottom_right"), steps=200_000, offline_steps=20_000),
-    "explorers": Config(explorers=("uniform", "held", *COMPARED), steps=100_000, offline_steps=20_000),
+    "explorers": Config(explorers=COMPARED[1:], scripted=False),
     "paper": Config(
         explorers=("uniform", "held", *COMPARED),
         tasks=tuple(TARGETS),
