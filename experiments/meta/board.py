@@ -318,5 +318,5 @@ def figure(folder: RunFolder) -> list[Path]:
             head = zip(result["horizon"][e], result["best"][e], reference[e].mean(axis=-1), strict=True)
             columns = [f"N = {N}\nclip {clip:g}: {mean:.3g}" for N, clip, mean in head]
             plots.heat_map(ax, values, rules, columns, notes=notes, number="{:.2f}")
-            ax.set(title=str(result["environment"][e]))
+            ax.set(title=f"{result['environment'][e]}: probability of beating PPO, and return")
         return plots.save(fig, folder.figures / "board")

@@ -26,6 +26,7 @@ def report(args: list[str], root: Path | None) -> dict[str, Any]:
     written = []
     shown = [(f, catalogue.load(base, f.experiment)) for f in map(RunFolder.open, chosen.runs)]
     if chosen.publish:
+        require_one_checkout(root, base)
         for folder, module in shown:
             require_preset(module, folder)
     for folder, module in shown:
@@ -59,6 +60,19 @@ def compare(args: list[str], root: Path | None) -> dict[str, Any]:
     if not found["improvement"]:
         print(comparison.nothing_compared(runs))
     return {**found, **say_files([target, target.with_suffix(".json")])}
+
+
+def require_one_checkout(root: Path | None, base: Path) -> None:
+    """Raises `UsageError` where a run lies in another checkout than the working directory."""
+    try:
+        here = base if root is not None else catalogue.find_root()
+    except UsageError:  # the working directory lies in none
+        return
+    if here != base:
+        raise UsageError(
+            f"publish: the run lies in {base} and the working directory in {here}; name the one whose table"
+            " is to be written with --root DIR"
+        )
 
 
 def require_preset(module: ModuleType, folder: RunFolder) -> None:

@@ -22,6 +22,21 @@ def files_below(folder):
     return {p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
 
 
+def test_a_run_of_another_checkout_is_published_where_root_says(tmp_path, document, monkeypatch):
+    """Not silently into the one where the run lies."""
+    there, here = (ring.make_root(tmp_path / name) for name in ("there", "here"))
+    _, made = document("run", "toy/ring", "smoke", "--root", there)
+    monkeypatch.chdir(here)
+    code, found = document("report", made["run"], "--publish")
+    assert (code, "name the one whose table is to be written with --root" in found["error"]) == (2, True), (
+        found
+    )
+    results = [root / "experiments" / "toy" / "results" / "ring-smoke.npz" for root in (there, here)]
+    assert not any(path.exists() for path in results)
+    code, _ = document("report", made["run"], "--publish", "--root", here)
+    assert code == 0 and [path.exists() for path in results] == [False, True]
+
+
 def test_only_a_preset_is_published(tmp_path, document):
     root = ring.make_root(tmp_path)
     _, values = document("run", "toy/ring", "smoke", "--print-config", "--root", root)
