@@ -10,12 +10,12 @@ import pytest
 from jaxrl.core.errors import CorruptInput, UsageError
 from jaxrl.run import lanes
 from jaxrl.run import train as driver
-from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.population import Members, Population
 from jaxrl.run.sweep import member_keys
 from jaxrl.run.train import train
 from tests.run import toy
+from tests.run.interrupted import killed_inside_a_save
 
 GIB = 2**30
 
@@ -142,19 +142,13 @@ def folder_of(tmp_path, lane):
     return RunFolder.create("toys/q", toy.Config(), tmp_path, "smoke", lane)
 
 
-def forget_after(folder, update):
-    for step in Checkpoints(folder.checkpoints / "train").steps():
-        if step > update:
-            (folder.checkpoints / "train" / str(step) / "MANIFEST.json").unlink()
-
-
 def test_an_asked_lane_is_stored_and_kept_at_resume_on_other_devices(tmp_path):
     folder = folder_of(tmp_path, 4)
     options = {"folder": folder, "checkpoint_every": 6, "log_every": 3}
     whole = run(devices=jax.devices()[:2], **options)
     assert folder.meta["lane"] == {"train": 4} and folder.lane == 4
     for devices in (1, 3):
-        forget_after(folder, 6)
+        killed_inside_a_save(folder, 6)
         options["folder"] = RunFolder.open(folder.path)
         again = run(devices=jax.devices()[:devices], **options)
         if devices > 1:
@@ -172,7 +166,7 @@ def test_what_auto_chose_is_kept_where_it_would_choose_otherwise(tmp_path, monke
     monkeypatch.setattr(driver, "_choose_lane", lambda members: 3)
     whole = run(**options)
     assert folder.meta["lane"] == {"train": 3} and folder.lane == "auto"
-    forget_after(folder, 6)
+    killed_inside_a_save(folder, 6)
     monkeypatch.setattr(driver, "_choose_lane", lambda members: 2)
     again = run(**options)
     for x, y in zip(jax.tree.leaves(whole.state.params), jax.tree.leaves(again.state.params), strict=True):
