@@ -217,10 +217,10 @@ def _observed(
 
 
 def estimate(config: Config) -> dict[str, int]:
-    """Programs and steps of a run; nothing is trained in a population."""
+    """Programs and steps of a run; no row is about a member, because nothing is trained in a population."""
     per = config.learner.n_envs * config.learner.length * config.lifetimes * sum(config.horizons)
     rules = len(config.rules) + len(config.distilled)
-    return {"members": rules, "compilations": 1, "env_steps": rules * per}
+    return {"members": 0, "compilations": 1, "env_steps": rules * per}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:

@@ -127,7 +127,7 @@ def _compare(config: Config, m: int, folder: RunFolder) -> dict[str, np.ndarray]
     name = "barrier"
     after = stages.extend(own, config.seeds, config.seed, folder, name, {name: T}, begin)[name]
     sets = [stages.members(after.archive, s) for s in range(config.seeds)]
-    served = _conditioned(config, own, W, _budget(config, m), folder)
+    served = _conditioned(config, own, W, folder)
     utility = np.array([[(x @ W.T).max(0) for x in sets], (served * W).sum(-1)])
     found = [[_count(x, exact) for x in sets], [_count(x, exact) for x in served]]
     return {

@@ -318,7 +318,7 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
         found[f"{name}: cells visited, of {FREE_CELLS}"] = cells
         if name in METHODS:
             force = 100 * result["full_force"][e]
-            found[f"{name}: forces beyond 0.95 of the largest, in %"] = Score(force, "less")
+            found[f"{name}: forces beyond 0.95 of the largest, in %"] = Score(force, "less", derived=True)
     for k, task in enumerate(result["task"].tolist()):
         task = task.replace("_", " ")
         for e, name in enumerate(explorers):
