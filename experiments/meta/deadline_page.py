@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from experiments.shared import one_file
 from jaxrl.core.errors import UsageError
 from jaxrl.report import page
 
-LARGEST = 2_000_000  # bytes of a page
 SCALE = 1000  # slopes are shown in units of a thousandth
 RANGE = (-4.0, 4.0)  # of slopes that are drawn
 _HERE = Path(__file__).parent
@@ -110,12 +110,7 @@ def render(deadline: Deadline) -> str:
         f"<script type='application/json' id='data'>{_json(deadline)}</script>",
         f"<script>{(_HERE / 'deadline_page.js').read_text()}</script>",
     ]
-    text = page.page(deadline.title, parts)
-    if len(text.encode()) > LARGEST:
-        raise UsageError(
-            f"deadline: the page has {len(text.encode())} bytes, more than {LARGEST}; show fewer rules"
-        )
-    return text
+    return one_file.render("deadline", deadline.title, parts, "show fewer rules")
 
 
 def _check(deadline: Deadline) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from experiments.shared import one_file
 from jaxrl.core.errors import UsageError
 from jaxrl.report import page
 
-LARGEST = 2_000_000  # bytes of a page
 _HERE = Path(__file__).parent
 
 _ARROW = (
@@ -101,13 +101,7 @@ def render(front: Front) -> str:
         f"<script type='application/json' id='data'>{_json(front)}</script>",
         f"<script>{(_HERE / 'front_page.js').read_text()}</script>",
     ]
-    text = page.page(front.title, parts)
-    if len(text.encode()) > LARGEST:
-        raise UsageError(
-            f"front: the page has {len(text.encode())} bytes, more than {LARGEST}; leave the rollouts "
-            "out, or show fewer policies"
-        )
-    return text
+    return one_file.render("front", front.title, parts, "leave the rollouts out, or show fewer policies")
 
 
 def _check(front: Front) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from experiments.shared import one_file
 from jaxrl.core.errors import UsageError
 from jaxrl.report import page
 
-LARGEST = 2_000_000  # bytes of a page
 _HERE = Path(__file__).parent
 
 
@@ -79,12 +79,7 @@ def render(rooms: Rooms) -> str:
         f"<script type='application/json' id='data'>{_json(rooms)}</script>",
         f"<script>{(_HERE / 'zero_shot_page.js').read_text()}</script>",
     ]
-    text = page.page(rooms.title, parts)
-    if len(text.encode()) > LARGEST:
-        raise UsageError(
-            f"rooms: the page has {len(text.encode())} bytes, more than {LARGEST}; show fewer models"
-        )
-    return text
+    return one_file.render("rooms", rooms.title, parts, "show fewer models")
 
 
 def _check(rooms: Rooms) -> None:

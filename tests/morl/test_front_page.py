@@ -12,6 +12,7 @@ from scipy.optimize import linprog
 
 from experiments.morl import front_page
 from experiments.morl.front_page import Curves, Front, Rollouts, render
+from experiments.shared import one_file
 from jaxrl.core.errors import UsageError
 
 POINTS = np.array([[1.0, -1.0], [3.0, -2.0], [9.0, -5.0]])
@@ -49,7 +50,7 @@ def test_page_holds_its_data_and_asks_for_nothing_else():
 def test_nine_objectives_and_two_hundred_policies_fit():
     points = np.random.default_rng(0).random((200, 9))
     text = render(Front("Nine", tuple("abcdefghi"), points, [0] * 9))
-    assert len(text.encode()) < front_page.LARGEST / 10
+    assert len(text.encode()) < one_file.LARGEST / 10
     np.testing.assert_allclose(data_of(text)["returns"], points, rtol=1e-6)
 
 
