@@ -57,9 +57,9 @@ function simplex(A, b, c, start) {
   return {x, T, basis};
 }
 
-// the mixture of members that is best in one objective and at least `bounds` in the others
+// the mixture of members that is best in one objective and at least `bounds` in those that have one
 function mixture(best, bounds) {
-  const bounded = range(m).filter(j => j !== best && bounds[j] !== null);
+  const bounded = range(m).filter(j => bounds[j] !== null);
   const scale = range(m).map(j => Math.max(1e-12, ...returns.map(g => Math.abs(g[j] - data.reference[j]))));
   // rows: sum = 1, then (G_j - z_j) / scale - surplus = (d_j - z_j) / scale
   const k = bounded.length, width = n + k + 1 + k;
@@ -84,9 +84,18 @@ function mixture(best, bounds) {
 
 // ---- plots
 
-const W = 720, H = 520, pad = 84;
 const plot = $("plot");
 let turn = 0.7, tilt = 0.45;
+// on a narrow screen the picture has fewer units, so that its text stays as large as the rest
+let narrow, W, H, pad;
+function layout() {
+  narrow = innerWidth < 600;
+  [W, H, pad] = narrow ? [400, 400, 62] : [720, 520, 84];
+  plot.setAttribute("viewBox", `0 0 ${W} ${H}`);
+  // extensions may end far from the policies that are kept; they are cut where the frame ends
+  $("frame").replaceChildren();
+  node("rect", {x: pad * 0.75, y: pad / 2, width: W - 1.25 * pad, height: H - 1.25 * pad}, $("frame"));
+}
 const lows = range(m).map(j => Math.min(...returns.map(g => g[j]), ...(front || []).map(g => g[j])));
 const highs = range(m).map(j => Math.max(...returns.map(g => g[j]), ...(front || []).map(g => g[j])));
 const unit = g => g.map((x, j) => highs[j] > lows[j] ? (x - lows[j]) / (highs[j] - lows[j]) : 0.5);
@@ -97,7 +106,8 @@ function place(g) {
   if (m === 2) return [pad + u[0] * (W - 2 * pad), H - pad - u[1] * (H - 2 * pad)];
   const [x, y, z] = u.map(v => v - 0.5);
   const a = x * Math.cos(turn) - y * Math.sin(turn), b = x * Math.sin(turn) + y * Math.cos(turn);
-  return [W / 2 + a * 300, H / 2 + (b * Math.sin(tilt) - z * Math.cos(tilt)) * 300];
+  const scale = narrow ? 215 : 300;
+  return [W / 2 + a * scale, H / 2 + (b * Math.sin(tilt) - z * Math.cos(tilt)) * scale];
 }
 
 // corners of what mixtures of points in the plane reach: the upper right part of their convex hull
@@ -116,37 +126,60 @@ function axes() {
     node("path", {d: `M${pad} ${pad / 2}V${H - pad}H${W - pad / 2}`, class: "axis"}, plot);
     for (const t of range(5)) {
       const f = t / 4, x = pad + f * (W - 2 * pad), y = H - pad - f * (H - 2 * pad);
-      node("text", {x, y: H - pad + 18, class: "tick", "text-anchor": "middle"}, plot, fmt(lows[0] + f * (highs[0] - lows[0])));
+      node("text", {x, y: H - pad + 20, class: "tick", "text-anchor": "middle"}, plot, fmt(lows[0] + f * (highs[0] - lows[0])));
       node("text", {x: pad - 14, y: y + 4, class: "tick", "text-anchor": "end"}, plot, fmt(lows[1] + f * (highs[1] - lows[1])));
     }
     node("text", {x: W / 2, y: H - 12, class: "name", "text-anchor": "middle"}, plot, objectives[0]);
-    node("text", {x: 14, y: H / 2, class: "name", "text-anchor": "middle", transform: `rotate(-90 14 ${H / 2})`}, plot, objectives[1]);
+    node("text", {x: 8, y: pad / 2 - 10, class: "name"}, plot, objectives[1]);
   } else {
     for (const j of range(3)) {
       const from = place(lows), to = place(lows.map((x, i) => i === j ? highs[i] : x));
       node("path", {d: `M${from}L${to}`, class: "axis"}, plot);
-      const [x, y] = to.map((v, i) => v + 18 * (v - from[i]) / Math.max(1, Math.hypot(to[0] - from[0], to[1] - from[1])));
-      node("text", {x, y: y + 4, class: "name", "text-anchor": "middle"}, plot, `${objectives[j]} ${fmt(lows[j])} to ${fmt(highs[j])}`);
+      const [x, y] = to.map((v, i) => v + 26 * (v - from[i]) / Math.max(1, Math.hypot(to[0] - from[0], to[1] - from[1])));
+      const text = `${objectives[j]} ${fmt(lows[j])} to ${fmt(highs[j])}`, room = 3.6 * text.length;
+      node("text", {x: Math.max(room, Math.min(W - room, x)), y: Math.max(14, Math.min(H - 6, y + 4)), class: "name", "text-anchor": "middle"}, plot, text);
     }
   }
+}
+
+const coloured = a => ({class: a.feasible ? "kept" : "broken", "marker-end": `url(#${a.feasible ? "kept" : "broken"})`});
+
+// policies in the order of the first objective: the arrow keys go through them from the one that is served
+const order = range(n).sort((a, b) => returns[a][0] - returns[b][0] || a - b), place_of = [];
+order.forEach((i, k) => { place_of[i] = k; });
+const moves = {ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, Home: -n, End: n};
+
+// makes a mark of policy i one that can be picked; one mark alone is reached by the tabulator
+function pick(mark, i) {
+  const label = `policy ${i}: ` + objectives.map((o, j) => `${o} ${fmt(returns[i][j])}`).join(", ");
+  const first = served[0][0] === i;
+  for (const [k, v] of Object.entries({tabindex: first ? 0 : -1, role: "button", "aria-label": label})) mark.setAttribute(k, v);
+  if (first) mark.setAttribute("id", "first");
+  node("title", {}, mark, label);
+  const take = k => { serve([[k, 1]], "the policy you picked"); $("first").focus(); };
+  mark.addEventListener("click", () => take(i));
+  mark.addEventListener("keydown", e => {
+    if (!(e.key in moves)) return;
+    e.preventDefault();
+    take(order[Math.max(0, Math.min(n - 1, place_of[i] + moves[e.key]))]);
+  });
 }
 
 function points() {
   axes();
   if (front) for (const g of front) { const [cx, cy] = place(g); node("circle", {cx, cy, r: 7, class: "exact"}, plot); }
   if (m === 2 && front) node("path", {d: "M" + mixtures(front).map(place).join("L"), class: "front"}, plot);
-  if ($("arrows").checked) for (const a of arrows) {
-    const [x1, y1] = place(a.start), [x2, y2] = place(a.end);
-    node("line", {x1, y1, x2, y2, class: a.feasible ? "kept" : "broken", "marker-end": `url(#${a.feasible ? "kept" : "broken"})`}, plot);
+  if ($("arrows").checked) {
+    const group = node("g", m === 2 ? {"clip-path": "url(#frame)"} : {}, plot);
+    for (const a of arrows) {
+      const [x1, y1] = place(a.start), [x2, y2] = place(a.end);
+      node("line", {x1, y1, x2, y2, ...coloured(a)}, group);
+    }
   }
   const chosen = new Map(served);
   for (const i of range(n)) {
     const [cx, cy] = place(returns[i]);
-    const e = node("circle", {cx, cy, r: chosen.has(i) ? 8 : 4.5, class: chosen.has(i) ? "chosen" : "member", tabindex: 0, role: "button",
-      "aria-label": `policy ${i}: ` + objectives.map((o, j) => `${o} ${fmt(returns[i][j])}`).join(", ")}, plot);
-    node("title", {}, e, e.getAttribute("aria-label"));
-    e.addEventListener("click", () => serve([[i, 1]], "the policy you picked"));
-    e.addEventListener("keydown", k => { if (k.key === "Enter" || k.key === " ") { k.preventDefault(); serve([[i, 1]], "the policy you picked"); } });
+    pick(node("circle", {cx, cy, r: chosen.has(i) ? 8 : 4.5, class: chosen.has(i) ? "chosen" : "member"}, plot), i);
   }
   if (served.length > 1) {
     const [x, y] = place(mean(served));
@@ -156,7 +189,7 @@ function points() {
 
 function parallel() {
   // names stand below their axes at an angle, and need room at the left and below
-  const left = 120, right = 40, top = 50, bottom = 180;
+  const [left, right, top, bottom] = narrow ? [84, 26, 40, 150] : [120, 40, 50, 180];
   const x = j => left + j * (W - left - right) / (m - 1), y = u => H - bottom - u * (H - top - bottom);
   const line = g => "M" + unit(g).map((u, j) => `${x(j)} ${y(u)}`).join("L");
   for (const j of range(m)) {
@@ -166,11 +199,17 @@ function parallel() {
     const y0 = H - bottom + 44;
     node("text", {x: x(j), y: y0, class: "name", "text-anchor": "end", transform: `rotate(-50 ${x(j)} ${y0})`}, plot, objectives[j]);
   }
+  if (front) for (const g of front) node("path", {d: line(g), class: "exact line"}, plot);
+  // an extension is an arrow along the axis of the objective that it raises, side by side around the axis
+  if ($("arrows").checked) arrows.forEach((a, k) => {
+    const at = x(a.objective) + 3 * ((k / m | 0) % 7 - 3), cut = g => y(Math.max(-0.05, Math.min(1.05, unit(g)[a.objective])));
+    const [y1, y2] = [cut(a.start), cut(a.end)];
+    if (Math.abs(y2 - y1) > 1) node("line", {x1: at, y1, x2: at, y2, ...coloured(a)}, plot);
+    else node("circle", {cx: at, cy: y1, r: 2, class: coloured(a).class}, plot);  // an arrow of no length has no direction
+  });
   const chosen = new Map(served);
   for (const i of [...range(n).filter(i => !chosen.has(i)), ...range(n).filter(i => chosen.has(i))]) {
-    const e = node("path", {d: line(returns[i]), class: chosen.has(i) ? "chosen line" : "member line"}, plot);
-    node("title", {}, e, `policy ${i}`);
-    e.addEventListener("click", () => serve([[i, 1]], "the policy you picked"));
+    pick(node("path", {d: line(returns[i]), class: chosen.has(i) ? "chosen line" : "member line"}, plot), i);
   }
   if (served.length > 1) node("path", {d: line(mean(served)), class: "mixture line"}, plot);
 }
@@ -210,7 +249,7 @@ function query() {
   const {feasible, share} = mixture(best, bounds);
   const pairs = share.map((p, i) => [i, p]).filter(([, p]) => p > 1e-9);
   const g = mean(pairs);
-  const missed = range(m).filter(j => j !== best && bounds[j] !== null && g[j] < bounds[j] - 1e-6 * Math.max(1, Math.abs(bounds[j])));
+  const missed = range(m).filter(j => bounds[j] !== null && g[j] < bounds[j] - 1e-6 * Math.max(1, Math.abs(bounds[j])));
   $("answer").textContent = feasible ? "The bounds are met." : "No mixture meets the bounds. The closest one misses " +
     missed.map(j => `${objectives[j]} by ${fmt(bounds[j] - g[j])}`).join(", ") + ".";
   serve(pairs, feasible ? "best within the bounds" : "closest to the bounds");
@@ -247,7 +286,7 @@ function roll() {
 
 // curves of one policy, panels one below the other, with the ranges of all policies
 function curves(svg, rows) {
-  const width = 720, height = 200, left = 84, right = 12, top = 30, bottom = 34;
+  const width = W, height = 200, left = pad, right = 12, top = 30, bottom = 34;
   svg.setAttribute("viewBox", `0 0 ${width} ${rollouts.panels.length * height}`);
   svg.setAttribute("class", "wide");
   let first = 0;
@@ -260,10 +299,10 @@ function curves(svg, rows) {
     for (const v of [low, (low + high) / 2, high]) node("text", {x: left - 6, y: y(v) + 4, class: "tick", "text-anchor": "end"}, svg, fmt(v));
     const ticks = range(5).map(k => Math.round(k * (rows.length - 1) / 4));
     for (const t of ticks) node("text", {x: x(t), y: base + height - bottom + 16, class: "tick", "text-anchor": "middle"}, svg, t + 1);
-    node("text", {x: left, y: base + top - 12, class: "name"}, svg, label);
+    node("text", {x: narrow ? 4 : left, y: base + top - 12, class: "name"}, svg, label);
     names.forEach((name, c) => {
       node("path", {d: "M" + rows.map((row, t) => `${x(t).toFixed(1)} ${y(row[columns[c]]).toFixed(1)}`).join("L"), class: `curve c${c % 3}`}, svg);
-      const at = width - right - (names.length - 1 - c) * 90;
+      const at = width - right - (names.length - 1 - c) * (narrow ? 56 : 90);
       node("text", {x: at, y: base + top - 12, class: `name t${c % 3}`, "text-anchor": "end"}, svg, name);
     });
     first += names.length;
@@ -283,4 +322,6 @@ $("again").addEventListener("click", roll);
 if (m === 3) for (const id of ["turn", "tilt"]) $(id).addEventListener("input", () => {
   turn = Number($("turn").value); tilt = Number($("tilt").value); draw();
 });
+addEventListener("resize", () => { if (narrow !== (innerWidth < 600)) { layout(); draw(); roll(); } });
+layout();
 prefer();

@@ -77,6 +77,8 @@ class Front:
     """Returns of the policies at which they ended, float[e, m]."""
     feasible: Any = None
     """Whether the end of an extension keeps its constraints, bool[e]."""
+    extended: Any = None
+    """Objective that an extension raises, int[e]; needed with extensions of more than three objectives."""
     rollouts: Rollouts | Curves | None = None
     """An episode of every policy, where it can be drawn."""
 
@@ -122,7 +124,14 @@ def _check(front: Front) -> None:
     lengths = [0 if x is None else len(x) for x in (front.starts, front.ends, front.feasible)]
     if len(set(lengths)) > 1:
         raise UsageError(f"starts, ends, feasible: must have one length, got {lengths}")
+    if front.starts is not None and (m > 3 or front.extended is not None):
+        _check_extended(front.extended, lengths[0], m)
     _check_rollouts(front.rollouts, len(front.returns))
+
+
+def _check_extended(extended: Any, n: int, m: int) -> None:
+    if extended is None or np.shape(extended) != (n,) or not np.isin(extended, np.arange(m)).all():
+        raise UsageError(f"extended: must hold an objective of 0 to {m - 1} for each of the {n} extensions")
 
 
 def _check_rollouts(rollouts: Rollouts | Curves | None, n: int) -> None:
@@ -148,16 +157,21 @@ def _plot(front: Front) -> str:
     markers = _ARROW.format("kept", "#009e73") + _ARROW.format("broken", "#cc79a7")
     turn = _slider("turn", "turn", -3.14, 3.14, 0.7) + _slider("tilt", "tilt", -1.5, 1.5, 0.45)
     legend = "Blue: policies. Orange: what is served."
-    if front.exact is not None and m <= 3:
-        legend += " Green circles: exact returns of deterministic policies."
+    if front.exact is not None:
+        mark = "circles" if m <= 3 else "lines"
+        legend += f" Green {mark}: exact returns of deterministic policies."
     if front.exact is not None and m == 2:
         legend += " Dashed: what mixtures of them reach."
+    if front.starts is not None:
+        legend += " Arrows: extensions, green where the constraints hold at their end, pink where not"
+        legend += "." if m <= 3 else "; each on the axis of the objective that it raises."
     if front.starts is not None and m <= 3:
-        legend += " Arrows: extensions, green where the constraints hold at their end, pink where not."
-    hidden = "" if front.starts is not None and m <= 3 else " hidden"
+        legend += " They are cut at the frame."
+    legend += " Arrow keys go from policy to policy."
+    hidden = "" if front.starts is not None else " hidden"
     return (
         "<svg id='plot' viewBox='0 0 720 520' role='group' aria-label='returns of the policies'>"
-        f"<defs>{markers}</defs></svg>"
+        f"<defs>{markers}<clipPath id='frame'></clipPath></defs></svg>"
         f"<p class='soft'>{legend}</p>{turn if m == 3 else ''}"
         f"<label{hidden}><input type='checkbox' id='arrows' checked> show extensions</label>"
     )
@@ -214,6 +228,8 @@ def _json(front: Front) -> str:
             {"start": _short(a), "end": _short(b), "feasible": bool(f)}
             for a, b, f in zip(np.asarray(front.starts), np.asarray(front.ends), front.feasible, strict=True)
         ]
+    if front.extended is not None:
+        arrows = [a | {"objective": int(j)} for a, j in zip(arrows, front.extended, strict=True)]
     record = {
         "objectives": list(front.objectives),
         "returns": [_short(row) for row in np.asarray(front.returns, float)],

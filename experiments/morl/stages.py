@@ -242,14 +242,16 @@ def records(plan: Plan, after: dict[str, Extended]) -> dict[str, Any]:
 
 
 def arrows(start: np.ndarray, end: np.ndarray, threshold: np.ndarray, live: np.ndarray) -> dict[str, Any]:
-    """Starts and ends of the live runs of one member, and whether the ends keep their bounds, for its page.
+    """Starts and ends of the live runs of one member, the objectives that they raise, and whether the ends
+    keep their bounds, for its page.
 
     start, end, threshold: float[rounds, R, m]; live: bool[rounds, R].
     """
     m = start.shape[-1]
     others = np.broadcast_to(1 - np.tile(np.eye(m), (start.shape[1] // m, 1)), start.shape)
     keep = np.asarray(jax.vmap(objectives.feasible)(end[live], threshold[live], others[live]))
-    return {"starts": start[live], "ends": end[live], "feasible": keep}
+    raised = np.broadcast_to(np.arange(start.shape[1]) % m, live.shape)[live]
+    return {"starts": start[live], "ends": end[live], "feasible": keep, "extended": raised}
 
 
 def store(

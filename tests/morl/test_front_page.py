@@ -73,6 +73,10 @@ def test_curves_of_every_policy_are_in_the_page():
         ({"exact": np.zeros((3, 3))}, "exact: must be"),
         ({"reference": [0.0]}, r"reference: must be \[2\]"),
         ({"starts": POINTS}, "one length"),
+        (
+            {"starts": POINTS, "ends": POINTS, "feasible": [True] * 3, "extended": [0, 1, 2]},
+            "extended: must hold an objective of 0 to 1 for each of the 3 extensions",
+        ),
         ({"rollouts": Rollouts(1, 1, [])}, "0 ways for 3 policies"),
         ({"rollouts": Curves((("y", ("a",)),), [])}, "curves of 0 policies for 3"),
         ({"rollouts": Curves((("y", ("a",)),), [np.zeros((4, 2))] * 3)}, r"values\[0\]: must be .* \[T, 1\]"),
@@ -126,3 +130,31 @@ def test_mixtures_of_the_page_equal_a_linear_programme():
             np.testing.assert_allclose(share @ points[:, -1], -exact.fun, rtol=1e-6)
             assert np.all(share @ points[:, :-1] >= bounds - 1e-6)
     assert 0 < feasible < 20
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+@pytest.mark.parametrize("m", [2, 4])
+def test_arrow_keys_serve_the_next_policy_and_keep_the_focus(tmp_path, m):
+    # policies 2, 0, 1 in the order of the first objective; uniform preferences are served by policy 0
+    points = np.array([[1.0, 9.0], [2.0, 0.0], [0.0, 5.0]]) @ np.eye(2, m)
+    front = Front("Keys", tuple("abcd"[:m]), points, [-1] * m, exact=points)
+    steps = """<script>
+        const said = [];
+        document.getElementById("first").focus();
+        for (const key of ["Tab", "ArrowLeft", "ArrowLeft", "ArrowRight", "End"]) {
+          document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key}));
+          said.push(document.activeElement.getAttribute("aria-label").split(":")[0]);
+        }
+        const stops = document.querySelectorAll("#plot [tabindex='0']").length;
+        document.title = JSON.stringify([said, stops, document.documentElement.scrollWidth <= innerWidth]);
+    </script></body>"""
+    path = tmp_path / "front.html"
+    path.write_text(render(front).replace("</body>", steps))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    done = subprocess.run(
+        [*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, check=True, timeout=120
+    )
+    title = re.search(r"<title>(.*?)</title>", done.stdout)[1]
+    said, stops, within = json.loads(title.replace("&quot;", '"'))
+    assert said == [f"policy {i}" for i in (0, 2, 2, 0, 1)]
+    assert stops == 1 and within

@@ -21,6 +21,7 @@ def test_arrows_are_those_of_live_runs_and_look_at_constrained_objectives_alone(
     found = stages.arrows(start, end, threshold, np.array([[True, True, False, False]]))
     np.testing.assert_array_equal(found["ends"], end[0, :2])
     assert found["feasible"].tolist() == [False, True]
+    assert found["extended"].tolist() == [0, 1]
 
 
 def test_only_the_barrier_has_a_variant_per_sharpness():
