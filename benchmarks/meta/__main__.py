@@ -1,15 +1,17 @@
-"""The peers of learned objectives, and the speed of lifetimes.
+"""The peers of learned objectives, and where their speed is measured.
 
-python -m benchmarks.meta setup     builds .cache/meta with the versions of peers.txt
-python -m benchmarks.meta lookups   lifetimes with lookups against the same with one-hot products
-python -m benchmarks.meta lanes     lifetimes in lanes sorted by their horizon against a padded loop
+python -m benchmarks.meta setup            builds .cache/meta with the versions of peers.txt
+python -m benchmarks.meta.lifetimes lookups | lanes
+python -m benchmarks.meta.costs population | drift | generation | remat
+python -m benchmarks.meta.devices          one and two members on one and two devices
+python -m benchmarks.meta.sphere           evolution on the sphere beside evosax
+python -m benchmarks.meta.study            generations of the CartPole study beside evosax's ask and tell
 """
 
 from __future__ import annotations
 
 import argparse
 
-from benchmarks.meta import lifetimes
 from benchmarks.meta.setup import setup
 
 
@@ -17,10 +19,8 @@ def main(argv: list[str] | None = None) -> None:
     """Runs what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(required=True)
-    commands.add_parser("setup").set_defaults(run=lambda arguments: setup())
-    lifetimes.add_commands(commands)
-    arguments = parser.parse_args(argv)
-    arguments.run(arguments)
+    commands.add_parser("setup").set_defaults(run=setup)
+    parser.parse_args(argv).run()
 
 
 if __name__ == "__main__":

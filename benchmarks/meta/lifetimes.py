@@ -1,7 +1,7 @@
 """Lifetimes of learners for targets: lookups against one-hot products, sorted lanes against a padded loop.
 
-python -m benchmarks.meta lookups [--pairs 64 --updates 50]
-python -m benchmarks.meta lanes [--pairs 64 --low 10 --high 250 --lane 4]
+python -m benchmarks.meta.lifetimes lookups [--pairs 64 --updates 50]
+python -m benchmarks.meta.lifetimes lanes [--pairs 64 --low 10 --high 250 --lane 4]
 
 Both sides do the same lifetimes of a TA-LPG with 32 units on small grid levels, 8 workers of 20 steps. Before
 anything is timed their returns are compared. Rounds are interleaved; times are CPU seconds of this process.
@@ -10,7 +10,6 @@ anything is timed their returns are compared. Rounds are interleaved; times are 
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.measure import Clock
+from benchmarks.measure import Clock, Entry, emit
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Algorithm, Array, PyTree
 from jaxrl.envs.base import Env
@@ -32,6 +31,11 @@ from jaxrl.rollout.evaluate import evaluate
 RULE = targets.lpg(8, inputs=("n/N", "ln N"), width=32, bias=False, log_scale=0.25)
 CONFIG = lpg.Config(n_envs=8)
 EPISODES = 8
+GROUP = "meta"
+COMMANDS = [
+    (True, ["lookups"], ["lookups", "--pairs", "2", "--updates", "2"]),
+    (True, ["lanes"], ["lanes", "--pairs", "2", "--low", "2", "--high", "4", "--lane", "1"]),
+]
 
 
 def levels(index: bool) -> Env:
@@ -119,32 +123,45 @@ def lookups(pairs: int, updates: int, rounds: int) -> dict[str, list[float]]:
 def lanes(pairs: int, low: int, high: int, lane: int, rounds: int) -> dict[str, list[float]]:
     """Sorted lanes, and all pairs together padded to the longest horizon."""
     env = levels(True)
-    sides = {"sorted lanes": in_pairs(plain(env), lane), "padded": in_pairs(padded(env, high), pairs)}
+    sides = {"sorted lanes": in_pairs(plain(env), lane), "padded loop": in_pairs(padded(env, high), pairs)}
     tasks = lifetimes.draw_tasks(env, low, high)(jax.random.key(1), pairs)
     saved = pairs * high / lifetimes.work_in_lanes(np.asarray(tasks.horizon), lane)
     print(f"updates of the padded loop over those of the lanes: {saved:.2f}")
     return compare(sides, dict.fromkeys(sides, (phi(), tasks)), rounds)
 
 
-def report(seconds: dict[str, list[float]]) -> None:
-    """Prints the median of every side, and the ratio of the second to the first, round by round."""
-    for name, rounds in seconds.items():
-        print(f"{name}: {statistics.median(rounds):.2f} CPU-s ({', '.join(f'{x:.2f}' for x in rounds)})")
-    first, second = seconds.values()
-    ratios = [b / a for a, b in zip(first, second, strict=True)]
-    print(f"ratio: {statistics.median(ratios):.2f} ({', '.join(f'{x:.2f}' for x in ratios)})")
+def summarise(seconds: dict[str, list[float]], settings: str) -> list[Entry]:
+    """Entries of both sides, and of the time of the second over that of the first by round."""
+    entries = [
+        Entry.of(GROUP, f"LPG lifetimes, {name}", values, "CPU-s", settings=settings)
+        for name, values in seconds.items()
+    ]
+    (first, a), (second, b) = seconds.items()
+    ratios = [y / x for x, y in zip(a, b, strict=True)]
+    name = f"LPG lifetimes, {second} / {first}"
+    return [*entries, Entry.of(GROUP, name, ratios, "ratio", settings="by round", floor=2.0)]
 
 
-def add_commands(commands: Any) -> None:
-    """The two comparisons as commands of `python -m benchmarks.meta`."""
-    one: argparse.ArgumentParser = commands.add_parser("lookups", help="lookups against one-hot products")
-    two: argparse.ArgumentParser = commands.add_parser("lanes", help="sorted lanes against a padded loop")
-    for parser in (one, two):
-        parser.add_argument("--pairs", type=int, default=64)
-        parser.add_argument("--rounds", type=int, default=3)
+def main(argv: list[str] | None = None) -> None:
+    """Measures one of the comparisons and writes its entries."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="what", required=True)
+    one, two = commands.add_parser("lookups"), commands.add_parser("lanes")
+    for each in (one, two):
+        each.add_argument("--pairs", type=int, default=64)
+        each.add_argument("--rounds", type=int, default=3)
     one.add_argument("--updates", type=int, default=50)
     two.add_argument("--low", type=int, default=10)
     two.add_argument("--high", type=int, default=250)
     two.add_argument("--lane", type=int, default=4)
-    one.set_defaults(run=lambda a: report(lookups(a.pairs, a.updates, a.rounds)))
-    two.set_defaults(run=lambda a: report(lanes(a.pairs, a.low, a.high, a.lane, a.rounds)))
+    args = parser.parse_args(argv)
+    if args.what == "lookups":
+        settings = f"{args.pairs} pairs, N = {args.updates}"
+        emit(summarise(lookups(args.pairs, args.updates, args.rounds), settings))
+    else:
+        settings = f"{args.pairs} pairs, N in [{args.low}, {args.high}], lanes of {args.lane} pairs"
+        emit(summarise(lanes(args.pairs, args.low, args.high, args.lane, args.rounds), settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -22,7 +22,6 @@ import jax
 import numpy as np
 
 from experiments.meta.returns import diverged_as_lowest
-from experiments.meta.rules import CLIPS
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, Positive, Seed, Size, check_fields
@@ -58,6 +57,7 @@ HORIZON: dict[EnvironmentName, int] = {
 """The horizon N of each environment, in updates."""
 FACTS = ("least f", "dead zone", "certified dead zone", "slope of the rollback", "change over the lifetime")
 ROUNDS = 3  # of timed lifetimes
+CLIPS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.5, 3.0)  # with the last one a ratio up to 4 is followed
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class Config:
 
     environments: tuple[EnvironmentName, ...] = ("CartPole", "Acrobot", "DelayedChain-noisy")
     """Environments of the board, by their names in the catalogue."""
+    rules: tuple[str, ...] = ()
+    """Names of drifts of the zoo; () for all of them."""
     files: tuple[str, ...] = ()
     """Paths of rules of one's own, each a pair name.json and name.npz that `jaxrl.meta.zoo.save` wrote; the
     path of either will do."""
@@ -88,10 +90,10 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("environments", "factors", "files"):
+        for name in ("environments", "factors", "rules", "files"):
             found = getattr(self, name)
-            if len(set(found)) < len(found) or (name != "files" and not found):
-                raise UsageError(f"Config.{name}: must be at least one, each once, got {found}")
+            if len(set(found)) < len(found) or (name in ("environments", "factors") and not found):
+                raise UsageError(f"Config.{name}: must name each once, and at least one, got {found}")
         width = min(self.together, self.lifetimes)
         if self.lifetimes % width:
             raise UsageError(
@@ -102,6 +104,7 @@ class Config:
 PRESETS = {
     "smoke": Config(
         ("CartPole",),
+        ("ppo", "ta_lpo_cartpole"),
         factors=(0.125, 0.25),
         learner=ppo.Config(n_envs=2, length=8, epochs=2, minibatches=2, widths=()),
         lifetimes=2,
@@ -110,25 +113,38 @@ PRESETS = {
     ),
     "quick": Config(),
     "long": Config(("CartPole",), factors=(8.0,), timed=0),
+    "wide": Config(factors=(0.25, 4.0), timed=0),
+    "more": Config(
+        ("MountainCar", "Pendulum", "GridWorld-small", "Breakout"),
+        factors=(1.0,),
+        lifetimes=16,
+        together=16,
+        timed=0,
+    ),
     "paper": Config(tuple(HORIZON), factors=(0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0), lifetimes=256, timed=64),
 }
 BETTER = "more"
 
 
 def entries(config: Config) -> list[Entry]:
-    """The rules of the zoo, those made by hand first, and those of the files.
+    """The drifts of the zoo that were asked for, those made by hand first, and those of the files.
 
     Raises:
-        UsageError: a file does not exist, or has the name of a rule of the zoo.
+        UsageError: an unknown name, one of another slot, a file that does not exist, or has the name of a
+            rule of the board.
         CorruptInput: a file is damaged or does not fit its rule.
     """
-    found = [zoo.load(name, "drift") for name in zoo.names()]
+    found = [zoo.load(name, "drift") for name in _named(config)]
     for path in config.files:
         entry = zoo.read(path)
         if entry.name in [other.name for other in found]:
             raise UsageError(f"Config.files: the name of {path} is taken on the board; rename its files")
         found.append(entry)
     return found
+
+
+def _named(config: Config) -> list[str]:
+    return list(config.rules) or zoo.names(slot="drift")
 
 
 def clipped(clip: float) -> Entry:
@@ -224,12 +240,12 @@ def _cost(config: Config, rules: list[Entry]) -> np.ndarray:
 
 def estimate(config: Config) -> dict[str, int]:
     """Rules, programs and environment steps of a run."""
-    rules = len(zoo.names()) + len(config.files)
+    rules = len(_named(config)) + len(config.files)
     updates = sum(sum(horizons(config, name)) for name in config.environments)
     lives = (rules + 2 * len(CLIPS)) * config.lifetimes * updates
     return {
         "members": rules,
-        "compilations": len(config.environments) + 4 * bool(config.timed),
+        "compilations": (1 if config.rules else 2) * len(config.environments) + 6 * bool(config.timed),
         "env_steps": lives * config.learner.n_envs * config.learner.length,
     }
 

@@ -109,7 +109,7 @@ def entries(config: Config) -> list[Entry]:
         UsageError: an unknown name, a file that does not exist, or a name that occurs twice.
         CorruptInput: a file is damaged or does not fit its rule.
     """
-    found = [zoo.load(name, "drift") for name in config.rules or zoo.names()]
+    found = [zoo.load(name, "drift") for name in config.rules or zoo.names(slot="drift")]
     found += [zoo.read(path) for path in config.files]
     names = [entry.name for entry in found]
     if len(set(names)) < len(names):
@@ -170,7 +170,7 @@ def _slopes(entry: Entry, N: int) -> np.ndarray:
 
 def estimate(config: Config) -> dict[str, int]:
     """Rules, programs and environment steps of a run."""
-    rules = len(config.rules or zoo.names()) + len(config.files)
+    rules = len(config.rules or zoo.names(slot="drift")) + len(config.files)
     updates = sum(round(done * config.horizon) for done, _ in SITUATIONS.values())
     steps = config.learner.n_envs * config.learner.length * updates * config.lifetimes
     return {"members": rules, "compilations": 1, "env_steps": rules * steps}

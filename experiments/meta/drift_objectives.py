@@ -24,6 +24,7 @@ import numpy as np
 
 from experiments.meta.rules import ARMS, HAND, Arm, Rule, best_clip
 from jaxrl.baselines import ppo
+from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Count, Seed, Size, check_fields
 from jaxrl.core.prng import stream, streams
@@ -179,7 +180,7 @@ def _evolved(config: Config, folder: RunFolder, group: Literal["plain", "refined
     hypers = [config.evolve.replace(mask=ARMS[name][1], fixed=ARMS[name][0]) for name in names]
     steps = config.learner.n_envs * config.learner.length * config.updates
     return sweep(
-        lambda algo: evolution.make(algo, problem),
+        lambda algo: evolution.make(algo, problem, spmd.WORK),
         [(config.algo, hyper) for hyper in hypers],
         seeds=config.seeds,
         seed=config.seed,
@@ -189,6 +190,7 @@ def _evolved(config: Config, folder: RunFolder, group: Literal["plain", "refined
         env_steps_per_update=2 * config.algo.pairs * steps,
         folder=folder,
         stage=group,
+        work=1,
     )
 
 

@@ -13,24 +13,24 @@ between two methods would be over meta-seeds, of which `quick` has two.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
-from experiments.meta.levels import Levels, environment
+from experiments.meta.levels import ARMS, Kind, OnLevels, environment, rule
+from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Positive, Seed, Size, check_fields
+from jaxrl.core.fields import Size
 from jaxrl.core.prng import stream
 from jaxrl.core.types import PyTree
 from jaxrl.envs.base import Env
-from jaxrl.meta import evolution, lifetimes, lpg, targets
+from jaxrl.meta import evolution, lifetimes, lpg
 from jaxrl.meta.evaluation import evaluate_objective
-from jaxrl.meta.objective import MASKS, Objective
+from jaxrl.meta.objective import MASKS
 from jaxrl.meta.zoo import Entry
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
@@ -38,34 +38,16 @@ from jaxrl.run.config import config_from_dict
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, member_keys, sweep
 
-Kind = Literal["REINFORCE", "LPG"]
-ARMS: dict[str, tuple[Kind, str]] = {
-    "REINFORCE": ("REINFORCE", "none"),
-    "scheduled REINFORCE": ("REINFORCE", "paper"),
-    "LPG": ("LPG", "none"),
-    "TA-LPG": ("LPG", "paper"),
-}
 TOLD = (0.25, 4.0)  # factors of the horizon that a rule is told in place of the truth
 PAIRED = (("TA-LPG", "LPG"), ("scheduled REINFORCE", "REINFORCE"), ("LPG", "REINFORCE"))
-_INPUTS = ("n/N", "ln N")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(OnLevels):
     """Arms of one sweep per kind of rule, and the levels of their evaluation."""
 
     kinds: tuple[Kind, ...] = ("REINFORCE", "LPG")
     """Kinds of rules, each blind and told the time."""
-    levels: Levels = "small"
-    """Distribution of the levels. Paper: "all"."""
-    limit: tuple[Size, Size] = (20, 50)
-    """Shortest and longest time limit of a level, in steps. Paper: 20 to 750."""
-    learner: lpg.Config = field(default_factory=lambda: lpg.Config(n_envs=8))
-    """Static choices of the learner."""
-    hyper: lpg.Hyper = field(default_factory=lpg.Hyper)
-    """Hyper-parameters of every lifetime."""
-    width: Size = 32
-    """Units of LPG's recurrence. Paper: 256."""
     reinforce_algo: evolution.Config = field(
         default_factory=lambda: evolution.Config(pairs=64, lane=8, selection=64, select_every=10)
     )
@@ -84,38 +66,19 @@ class Config:
         default_factory=lambda: evolution.Hyper(lr=0.01, lr_decay=0.997, sigma=0.1)
     )
     """Hyper-parameters of evolution for LPG."""
-    horizons: tuple[Size, Size] = (5, 50)
-    """Shortest and longest lifetime of training, in updates, log-uniform. Paper: 10 to 250."""
-    episodes: Size = 8
-    """Episodes after a lifetime whose mean return is its fitness, one per worker."""
     generations: Size = 150
     """Generations of evolution. Paper: 2500."""
     evaluated: tuple[Size, ...] = (5, 10, 20, 50, 100)
     """Horizons of the evaluation, in updates."""
     counterfactual: Size = 20
     """Horizon at which a rule is told another one, in updates."""
-    held_out: Size = 512
-    """Levels of the evaluation, a multiple of `together`."""
-    together: Size = 64
-    """Levels that are evaluated together."""
-    longest: Positive = 50.0
-    """Horizon whose logarithm is 1 for the rules."""
-    seeds: Size = 2
-    """Number of meta-seeds; seed i has the same keys in all arms."""
-    seed: Seed = 0
-    """Root seed, in [0, 2^32)."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
-        lifetimes.check_horizons(*self.horizons, "Config.horizons")
-        if self.held_out % self.together:
-            raise UsageError(f"Config.held_out: must be a multiple of Config.together, {self.together}")
+        super().__post_init__()
         if self.counterfactual not in self.evaluated:
             raise UsageError(
                 "Config.counterfactual: must be one of Config.evaluated, where the truth is told"
             )
-        if self.longest <= 1:
-            raise UsageError("Config.longest: must be above 1, its logarithm divides that of a horizon")
 
 
 PRESETS = {
@@ -149,20 +112,11 @@ PRESETS = {
 BETTER = "more"
 
 
-@functools.cache  # equal rules share programs
-def rule(config: Config, kind: Kind) -> Objective:
-    """A rule with inputs for progress and for the logarithm of the horizon, which a mask may close."""
-    scale = float(1 / np.log(config.longest))
-    if kind == "REINFORCE":
-        return targets.reinforce(inputs=_INPUTS, log_scale=scale)
-    sizes = {"width": config.width, "bias": False, "log_scale": scale}
-    return targets.lpg(config.learner.predictions, inputs=_INPUTS, **sizes)
-
-
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `arm` names, `returns [arm, S, N, levels]`, `told [arm, S, 2, levels]` at the counterfactual
     horizon, `start [N, levels]`, `fitness [arm, S, L]` of the population, `chosen [arm, S]`, the generation
-    of the mean.
+    of the mean, `best [arm, S]`, its fitness on the tasks of the choice, and per kind its parameters,
+    `REINFORCE [arm, S, 3]` and `LPG [arm, S, D]`.
     """
     env = environment(config.levels, config.limit)
     members = _trained(config, env, folder)
@@ -183,7 +137,21 @@ def run(config: Config, folder: RunFolder) -> None:
         fitness=np.reshape([m.history["fitness"] for m in members], (*shape, -1)),
         update=members[0].update,
         chosen=np.reshape([m.state.best_generation for m in members], shape),
+        best=np.reshape([m.state.best_fitness for m in members], shape),
+        **_parameters(config, members),
     )
+
+
+def _parameters(config: Config, members: list[Member]) -> dict[str, np.ndarray]:
+    """Chosen means by kind, each as one vector in the order of `ravel_pytree`, float32[arm, S, D]."""
+    flat = {
+        kind: [ravel_pytree(m.state.best_params)[0] for m in members if m.static == kind]
+        for kind in config.kinds
+    }
+    return {
+        kind: np.reshape(jax.device_get(rows), (-1, config.seeds, rows[0].size)).astype(np.float32)
+        for kind, rows in flat.items()
+    }
 
 
 def _trained(config: Config, env: Env, folder: RunFolder) -> list[Member]:
@@ -198,7 +166,7 @@ def _trained(config: Config, env: Env, folder: RunFolder) -> list[Member]:
         )
 
     return sweep(
-        lambda kind: evolution.make(algos[kind], problem(kind)),
+        lambda kind: evolution.make(algos[kind], problem(kind), spmd.WORK),
         [
             (kind, hypers[kind].replace(mask=MASKS[mask]))
             for kind, mask in ARMS.values()
@@ -208,17 +176,11 @@ def _trained(config: Config, env: Env, folder: RunFolder) -> list[Member]:
         seed=config.seed,
         data=env.default_params(),
         updates=config.generations,
-        env_steps_per_update=_steps_per_generation(config),
+        env_steps_per_update=lambda kind: config.steps_per_generation(algos[kind].pairs),
         log_every=max(1, config.generations // 30),
         folder=folder,
+        work=1,
     )
-
-
-def _steps_per_generation(config: Config) -> int:
-    low, high = config.horizons
-    mean = (high - low) / np.log(high / low) if high > low else high
-    pairs = max(config.reinforce_algo.pairs, config.lpg_algo.pairs)
-    return int(2 * pairs * mean * config.learner.n_envs * config.learner.length)
 
 
 def _returns(config: Config, member: Member, factor: float, horizons: np.ndarray) -> np.ndarray:
@@ -311,9 +273,13 @@ def _told(result: dict[str, np.ndarray], names: list[str], note: str) -> dict[st
 
 def estimate(config: Config) -> dict[str, int]:
     """Members, programs and steps of training."""
-    members = 2 * len(config.kinds) * config.seeds
-    steps = members * config.generations * _steps_per_generation(config)
-    return {"members": members, "compilations": 2 * len(config.kinds), "env_steps": steps}
+    algos = {"REINFORCE": config.reinforce_algo, "LPG": config.lpg_algo}
+    per_seed = sum(2 * config.steps_per_generation(algos[kind].pairs) for kind in config.kinds)
+    return {
+        "members": 2 * len(config.kinds) * config.seeds,
+        "compilations": 2 * len(config.kinds),
+        "env_steps": config.seeds * config.generations * per_seed,
+    }
 
 
 def figure(folder: RunFolder) -> list[Path]:

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.core import spmd
 from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Array, Key, PyTree
@@ -88,7 +89,7 @@ def run(config: Config, folder: RunFolder) -> None:
     """
     rule = bandit.step_size()
     members = sweep(
-        lambda algo: evolution.make(algo, bandit.problem(config.sizes, rule)),
+        lambda algo: evolution.make(algo, bandit.problem(config.sizes, rule), spmd.WORK),
         [(config.algo, config.hyper.replace(mask=MASKS[mask])) for mask in ARMS.values()],
         seeds=config.seeds,
         seed=config.seed,
@@ -96,6 +97,7 @@ def run(config: Config, folder: RunFolder) -> None:
         updates=config.generations,
         log_every=config.algo.select_every,
         folder=folder,
+        work=1,
     )
     # to the host first: what lies on several devices would be evaluated on each of them
     phis = jax.device_get([member.state.best_params for member in members])

@@ -22,9 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.meta.levels import Levels, environment
-from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Positive, Seed, Size, check_fields
+from experiments.meta.levels import OnLevels, environment
+from jaxrl.core import spmd
+from jaxrl.core.fields import Size
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Key, PyTree
 from jaxrl.meta import evolution, lifetimes, lpg, targets
@@ -42,53 +42,25 @@ READS = ("ir", "iz", "in")  # kernels of LPG's recurrence that read the inputs, 
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(OnLevels):
     """The blind rule, the twelve arms, and the levels of their evaluation."""
 
     kind: Literal["REINFORCE", "LPG"] = "REINFORCE"
     """Rule: REINFORCE with a learned step, six numbers, or LPG. Paper: "LPG"."""
-    levels: Levels = "small"
-    """Distribution of the levels. Paper: "all"."""
-    limit: tuple[Size, Size] = (20, 50)
-    """Shortest and longest time limit of a level, in steps. Paper: 20 to 750."""
-    learner: lpg.Config = field(default_factory=lambda: lpg.Config(n_envs=8))
-    """Static choices of the learner."""
-    hyper: lpg.Hyper = field(default_factory=lpg.Hyper)
-    """Hyper-parameters of every lifetime."""
-    width: Size = 32
-    """Units of LPG's recurrence. Paper: 256."""
     algo: evolution.Config = field(
         default_factory=lambda: evolution.Config(pairs=32, lane=8, selection=64, select_every=10)
     )
     """Static choices of evolution."""
     evolve: evolution.Hyper = field(default_factory=lambda: evolution.Hyper(lr=0.06, sigma=0.3))
     """Hyper-parameters of evolution; warm arms go on at the learning rate at which the blind rule ended."""
-    horizons: tuple[Size, Size] = (5, 50)
-    """Shortest and longest lifetime of training, in updates, log-uniform. Paper: 10 to 250."""
-    longest: Positive = 50.0
-    """Horizon whose logarithm is 1 for the rules, above 1, in updates."""
-    episodes: Size = 8
-    """Episodes after a lifetime whose mean return is its fitness."""
     generations: Size = 40
     """Generations of the blind rule, and then of every arm."""
     evaluated: tuple[Size, ...] = (5, 20, 50)
     """Horizons of the evaluation, in updates."""
     held_out: Size = 128
     """Levels of the evaluation, a multiple of `together`."""
-    together: Size = 64
-    """Levels that are evaluated together."""
     seeds: Size = 3
     """Number of meta-seeds; seed i has the same keys in all arms."""
-    seed: Seed = 0
-    """Root seed, in [0, 2^32)."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        lifetimes.check_horizons(*self.horizons, "Config.horizons")
-        if self.held_out % self.together:
-            raise UsageError(f"Config.held_out: must be a multiple of Config.together, {self.together}")
-        if self.longest <= 1:
-            raise UsageError("Config.longest: must be above 1, its logarithm divides that of a horizon")
 
 
 PRESETS = {
@@ -106,6 +78,14 @@ PRESETS = {
         seeds=1,
     ),
     "quick": Config(),
+    "lpg": Config(
+        kind="LPG",
+        algo=evolution.Config(pairs=32, lane=8, start="zero", selection=32, select_every=10),
+        evolve=evolution.Hyper(lr=0.02, lr_decay=0.995, sigma=0.1),
+        horizons=(5, 30),
+        generations=80,
+        seeds=2,
+    ),
     "paper": Config(
         kind="LPG",
         algo=evolution.Config(pairs=64, lane=8, start="zero", selection=64, select_every=10),
@@ -125,7 +105,7 @@ def rule(config: Config) -> Objective:
     """A rule that has all five time inputs."""
     options = {
         "inputs": TIME_INPUTS,
-        "log_scale": float(1 / np.log(config.longest)),
+        "log_scale": config.log_scale,
         "longest": config.longest,
     }
     if config.kind == "REINFORCE":
@@ -141,7 +121,7 @@ def run(config: Config, folder: RunFolder) -> None:
     problem = lpg.search(
         config.learner, env, objective, config.hyper, config.horizons, episodes=config.episodes
     )
-    algorithm = evolution.make(config.algo, problem)
+    algorithm = evolution.make(config.algo, problem, spmd.WORK)
     blind = sweep(
         lambda algo: algorithm,
         [(config.algo, config.evolve.replace(mask=MASKS["none"]))],
@@ -149,9 +129,10 @@ def run(config: Config, folder: RunFolder) -> None:
         seed=config.seed,
         data=(),
         updates=config.generations,
-        env_steps_per_update=_steps(config),
+        env_steps_per_update=config.steps_per_generation(config.algo.pairs),
         folder=folder,
         stage="blind",
+        work=1,
     )
     states = [member.state for member in blind]
     warm = [without_time((s.params, s.opt_state), config.kind) for s in states]
@@ -231,9 +212,10 @@ def _arms(config: Config, algorithm: Algorithm, warm: list[PyTree], folder: RunF
         (),
         updates=config.generations,
         log_every=max(1, config.generations // 20),
-        env_steps_per_update=_steps(config),
+        env_steps_per_update=config.steps_per_generation(config.algo.pairs),
         folder=folder,
         stage="arms",
+        work=1,
         labels=names,
     )
 
@@ -246,16 +228,10 @@ def _stacked(hypers: list[evolution.Hyper]) -> evolution.Hyper:
     return jax.tree.map(rows, *hypers)
 
 
-def _steps(config: Config) -> int:
-    low, high = config.horizons
-    mean = (high - low) / np.log(high / low) if high > low else high
-    return int(2 * config.algo.pairs * mean * config.learner.n_envs * config.learner.length)
-
-
 def estimate(config: Config) -> dict[str, int]:
     """Members, programs and steps of training."""
     members = (1 + len(STARTS) * len(MASKS)) * config.seeds
-    steps = members * config.generations * _steps(config)
+    steps = members * config.generations * config.steps_per_generation(config.algo.pairs)
     return {"members": members, "compilations": 3, "env_steps": steps}
 
 

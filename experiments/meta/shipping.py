@@ -1,28 +1,34 @@
 """Files of the zoo from a run: `python -m experiments.meta.shipping RUN [--dest FOLDER]`.
 
-RUN is the folder of a finished run of `meta/drift_objectives`. Of each arm the meta-seed whose mean was
-best on the tasks of the choice is shipped, with what fresh lifetimes said about it; these had no part in
-the choice. Of a run of `meta/schedules` the closed forms are written, with the return that each has less than
-the network that it was distilled from.
+RUN is the folder of a finished run of `meta/drift_objectives` or `meta/grid_objectives`. Of each arm the
+meta-seed whose mean was best on the tasks of the choice is shipped, with what fresh lifetimes said about it;
+these had no part in the choice. Of a run of `meta/schedules` the closed forms are written, with the return
+that each has less than the network that it was distilled from.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
+from experiments.meta import levels
 from experiments.meta.rules import ARMS, CLOSED, HAND, best_clip
 from jaxrl.core.errors import UsageError
 from jaxrl.meta import zoo
-from jaxrl.meta.certificates import certificate
+from jaxrl.meta.certificates import Certificate, certificate
+from jaxrl.meta.sensitivity import Sensitivity, sensitivity
+from jaxrl.run.config import config_from_dict
 from jaxrl.run.folder import RunFolder
 
-STUDY, CLOSED_FORMS = "meta/drift_objectives", "meta/schedules"
+STUDY, CLOSED_FORMS, GRIDS = "meta/drift_objectives", "meta/schedules", "meta/grid_objectives"
 SHIPPED: dict[str, tuple[str, dict[str, Any]]] = {
     "LPO": ("lpo", {"initial": "plain"}),
     "TA-LPO": ("ta_lpo", {"initial": "plain"}),
@@ -32,9 +38,9 @@ SHIPPED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def name_of(arm: str) -> str:
-    """The zoo's name of an arm of the CartPole study."""
-    return f"{arm.lower().replace('-', '_').replace(' ', '_')}_cartpole"
+def name_of(arm: str, task: str = "cartpole") -> str:
+    """The zoo's name of an arm of a study on a task."""
+    return f"{arm.lower().replace('-', '_').replace(' ', '_')}_{task}"
 
 
 def rules(folder: RunFolder) -> list[dict[str, Any]]:
@@ -45,9 +51,12 @@ def rules(folder: RunFolder) -> list[dict[str, Any]]:
     """
     if folder.experiment == CLOSED_FORMS:
         return closed_forms(folder)
+    if folder.experiment == GRIDS:
+        return for_targets(folder)
     if folder.experiment != STUDY:
         raise UsageError(
-            f"RUN: {folder.path} is a run of {folder.experiment}; take one of {STUDY}, {CLOSED_FORMS}"
+            f"RUN: {folder.path} is a run of {folder.experiment};"
+            f" take one of {STUDY}, {CLOSED_FORMS}, {GRIDS}"
         )
     result, config = folder.load_result(), folder.config
     hand = dict(zip(HAND, result["hand"], strict=True))
@@ -117,6 +126,74 @@ def closed_forms(folder: RunFolder) -> list[dict[str, Any]]:
     return found
 
 
+def for_targets(folder: RunFolder) -> list[dict[str, Any]]:
+    """Arguments of `zoo.save` for the rules for targets of a finished run of `meta/grid_objectives`."""
+    result, whole = folder.load_result(), folder.config
+    own = {field.name for field in dataclasses.fields(levels.OnLevels)}
+    config = config_from_dict(levels.OnLevels, {k: v for k, v in whole.items() if k in own})
+    names, horizons = result["arm"].tolist(), result["horizon"].tolist()
+    shipped = result["best"].argmax(axis=-1)
+    returns = {name: result["returns"][i, shipped[i]] for i, name in enumerate(names)}
+    found = []
+    for i, name in enumerate(names):
+        kind, mask = levels.ARMS[name]
+        of_kind = [other for other in names if levels.ARMS[other][0] == kind]
+        flat, seed = result[kind][of_kind.index(name), shipped[i]], int(shipped[i])
+        rule, arguments, arrays = _without_closed_inputs(config, kind, mask, flat)
+        others = {"start": result["start"]}
+        if "REINFORCE" in returns and name != "REINFORCE":
+            others["REINFORCE"] = returns["REINFORCE"]
+        evaluation = {
+            f"N = {N}": {"return": _summary(returns[name][j], 4, "levels")}
+            | {f"minus {k}": _summary(returns[name][j] - x[j], 4, "levels") for k, x in others.items()}
+            for j, N in enumerate(horizons)
+        }
+        algo = whole["lpg_algo" if kind == "LPG" else "reinforce_algo"]
+        about = {
+            "command": f"jaxrl run {GRIDS} {folder.preset}",
+            "configuration": folder.meta["config_hash"],
+            "certificate": _certificate(rule, arguments, arrays, float(whole["counterfactual"])),
+            "training": {
+                "environment": f"GridWorld-{config.levels}, time limits of {config.limit} steps",
+                "horizons": list(config.horizons),
+                "meta_seed": seed,
+                "pairs": algo["pairs"],
+                "generations": whole["generations"],
+                "generation of the mean": int(result["chosen"][i, seed]),
+            },
+            "evaluation": evaluation,
+        }
+        found.append(
+            {
+                "name": name_of(name, config.levels),
+                "rule": rule,
+                "arguments": arguments,
+                "arrays": arrays,
+                "about": about,
+            }
+        )
+    return found
+
+
+def _without_closed_inputs(
+    config: levels.OnLevels, kind: levels.Kind, mask: str, flat: np.ndarray
+) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    """Rule, arguments and arrays; of a blind rule without the weights that its mask of zeros never used."""
+    start = levels.rule(config, kind).init(jax.random.key(0))
+    phi = zoo.learned(ravel_pytree(start)[1](jnp.asarray(flat)))
+    aware = mask != "none"
+    arguments: dict[str, Any] = {}
+    if aware:
+        arguments = {"inputs": list(levels.INPUTS), "log_scale": config.log_scale}
+    if kind == "REINFORCE":
+        return "reinforce", arguments, {"phi": np.asarray(phi["phi"])[: None if aware else 1]}
+    arguments |= {"predictions": config.learner.predictions, "width": config.width, "bias": False}
+    reads = {f"cell/{gate}/kernel" for gate in ("ir", "iz", "in")}
+    rows = None if aware else -len(levels.INPUTS)
+    whole = {name: np.asarray(x) for name, x in phi.items()}
+    return "lpg", arguments, {name: x[:rows] if name in reads else x for name, x in whole.items()}
+
+
 def _entries(rule: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the rule has of the evolved entries; a blind network has the first eight rows."""
     if rule == "scheduled_ppo":
@@ -128,24 +205,31 @@ def _entries(rule: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _certificate(
     rule: str, arguments: dict[str, Any], arrays: dict[str, np.ndarray], horizon: float
 ) -> dict[str, Any]:
-    objective = zoo.RULES[rule](**arguments)
+    own = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
+    objective = zoo.RULES[rule](**own)
     made = zoo.parameters(objective, {k: jnp.asarray(v) for k, v in arrays.items()})
-    facts = certificate(objective, made, horizon=horizon)
+    if objective.slot == "drift":
+        facts: Certificate | Sensitivity = certificate(objective, made, horizon=horizon)
+    else:
+        predictions = arguments.get("predictions", 8)
+        facts = sensitivity(objective, made, horizon=horizon, predictions=predictions)
     return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in facts._asdict().items()}
 
 
-def _summary(values: np.ndarray) -> dict[str, float]:
+def _summary(values: np.ndarray, digits: int = 2, unit: str = "lifetimes") -> dict[str, float]:
+    values = np.asarray(values, np.float64)
     return {
-        "mean": round(float(values.mean()), 2),
-        "standard_error": round(float(values.std(ddof=1) / values.size**0.5), 2),
-        "lifetimes": values.size,
+        "mean": round(float(values.mean()), digits),
+        "standard_error": round(float(values.std(ddof=1) / values.size**0.5), digits),
+        unit: values.size,
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the files of a run's rules and prints their paths."""
     parser = argparse.ArgumentParser(prog="python -m experiments.meta.shipping", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help=f"folder of a finished run of {STUDY} or {CLOSED_FORMS}")
+    known = f"{STUDY}, {CLOSED_FORMS} or {GRIDS}"
+    parser.add_argument("run", metavar="RUN", help=f"folder of a finished run of {known}")
     parser.add_argument(
         "--dest", default=str(zoo.FOLDER), help="folder of the files; the zoo's own by default"
     )

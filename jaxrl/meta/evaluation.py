@@ -37,6 +37,7 @@ from jaxrl.meta.objective import Objective, check_mask, mask_of
 from jaxrl.meta.zoo import Entry
 
 UNITS = 32  # networks of drifts are filled up to a multiple of it, so that rules share a program
+DEGREE = 2  # closed forms are filled up to it, likewise
 LEARNERS: dict[str, tuple[Any, Any]] = {
     "drift": (
         ppo.Config(n_envs=8, length=32, epochs=8, minibatches=4, widths=(32, 32)),
@@ -76,7 +77,8 @@ def evaluate_objective(
     episodes: evaluated after a lifetime. greedy: whether they take the most probable action and not a
     sampled one; training is the same. together: lifetimes that run in one lane, a divisor of B where it is
     smaller. own_program: whether a drift of `jaxrl.meta.drift` runs in a program of its own size; by default
-    all of them share one, in which what a rule does not have is zero, and the clip of values is the rule's.
+    all networks and rules made by hand share one, and closed forms another, in which what a rule does not
+    have is zero, and the clip of values is the rule's.
 
     A learner that diverges has the return NaN.
 
@@ -169,9 +171,16 @@ def _entry(rule: Entry | str | Path) -> Entry:
 
 
 def _shared(objective: Objective, phi: PyTree) -> tuple[Objective, PyTree]:
-    """A drift of `jaxrl.meta.drift` as a member of its family, of a size that many share; others stay."""
-    if objective.apply is not drift.f or "coefficients" in phi:
+    """A drift of `jaxrl.meta.drift` as a member of its family, or of the closed forms, of a size that many
+    share; others stay.
+    """
+    if objective.apply is not drift.f:
         return objective, phi
+    if "coefficients" in phi:
+        degree = phi["coefficients"].shape[-1] - 1
+        more = ((0, 0), (0, 0), (0, max(0, DEGREE - degree)))
+        padded = phi | {"coefficients": jnp.pad(phi["coefficients"], more)}
+        return drift.ta_dpo(max(degree, DEGREE)), padded
     features, hidden = np.shape(phi["W1"]) if "W1" in phi else (0, 0)
     hidden = UNITS * max(1, -(-hidden // UNITS))
     blocks = max(2, features // len(drift.FEATURES))

@@ -30,7 +30,7 @@ from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Count, NonNegative, Positive, Share, Size, check_fields
+from jaxrl.core.fields import Count, Discount, NonNegative, Positive, Size, check_fields
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.spaces import Space
 from jaxrl.core.spmd import gather, share
@@ -116,9 +116,9 @@ class Hyper:
     """Factor of that standard deviation per generation, > 0. Paper: 1."""
     sigma_limit: NonNegative = 0.0
     """Smallest standard deviation, >= 0."""
-    beta1: Share = 0.9
+    beta1: Discount = 0.9
     """Decay of Adam's mean of gradients, in [0, 1). Paper: 0.99."""
-    beta2: Share = 0.999
+    beta2: Discount = 0.999
     """Decay of Adam's mean of squared gradients, in [0, 1). Paper: 0.999."""
     mask: tuple[float, ...] = field(default=MASKS["none"])
     """Factors of the time inputs n/N, ln N, N - n, n, N, as in `objective.MASKS`. Paper: 1, 1, 0, 0, 0."""

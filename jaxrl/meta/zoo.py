@@ -1,6 +1,7 @@
-"""Rules of the slot "drift" that can be used at once: means of published meta-runs, and rules made by hand.
+"""Rules that can be used at once: means of published meta-runs, their closed forms, and rules made by hand.
 
-    ppo.make(config, env, surrogate=zoo.load("dpo").surrogate)
+    ppo.make(config, env, surrogate=zoo.load("dpo").surrogate)  # slot "drift"
+    evaluate_objective("reinforce", "GridWorld-small", 20)      # any slot
 
 A learned rule is a pair of files of kilobytes: `zoo_files/<name>.npz` with its parameters, and `<name>.json`
 with the record, which has rule and arguments, SHA-256 of the arrays, features in order, certificate,
@@ -9,6 +10,7 @@ training, evaluation, and the command and configuration that made it.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ from jaxrl.core.errors import CorruptInput, UsageError, nearest
 from jaxrl.core.files import atomic, sha256
 from jaxrl.core.types import Array, PyTree
 from jaxrl.data import safe
-from jaxrl.meta import drift
+from jaxrl.meta import drift, targets
 from jaxrl.meta.objective import Objective, Slot
 
 FORMAT = 1
@@ -36,8 +38,12 @@ RULES: dict[str, Callable[..., Objective]] = {
     "ta_lpo": drift.ta_lpo,
     "ta_dpo": drift.ta_dpo,
     "scheduled_ppo": drift.scheduled_ppo,
+    "lpg": targets.lpg,
+    "reinforce": targets.reinforce,
 }
-BY_HAND = ("ppo", "dpo")
+BY_HAND: dict[str, dict[str, Any]] = {"ppo": {}, "dpo": {}, "reinforce": {"start": 1.75}}
+"""Rules made by hand, and what they are called with. The step of REINFORCE, exp(1.75), is within .003 of the
+best constant one on small grid levels at horizons of 5 to 50 updates, by an independent measurement."""
 
 
 class Entry(NamedTuple):
@@ -60,9 +66,14 @@ class Entry(NamedTuple):
         return drift.drift(self.objective, self.phi)
 
 
-def names(folder: Path | str = FOLDER) -> list[str]:
-    """Every name that `load` knows, rules made by hand first."""
-    return [*BY_HAND, *sorted(path.stem for path in Path(folder).glob("*.json"))]
+def names(folder: Path | str = FOLDER, slot: Slot | None = None) -> list[str]:
+    """Every name that `load` knows, rules made by hand first; those of one slot if it is given.
+
+    Raises:
+        CorruptInput: a slot is given, and the files of a rule are damaged.
+    """
+    found = [*BY_HAND, *sorted(path.stem for path in Path(folder).glob("*.json"))]
+    return [name for name in found if slot is None or load(name, folder=folder).objective.slot == slot]
 
 
 def load(name: str, slot: Slot | None = None, folder: Path | str = FOLDER) -> Entry:
@@ -78,7 +89,7 @@ def load(name: str, slot: Slot | None = None, folder: Path | str = FOLDER) -> En
     if name not in known:
         raise UsageError(f"name: the zoo has no {name!r}; {nearest(name, known)}")
     if name in BY_HAND:
-        objective = RULES[name]()
+        objective = _objective(name, name, BY_HAND[name], UsageError)
         entry = Entry(name, objective, objective.init(jax.random.key(0)), {})
     else:
         entry = _read(name, Path(folder))
@@ -113,8 +124,8 @@ def save(
 ) -> Path:
     """Writes both files of a learned rule; the path of the record.
 
-    rule, arguments: key of `RULES`, and what it is called with. arrays: learned entries of phi. about:
-    certificate, training, evaluation, command, configuration hash.
+    rule, arguments: key of `RULES`, and what it is called with. arrays: learned entries of phi, by the names
+    that `learned` gives them. about: certificate, training, evaluation, command, configuration hash.
 
     Raises:
         UsageError: the arrays do not fit the rule, or are not finite.
@@ -171,24 +182,46 @@ def _read(name: str, folder: Path) -> Entry:
     return Entry(name, objective, parameters(objective, arrays), record)
 
 
+def learned(phi: PyTree) -> dict[str, Any]:
+    """The entries of phi that a search moves, by their path, such as "cell/ir/kernel".
+
+    "phi" is the name of a phi that is one array; what makes a drift a rule, its parts, is not among them.
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(phi)
+    return {_path(path): x for path, x in leaves if not _path(path).startswith("parts/")}
+
+
 def parameters(objective: Objective, arrays: dict[str, Any]) -> PyTree:
     """Phi of a rule with learned entries `arrays` in place of those that a search starts from."""
-    return objective.init(jax.random.key(0)) | {k: jnp.asarray(v) for k, v in arrays.items()}
+    return jax.tree_util.tree_map_with_path(
+        lambda path, x: jnp.asarray(arrays[_path(path)]) if _path(path) in arrays else x,
+        objective.init(jax.random.key(0)),
+    )
+
+
+def _path(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/") or "phi"
 
 
 def _objective(where: str, rule: Any, arguments: Any, error: type[Exception]) -> Objective:
     if rule not in RULES:
         raise error(f"{where}: rule {rule!r} is unknown; {nearest(str(rule), RULES)}")
     try:
-        return RULES[rule](**arguments)
+        return _made(rule, json.dumps(arguments, sort_keys=True))
     except (TypeError, UsageError) as problem:
         raise error(f"{where}: {rule} cannot be made of {arguments!r} ({problem})") from problem
+
+
+@functools.cache  # equal rules share programs
+def _made(rule: str, arguments: str) -> Objective:
+    own = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(arguments).items()}
+    return RULES[rule](**own)
 
 
 def _check_arrays(where: str, objective: Objective, arrays: dict[str, Any], error: type[Exception]) -> None:
     """Raises `error` unless the arrays are those of the rule, in shape, and finite."""
     made = jax.eval_shape(objective.init, jax.random.key(0))
-    wanted = {k: tuple(v.shape) for k, v in made.items() if k != "parts"}
+    wanted = {k: tuple(v.shape) for k, v in learned(made).items()}
     found = {k: tuple(np.shape(v)) for k, v in arrays.items()}
     if wanted != found:
         raise error(

@@ -26,7 +26,6 @@ DRAWN = [
     "GridWorld-debug",
     "Minecart",
     "Reacher",
-    "AGV",
     "Asterix",
     "Breakout",
     "SpaceInvaders",

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from experiments.meta import board
-from experiments.meta.rules import CLIPS
 from jaxrl.core.errors import UsageError
 from jaxrl.meta import zoo
 from jaxrl.report import tables
@@ -39,13 +38,13 @@ def test_clip_is_chosen_per_horizon_on_lifetimes_that_are_not_compared(monkeypat
 
     def value(name, N, tasks):
         seen.setdefault(name, set()).add(np.asarray(board.jax.random.key_data(tasks.key)).tobytes())
-        fresh = name in zoo.names() or len(seen[name]) > 1
+        fresh = name in SMOKE.rules or len(seen[name]) > 1
         return [3.0, 3.0] if fresh else [2.0 * (name == better[N])] * 2
 
     result = played(monkeypatch, SMOKE, value)
     np.testing.assert_array_equal(result["best"], [[0.1, 0.3]])
     assert seen["ppo"].isdisjoint(seen["PPO, clip 0.05"])
-    assert result["choice"].shape == (1, len(CLIPS), 2, 2) and result["choice"].max() == 2
+    assert result["choice"].shape == (1, len(board.CLIPS), 2, 2) and result["choice"].max() == 2
     assert (result["reference"] == 3).all()  # of the fresh lifetimes, not of the choice
 
 
@@ -53,7 +52,8 @@ def test_files_are_rows_beside_the_zoo_and_taken_names_are_refused(tmp_path, mon
     path = zoo.save("mine", "lpo", {"hidden": 2}, ARRAYS, {}, tmp_path)
     config = dataclasses.replace(SMOKE, files=(str(path.with_suffix(".npz")),))
     result = played(monkeypatch, config, lambda name, N, tasks: [1.0 + (name == "mine")] * 2)
-    assert result["rule"].tolist() == [*zoo.names(), "mine"]
+    assert result["rule"].tolist() == [*SMOKE.rules, "mine"]
+    assert [e.name for e in board.entries(board.Config())] == zoo.names(slot="drift")
     assert result["sha256"][-1] == zoo.read(path).record["sha256"]
     assert board.estimate(config)["members"] == len(result["rule"])
     assert (result["returns"][0, -1] == 2).all() and (result["returns"][0, :-1] == 1).all()

@@ -1,6 +1,10 @@
 """Files of rules: written, read back, and refused where anything about them is wrong."""
 
 import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +15,14 @@ from jaxrl.core.errors import CorruptInput, UsageError
 from jaxrl.meta import drift, zoo
 from jaxrl.meta.certificates import check_drift
 from jaxrl.meta.objective import Time
+from jaxrl.meta.sensitivity import sensitivity
 
 ARRAYS = {
     "W1": np.linspace(-1, 1, 32, dtype=np.float32).reshape(16, 2),
     "w2": np.array([0.5, -1.0], np.float32),
 }
 ARGUMENTS = {"initial": "ppo", "hidden": 2}
+RECORD = {"command", "configuration", "certificate", "training", "evaluation"}
 
 
 @pytest.fixture
@@ -58,13 +64,48 @@ def test_a_rule_with_a_schedule_is_no_surrogate():
         entry.surrogate  # noqa: B018
 
 
-def test_every_shipped_rule_is_a_drift_with_a_record():
-    for name in zoo.names():
+def test_every_shipped_drift_meets_the_conditions_and_has_a_record():
+    for name in zoo.names(slot="drift"):
         entry = zoo.load(name)
         check_drift(entry.objective, entry.phi)
         if entry.record:
-            assert {"command", "configuration", "certificate", "training", "evaluation"} <= set(entry.record)
+            assert entry.record.keys() >= RECORD
             assert sum((zoo.FOLDER / f"{name}.{kind}").stat().st_size for kind in ("npz", "json")) < 50_000
+
+
+def test_every_shipped_rule_for_targets_does_what_its_certificate_says():
+    names = zoo.names(slot="targets")
+    assert "reinforce" in names
+    for name in names:
+        entry = zoo.load(name)
+        own = {"predictions": entry.record["arguments"].get("predictions", 8)} if entry.record else {}
+        found = sensitivity(entry.objective, entry.phi, **own)._asdict()
+        if not entry.record:
+            assert found["slope"] == pytest.approx(np.exp(1.75), rel=1e-5)
+            continue
+        assert entry.record.keys() >= RECORD
+        assert found == pytest.approx(entry.record["certificate"], rel=1e-3, abs=1e-5)
+        assert (zoo.FOLDER / f"{name}.npz").stat().st_size < 50_000
+
+
+@pytest.mark.parametrize(
+    ("rule", "arguments"),
+    [
+        ("lpg", {"predictions": 2, "inputs": ["n/N", "ln N"], "width": 3, "embedding": 2, "bias": False}),
+        ("reinforce", {"inputs": ["n/N", "ln N"], "log_scale": 0.25}),
+    ],
+)
+def test_rules_for_targets_come_back_as_they_were_saved(rule, arguments, tmp_path):
+    objective = zoo.RULES[rule](**arguments | {"inputs": ("n/N", "ln N")})
+    phi = jax.tree.map(lambda x: x + 0.1, objective.init(jax.random.key(3)))
+    zoo.save("own", rule, arguments, zoo.learned(phi), {}, tmp_path)
+    entry = zoo.load("own", "targets", tmp_path)
+    assert entry.objective is zoo.load("own", folder=tmp_path).objective  # one program for both
+    assert entry.objective.inputs == ("n/N", "ln N")
+    for a, b in zip(jax.tree.leaves(entry.phi), jax.tree.leaves(phi), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(UsageError, match='own is of the slot "targets", not of "drift"'):
+        zoo.load("own", "drift", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +144,20 @@ def test_arrays_that_are_not_of_the_rule_are_not_saved(tmp_path):
     with pytest.raises(UsageError, match="w2 is not finite"):
         zoo.save("bad", "ta_lpo", ARGUMENTS, ARRAYS | {"w2": np.array([np.nan, 0])}, {}, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_every_rule_is_read_from_the_wheel(tmp_path):
+    root = Path(zoo.__file__).parents[2]
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / "jaxrl" / "meta" / "zoo_files"
+    assert zoo.names(folder) == zoo.names() and len(zoo.names()) > len(zoo.BY_HAND)
+    for name in zoo.names():
+        shipped, own = zoo.load(name, folder=folder), zoo.load(name)
+        assert shipped.record == own.record
+        for a, b in zip(jax.tree.leaves(shipped.phi), jax.tree.leaves(own.phi), strict=True):
+            np.testing.assert_array_equal(a, b)
