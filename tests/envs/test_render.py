@@ -26,6 +26,7 @@ DRAWN = [
     "GridWorld-debug",
     "Minecart",
     "Reacher",
+    "AGV",
     "Asterix",
     "Breakout",
     "SpaceInvaders",
