@@ -114,8 +114,9 @@ def rule(config: Config) -> Objective:
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves `mask` names, `horizon`, `returns [start, mask, S, N, levels]`, `blind [S, N, levels]`, and over
-    generations `update [L]` and the mean fitness of the population, `fitness [start, mask, S, L]`.
+    """Saves the `kind` of rule, `mask` names, `horizon`, `returns [start, mask, S, N, levels]`, `blind [S, N,
+    levels]`, and over generations `update [L]` and the mean fitness of the population, `fitness [start, mask,
+    S, L]`.
     """
     env, objective = environment(config.levels, config.limit), rule(config)
     problem = lpg.search(
@@ -157,6 +158,7 @@ def run(config: Config, folder: RunFolder) -> None:
     chosen = jax.device_get(trained.state.best_params)
     found = [returns(jax.tree.map(lambda x, i=i: x[i], chosen), mask) for i, mask in enumerate(masks)]
     folder.save_result(
+        kind=np.array(config.kind),
         mask=np.array(list(MASKS)),
         horizon=np.array(config.evaluated),
         returns=np.reshape(found, (*shape, len(config.evaluated), -1)).astype(np.float32),
@@ -236,19 +238,23 @@ def estimate(config: Config) -> dict[str, int]:
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
-    """Returns by arm and differences from the arm without time, per meta-seed, means over levels."""
+    """Returns by arm and differences from the arm without time, per meta-seed, means over levels.
+
+    Rows of LPG begin with its name.
+    """
+    title = "LPG, " if result.get("kind") == "LPG" else ""
     masks, horizons = result["mask"].tolist(), result["horizon"].tolist()
     returns = result["returns"].mean(axis=-1)  # [start, mask, S, N]
     found: dict[str, Score | np.ndarray] = {
-        "blind, before the arms: return": result["blind"].mean(axis=(-2, -1))
+        f"{title}blind, before the arms: return": result["blind"].mean(axis=(-2, -1))
     }
     for start, by_mask in zip(STARTS, returns, strict=True):
         none = by_mask[masks.index("none")]
         for mask, values in zip(masks, by_mask, strict=True):
-            found[f"{start}, {mask}: return"] = values.mean(axis=-1)
+            found[f"{title}{start}, {mask}: return"] = values.mean(axis=-1)
             if mask != "none":
                 difference = values - none
-                label = f"{start}, {mask} minus none"
+                label = f"{title}{start}, {mask} minus none"
                 found[label] = Score(difference.mean(axis=-1), BETTER, derived=True)
                 for N, at in zip(horizons, difference.T, strict=True):
                     found[f"{label}, N = {N}"] = Score(at, BETTER, derived=True)

@@ -13,10 +13,10 @@ from jaxrl.envs import catalogue
 from jaxrl.envs.grids.gridworld import GridWorld
 from jaxrl.envs.grids.levels import LEVELS
 from jaxrl.envs.wrappers.observe_time import observe_time
-from jaxrl.meta import drift, lpg, targets, zoo
+from jaxrl.meta import drift, evaluation, lpg, targets, zoo
 from jaxrl.meta.evaluation import evaluate_objective
 from jaxrl.meta.lifetimes import draw_tasks, lifetime
-from jaxrl.meta.objective import MASKS
+from jaxrl.meta.objective import MASKS, Time, mask_of
 
 ENV = "CartPole"
 SMALL = {
@@ -154,3 +154,15 @@ def test_what_cannot_be_evaluated_is_refused(rule, env, changes, says):
     arguments = {"horizon": 6} | (TARGETS if changes is TARGETS else SMALL) | changes
     with pytest.raises(UsageError, match=says):
         evaluate_objective(rule, env, **arguments)
+
+
+def test_closed_forms_of_any_degree_share_a_program_and_stay_what_they_are():
+    ratio, advantage = jnp.array([0.4, 0.9, 1.3, 2.0]), jnp.array([-1.0, 0.5, 1.0, -2.0])
+    for name in ("dpo_cartpole", "ta_dpo_cartpole"):
+        entry = zoo.load(name)
+        objective, phi = evaluation._shared(entry.objective, entry.phi)
+        assert objective is drift.ta_dpo(2) and phi["coefficients"].shape[-1] == 3
+        at = ratio, jnp.log(ratio), advantage, Time(20.0, 40.0, mask_of(entry.objective.inputs))
+        own = entry.objective.apply(entry.phi, *at)
+        np.testing.assert_allclose(objective.apply(phi, *at), own, rtol=1e-6, atol=1e-7)
+        assert own.max() > 0.01

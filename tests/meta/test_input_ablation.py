@@ -45,3 +45,21 @@ def test_evolution_begins_at_the_parameters_and_the_moments_that_it_is_given():
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(state.best_params, moved[0])
     assert int(state.updates) == 0
+
+
+def test_rows_of_lpg_begin_with_its_name_and_differences_are_from_the_arm_without_time():
+    rng, masks = np.random.default_rng(0), list(MASKS)
+    returns = rng.normal(size=(2, len(masks), 3, 2, 5))
+    result = {
+        "mask": np.array(masks),
+        "horizon": np.array([5, 20]),
+        "returns": returns,
+        "blind": returns[0, 0],
+    }
+    plain, named = (input_ablation.scores(result | own) for own in ({}, {"kind": np.array("LPG")}))
+    assert [f"LPG, {label}" for label in plain] == list(named)
+    found = named["LPG, warm, raw minus none, N = 20"].values
+    means = returns.mean(axis=-1)
+    np.testing.assert_allclose(
+        found, means[1, masks.index("raw"), :, 1] - means[1, masks.index("none"), :, 1]
+    )
