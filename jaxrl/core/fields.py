@@ -35,7 +35,7 @@ class Range:
 
     def holds(self, value: Any) -> bool:
         """Whether every entry of `value` lies inside; False for NaN."""
-        x = np.asarray(value)
+        x = _as_numbers(value)
         above = True if self.low is None else (x > self.low if self.open_low else x >= self.low)
         below = True if self.high is None else (x < self.high if self.open_high else x <= self.high)
         return bool(np.all(above & below & ~np.isnan(x)))
@@ -77,15 +77,20 @@ def check_fields(record: Any) -> None:
     Lists become tuples and whole numbers of float fields floats; `Literal` names the choices, `Range` bounds.
     The numbers of a nested `Hyper` are checked as by `check_numbers`.
 
+    They are checked in float32, too, unless `record.float64` says that they are computed with in float64.
+
     Raises `UsageError` that names the class and the field.
     """
     hints = _hints(type(record))
+    float64 = jax.config.read("jax_enable_x64") or getattr(record, "float64", False) is True
     for field in dataclasses.fields(record):
         name = f"{type(record).__name__}.{field.name}"
         value = getattr(record, field.name)
         checked = _checked(value, hints[field.name], name)
         if checked is not value:
             object.__setattr__(record, field.name, checked)
+        if _has_leaves(checked):
+            _check_ranges(checked, name, float64)
 
 
 def check_value(name: str, value: Any, hint: Any) -> Any:
@@ -99,20 +104,51 @@ def check_value(name: str, value: Any, hint: Any) -> Any:
 def check_numbers(hyper: Any, prefix: str | None = None) -> None:
     """Checks the leaves of a `Hyper`, numbers or arrays of any shape, against their annotated ranges.
 
-    Leaves without a value on the host (tracers, shapes) and fields without a `Range` pass.
+    Leaves without a value on the host (tracers, shapes) and fields without a `Range` pass. A number must lie
+    inside after it was rounded to float32, too, unless float64 is switched on.
 
     Raises `UsageError` that names the field, `prefix` (default: the class) before it.
     """
     prefix = type(hyper).__name__ if prefix is None else prefix
+    _check_ranges(hyper, prefix, jax.config.read("jax_enable_x64"))
+
+
+def _check_ranges(hyper: Any, prefix: str, float64: bool) -> None:
     for name, hint in _hints(type(hyper)).items():
         value = getattr(hyper, name)
         bounds, optional = _range(hint)
         if bounds is None or isinstance(value, Tracer) or (value is None and optional):
             continue
-        if not isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array | list | tuple):
+        listed = isinstance(value, list | tuple) and _is_tuple(hint)
+        if not listed and not isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array):
             raise UsageError(f"{prefix}.{name}: must be a number, got {value!r}")
         if not bounds.holds(value):
             raise UsageError(f"{prefix}.{name}: must be {range_text(bounds)}, got {_shown(value)}")
+        if not float64 and not isinstance(value, jax.Array):
+            with np.errstate(over="ignore"):
+                rounded = _as_numbers(value).astype(np.float32)
+            if not bounds.holds(rounded):
+                was = f"{_shown(value)}, in float32 {_shown(rounded.tolist())}"
+                raise UsageError(f"{prefix}.{name}: must be {range_text(bounds)}, got {was}")
+
+
+def _is_tuple(hint: Any) -> bool:
+    """Whether one option of an annotation is a tuple."""
+    inner = (typing.get_args(o)[0] if typing.get_origin(o) is Annotated else o for o in _options(hint))
+    return any(typing.get_origin(option) is tuple for option in inner)
+
+
+def _as_numbers(value: Any) -> np.ndarray:
+    """An array of numbers; integers that no type of numpy holds are floats, infinite where they overflow."""
+    x = np.asarray(value)
+    return np.vectorize(_as_float, otypes=[float])(x) if x.dtype == object else x
+
+
+def _as_float(x: Any) -> float:
+    try:
+        return float(x)
+    except OverflowError:
+        return np.inf if x > 0 else -np.inf
 
 
 def checked(cls: type, field: str, value: Any) -> Any:
@@ -184,9 +220,16 @@ def _one(value: Any, hint: Any, name: str) -> Any:
         return {key: _checked(entry, arguments[1], f"{name}[{key!r}]") for key, entry in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         _require(isinstance(value, hint), name, f"a {hint.__qualname__}", value)
-        if not value.__dataclass_params__.frozen or hasattr(value, "replace"):
-            check_numbers(value, name)
+        if _has_leaves(value):
+            _check_ranges(value, name, float64=True)
     return value
+
+
+def _has_leaves(value: Any) -> bool:
+    """Whether a value is a record of numbers that may be traced, such as a `Hyper`."""
+    if isinstance(value, type) or not dataclasses.is_dataclass(value):
+        return False
+    return not value.__dataclass_params__.frozen or hasattr(value, "replace")  # type: ignore[attr-defined]
 
 
 def _number(value: Any, kind: type, name: str) -> Any:
@@ -195,8 +238,10 @@ def _number(value: Any, kind: type, name: str) -> Any:
         _require(whole, name, "an int", value)
         return int(value)
     _require(whole or isinstance(value, float | np.floating), name, "a float", value)
-    _require(not np.isnan(value), name, "a float, not NaN", value)
-    return float(value)
+    number = _as_float(value)
+    _require(not np.isnan(number), name, "a float, not NaN", value)
+    _require(not whole or np.isfinite(number), name, "a float", value)
+    return number
 
 
 def _tuple(value: Any, arguments: tuple[Any, ...], name: str) -> tuple[Any, ...]:

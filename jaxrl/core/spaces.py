@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Count, Range, check_value
 from jaxrl.core.types import Array, Key, PyTree
+
+_Cardinality = Annotated[int, Range(1, 2**31 - 1)]
 
 
 @dataclass(frozen=True)
 class Discrete:
-    """Integers `0 .. n - 1`, int32, shape ()."""
+    """Integers `0 .. n - 1`, int32, shape (). Raises `UsageError` for n outside of [1, 2^31)."""
 
     n: int
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ValueError(f"Discrete.n: must be >= 1, got {self.n}")
+        object.__setattr__(self, "n", check_value("Discrete.n", self.n, _Cardinality))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,8 +54,8 @@ class Box:
     Bounds are stored as floats or tuples, so that a space (and an environment) is hashable; infinite ones
     stand for none.
 
-    Raises `ValueError` for bounds of another shape, in the wrong order, or beyond the range of an integer
-    dtype.
+    Raises `UsageError` for bounds of another shape, in the wrong order, or beyond the range of the dtype (of
+    integers: of 32 bits, the widest that are drawn), and for integers where there is none between the bounds.
     """
 
     low: Any
@@ -61,20 +64,19 @@ class Box:
     dtype: Any = np.float32
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", check_value("Box.shape", self.shape, tuple[Count, ...]))
         for name in ("low", "high"):
             bound = np.asarray(getattr(self, name), np.float64)
             if bound.shape not in ((), self.shape):
-                raise ValueError(f"Box.{name}: shape {bound.shape} is neither () nor {self.shape}")
+                raise UsageError(f"Box.{name}: shape {bound.shape} is neither () nor {self.shape}")
+            if np.any(np.isfinite(bound) & ~_holds(self.dtype, bound)):
+                raise UsageError(f"Box.{name}: beyond the range of {np.dtype(self.dtype)}, got {bound}")
             object.__setattr__(self, name, _freeze(bound.tolist()))
-        if not np.all(np.asarray(self.low) <= np.asarray(self.high)):
-            raise ValueError("Box.low: must not exceed high")
-        if np.issubdtype(self.dtype, np.integer):
-            limits = np.iinfo(self.dtype)
-            for name in ("low", "high"):
-                bound = np.asarray(getattr(self, name))
-                finite = bound[np.isfinite(bound)]
-                if np.any((finite < limits.min) | (finite > limits.max)):
-                    raise ValueError(f"Box.{name}: beyond the range of {np.dtype(self.dtype)}, got {bound}")
+        low, high = np.asarray(self.low), np.asarray(self.high)
+        if not np.all((low <= high) & (low < np.inf) & (high > -np.inf)):
+            raise UsageError("Box.low: must not exceed high; no number is above inf or below -inf")
+        if np.issubdtype(self.dtype, np.integer) and np.any(np.ceil(low) > np.floor(high)):
+            raise UsageError(f"Box.low: there is no integer between {self.low} and {self.high}")
 
     def sample(self, key: Key) -> Array:
         """`dtype[shape]`, as gymnasium draws: every coordinate by itself, according to its bounds.
@@ -101,7 +103,7 @@ class Box:
     def _uniform(self, key: Key, low: np.ndarray, high: np.ndarray) -> Array:
         """Uniform between finite bounds `[shape]`."""
         if np.issubdtype(self.dtype, np.integer):
-            return _integers(key, low, high, self.dtype)
+            return _integers(key, np.ceil(low), np.floor(high), self.dtype)
         u = jax.random.uniform(key, self.shape, self.dtype)
         width = high - low
         if np.all(width <= np.finfo(self.dtype).max):
@@ -149,6 +151,15 @@ def contains(space: Space, x: PyTree) -> Array:
     except ValueError:
         return jnp.asarray(False)
     return jnp.all(jnp.stack([leaf.contains(v) for leaf, v in zip(leaves, values, strict=True)]))
+
+
+def _holds(dtype: Any, bound: np.ndarray) -> np.ndarray:
+    """Whether bounds are finite in a dtype; of integers of 64 bits it has the range of 32."""
+    if not np.issubdtype(dtype, np.integer):
+        with np.errstate(over="ignore"):
+            return np.isfinite(bound.astype(dtype))
+    limits = np.iinfo(f"{np.dtype(dtype).kind}{min(np.dtype(dtype).itemsize, 4)}")
+    return (bound >= limits.min) & (bound <= limits.max)
 
 
 def _integers(key: Key, low: np.ndarray, high: np.ndarray, dtype: Any) -> Array:

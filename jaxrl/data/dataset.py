@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, UsageError
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.spaces import Space
 from jaxrl.core.types import Array, Key, PyTree, struct
 from jaxrl.data.fit import bounds_of, check_weights, misfit, outside
@@ -285,7 +286,6 @@ def count_steps(done: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def cut_after(terminated: np.ndarray, limit: int) -> np.ndarray:
     """bool[n], the rows at which a time limit of `limit` steps ended the episode; `terminated` bool[n]."""
-    if limit < 1:
-        raise UsageError(f"max_episode_steps: must be >= 1, got {limit}")
+    limit = check_value("max_episode_steps", limit, Size)
     _, step = count_steps(terminated)
     return (step % limit == limit - 1) & ~terminated

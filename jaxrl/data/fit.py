@@ -71,7 +71,10 @@ def _bounds(part: Discrete | Box) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_weights(mask: Any, name: str) -> None:
-    """Raises `UsageError` for weights `[n]` that are negative, not finite or all zero; tracers pass."""
+    """Raises `UsageError` for weights `[n]` by which no row can be drawn; tracers pass.
+
+    A weight is negative or not finite, all are zero, or their sum is beyond the normal numbers of float32.
+    """
     if mask is None or not on_host(mask):
         return
     weights = np.asarray(mask)
@@ -81,6 +84,9 @@ def check_weights(mask: Any, name: str) -> None:
         raise UsageError(f"{name}: is {weights[row]} in row {row}; weights must be finite and >= 0")
     if not (weights > 0).any():
         raise UsageError(f"{name}: is zero in every row, so no row can be drawn; give one a weight")
+    total, limits = float(weights.sum(dtype=np.float64)), np.finfo(np.float32)
+    if not float(limits.tiny) <= total <= float(limits.max):
+        raise UsageError(f"{name}: sums to {total:g}, which float32 cannot hold; divide all by the largest")
 
 
 def on_host(tree: PyTree) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.core.errors import CorruptInput, UsageError
+from jaxrl.core.errors import CorruptInput
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.spaces import Space
 from jaxrl.data import safe
 from jaxrl.data.dataset import Dataset, as_flags
@@ -30,12 +31,12 @@ def imitation(
     truncated whatever they say; of the others, those with `terminal` are terminated.
     limit: bytes of all arrays together.
     """
-    _check_limit(max_episode_steps)
+    max_episode_steps = check_value("max_episode_steps", max_episode_steps, Size)
     raw = safe.read_npz(path, ("obs", "acts", "rews", "indices", "terminal"), limit)
     n = check_rows(path, {name: raw[name] for name in ("acts", "rews")})
     # an empty list, as of a single trajectory, is stored as floats
     indices = raw["indices"] if raw["indices"].size else np.zeros(0, int)
-    lengths = np.diff(np.concatenate([[0], indices.ravel(), [n]]))
+    lengths = np.diff(np.concatenate([[0], indices.ravel().astype(np.int64), [n]]))
     if indices.dtype.kind not in "iu" or indices.ndim != 1 or (lengths < 1).any():
         raise CorruptInput(f"{path}: indices must be increasing rows in 1 .. {n - 1}; fetch the file again")
     check_rows(path, {"obs": raw["obs"]}, n + len(lengths))
@@ -76,7 +77,7 @@ def stable_baselines(
     last row of an episode at the time limit is dropped (`with_successors`). Shorter episodes are terminated,
     but for the last one of the file, which may have been cut.
     """
-    _check_limit(max_episode_steps)
+    max_episode_steps = check_value("max_episode_steps", max_episode_steps, Size)
     names = ("obs", "actions", "rewards") + (() if remaining_time else ("episode_starts",))
     raw = safe.read_npz(path, names, limit)
     n = check_rows(path, raw)
@@ -124,11 +125,6 @@ def demonstrations(
     }
     rows = with_successors(fields, last_rows(lengths))
     return finish(rows, path, action_space, (("format", "demonstrations"),))
-
-
-def _check_limit(limit: int) -> None:
-    if limit < 1:
-        raise UsageError(f"max_episode_steps: must be >= 1, got {limit}")
 
 
 def _check_longest(path: Path | str, lengths: np.ndarray, limit: int) -> None:

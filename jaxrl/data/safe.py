@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from jaxrl.core.errors import CorruptInput, UsageError
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.files import sha256
 
 LIMIT = 4 << 30
@@ -70,7 +71,7 @@ def read_hdf5(
         function of the path chooses among all that lie in the file.
     limit: bytes of all arrays together.
     """
-    path = _readable(path)
+    path, limit = _readable(path), check_value("limit", limit, Size)
     with _hdf5_errors(path), h5py.File(path, "r") as file:
         if names is None or callable(names):
             found = dict(_datasets(path, file, names))
@@ -102,7 +103,7 @@ def read_npz(
     optional: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
     """Numeric arrays of an npz file; arguments as `read_hdf5`. Pickled entries cannot be read at all."""
-    path = _readable(path)
+    path, limit = _readable(path), check_value("limit", limit, Size)
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}

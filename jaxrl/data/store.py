@@ -101,7 +101,7 @@ def _flat(path: Path, field: str, tree: PyTree, rows: int) -> dict[str, np.ndarr
     flat = {}
     for where, leaf in jax.tree_util.tree_leaves_with_path(tree):
         keys = [getattr(entry, "key", None) for entry in where]
-        if not all(isinstance(key, str) and "\0" not in key for key in keys):
+        if not all(isinstance(key, str) and _is_name(key) for key in keys):
             keys = [str(entry) for entry in where]
             raise UsageError(
                 f"{path}: {field} has an entry {''.join(keys)}; store arrays, or dicts of arrays by text"
@@ -112,11 +112,18 @@ def _flat(path: Path, field: str, tree: PyTree, rows: int) -> dict[str, np.ndarr
                 f"{path}: {name} has type {array.dtype} and shape {array.shape}; store {rows} rows of numbers"
             )
         flat[name] = array
-    if flat and jax.tree.structure(_nested(flat)[field]) != jax.tree.structure(tree):
+    if not flat and (tree is None and field in _OPTIONAL):
+        return flat
+    if not flat or jax.tree.structure(_nested(flat)[field]) != jax.tree.structure(tree):
         raise UsageError(
             f"{path}: {field} has the structure {jax.tree.structure(tree)}; store arrays, or dicts of arrays"
         )
     return flat
+
+
+def _is_name(key: str) -> bool:
+    """Whether a key can be part of a name in a file: Unicode without the character 0."""
+    return "\0" not in key and not any("\ud800" <= letter <= "\udfff" for letter in key)
 
 
 def _escaped(key: str) -> str:

@@ -75,8 +75,8 @@ def particles(theta: Any, weights: Any = None) -> Particles:
     Raises `UsageError` for rows that are not finite, and for weights that do not sum to 1 or do not fit.
     """
     theta = floating(theta)
-    weights = np.full(len(theta), 1 / len(theta)) if weights is None else np.asarray(weights)
-    if theta.ndim != 2 or weights.shape != (len(theta),):
+    weights = np.full(len(theta), 1 / max(len(theta), 1)) if weights is None else np.asarray(weights)
+    if theta.ndim != 2 or not len(theta) or weights.shape != (len(theta),):
         raise UsageError(f"particles: expected theta [N, D], weights [N]; got {theta.shape}, {weights.shape}")
     check_finite("particles.theta", theta)
     check_weights("particles.weights", weights)

@@ -169,8 +169,16 @@ def points(
 
 
 def floating(a: Any) -> np.ndarray:
-    """`a` as an array of floating point numbers: its own dtype, or float64 for integers and booleans."""
-    a = np.asarray(a)
+    """`a` as an array of floating point numbers: its own dtype, or float64 for integers and booleans.
+
+    Raises `UsageError` for text, complex numbers and rows of unequal length.
+    """
+    try:
+        a = np.asarray(a)
+    except ValueError as error:
+        raise UsageError("expected an array of numbers, got rows of unequal length") from error
+    if a.dtype.kind not in "biuf" and not jnp.issubdtype(a.dtype, jnp.floating):
+        raise UsageError(f"expected an array of real numbers, got one of {a.dtype}")
     return a if np.issubdtype(a.dtype, np.floating) else a.astype(np.float64)
 
 

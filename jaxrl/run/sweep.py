@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
@@ -66,9 +67,7 @@ def member_keys(seed: int, seeds: int) -> Array:
     """Keys `[seeds]`; entry `i` depends on the root seed, in [0, 2^32), and on `i` only."""
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise UsageError(f"seed: must be an integer in [0, 2^32), got {seed!r}")
-    if seeds < 1:
-        raise UsageError(f"seeds: must be >= 1, got {seeds}")
-    return streams(jax.random.key(seed), seeds)
+    return streams(jax.random.key(seed), check_value("seeds", seeds, Size))
 
 
 def sweep(
@@ -93,8 +92,10 @@ def sweep(
     """
     if not members:
         raise UsageError("members: a sweep needs at least one (static, hyper)")
-    for _, hyper in members:
-        check_hypers(hyper)
+    for number, pair in enumerate(members):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise UsageError(f"members[{number}]: must be a pair (static, hyper), got {pair!r:.80}")
+        check_hypers(pair[1])
     keys, steps = member_keys(seed, seeds), env_steps_per_update
     buckets: dict[Hashable, list[int]] = {}
     for index, (static, _) in enumerate(members):

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import NumericalFailure, Preempted, UsageError
-from jaxrl.core.fields import check_numbers
+from jaxrl.core.fields import Size, check_numbers, check_value
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Algorithm, Array, PyTree
 from jaxrl.run import contract, debug, distributed, guard, lanes, records, signals, terminal
@@ -64,12 +64,6 @@ class Schedule:
     log_every: int
     eval_every: int | None
     checkpoint_every: int | None
-
-    def __post_init__(self) -> None:
-        for name in ("updates", "log_every", "eval_every", "checkpoint_every"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise UsageError(f"{name}: must be an integer >= 1, got {value!r}")
 
     def logs(self, update: int) -> bool:
         """Whether metrics are recorded after `update` updates."""
@@ -145,7 +139,11 @@ def train(
     Raises UsageError for what cannot be run, CorruptCheckpoint, StorageError, and Preempted after SIGTERM or
     SIGINT with a verified checkpoint.
     """
-    _check_options(folder, evaluate, eval_every, checkpoint_every, on_nonfinite, chunk)
+    updates = check_value("updates", updates, Size)
+    counts = {"log_every": log_every, "eval_every": eval_every, "checkpoint_every": checkpoint_every}
+    for name, value in (*counts.items(), ("chunk", chunk)):
+        check_value(name, value, Size | None)
+    _check_options(folder, evaluate, eval_every, checkpoint_every, on_nonfinite)
     _check_precision(float64)
     check_hypers(hypers)
     if folder is not None:
@@ -519,7 +517,6 @@ def _check_options(
     eval_every: int | None,
     checkpoint_every: int | None,
     on_nonfinite: str,
-    chunk: int | None,
 ) -> None:
     if on_nonfinite not in get_args(OnNonFinite):
         raise UsageError(f"on_nonfinite: {on_nonfinite!r} is none of {', '.join(get_args(OnNonFinite))}")
@@ -529,8 +526,6 @@ def _check_options(
         )
     if evaluate is None and eval_every is not None:
         raise UsageError("eval_every: there is nothing to evaluate; give evaluate=...")
-    if chunk is not None and chunk < 1:
-        raise UsageError(f"chunk: must be >= 1, got {chunk}")
 
 
 def _check_precision(float64: bool) -> None:

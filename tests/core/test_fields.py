@@ -83,6 +83,8 @@ class Config:
         ({"n": True}, "Config.n: must be an int, got True"),
         ({"memory": -1}, "Config.memory: must be >= 0, got -1"),
         ({"seed": 2**32}, "Config.seed: must be in [0, 4294967296), got 4294967296"),
+        ({"seed": 10**20}, f"Config.seed: must be in [0, 4294967296), got {10**20}"),
+        ({"rate": 10**400}, f"Config.rate: must be a float, got 1{'0' * 76}..."),
         ({"batch": 0}, "Config.batch: must be >= 1 or None, got 0"),
         ({"rate": "fast"}, "Config.rate: must be a float, got 'fast'"),
         ({"rate": float("nan")}, "Config.rate: must be a float, not NaN, got nan"),
@@ -99,12 +101,33 @@ class Config:
         ({"grid": [1]}, "Config.grid: must be a dict, got [1]"),
         ({"grid": {"lr": 0.1}}, "Config.grid['lr']: must be a tuple, got 0.1"),
         ({"hyper": Hyper(lr=-1.0)}, "Config.hyper.lr: must be > 0 and finite, got -1.0"),
+        (
+            {"hyper": Hyper(lr=1e-50)},
+            "Config.hyper.lr: must be > 0 and finite, got 1e-50, in float32 0.0",
+        ),
     ],
 )
 def test_check_fields_names_class_field_and_what_is_allowed(values, message):
     with pytest.raises(UsageError) as caught:
         Config(**values)
     assert str(caught.value) == message
+
+
+@dataclass(frozen=True)
+class Double:
+    float64: bool = True
+    hyper: Hyper = field(default_factory=Hyper)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+def test_numbers_of_double_precision_are_not_rounded():
+    assert Double(hyper=Hyper(gamma=1 - 1e-9)).hyper.gamma == 1 - 1e-9
+    with pytest.raises(UsageError, match=r"in float32 1\.0"):
+        Double(float64=False, hyper=Hyper(gamma=1 - 1e-9))
+    with jax.enable_x64(True):
+        check_numbers(Hyper(gamma=1 - 1e-9))
 
 
 def test_lists_become_tuples_and_whole_numbers_floats():
@@ -125,6 +148,10 @@ def test_optional_fields_nested_records_and_fields_of_any_type_pass():
         ({"gamma": 1.0}, "Hyper.gamma: must be in [0, 1), got 1.0"),
         ({"tau": 1.5}, "Hyper.tau: must be in [0, 1], got 1.5"),
         ({"lr": 0}, "Hyper.lr: must be > 0 and finite, got 0"),
+        ({"lr": [1e-3]}, "Hyper.lr: must be a number, got [0.001]"),
+        ({"lr": 1e39}, "Hyper.lr: must be > 0 and finite, got 1e+39, in float32 inf"),
+        ({"w": (0.5, 10**60)}, f"Hyper.w: must be finite, got (0.5, {10**60}), in float32 [0.5, inf]"),
+        ({"gamma": 1 - 1e-9}, "Hyper.gamma: must be in [0, 1), got 0.999999999, in float32 1.0"),
         ({"lr": float("inf")}, "Hyper.lr: must be > 0 and finite, got inf"),
         ({"lr": float("nan")}, "Hyper.lr: must be > 0 and finite, got nan"),
         ({"shift": float("-inf")}, "Hyper.shift: must be finite, got -inf"),

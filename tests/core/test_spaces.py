@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete, contains, is_space, sample
 
 NESTED = {"a": Discrete(3), "b": (Box(-1.0, (1.0, 2.0), (2,)), Discrete(2))}
@@ -127,7 +128,17 @@ def test_spaces_are_values():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Discrete(0), "Discrete.n: must be >= 1, got 0"),
+        (lambda: Discrete(0), "Discrete.n: must be in [1, 2147483647], got 0"),
+        (lambda: Discrete(2**31), "Discrete.n: must be in [1, 2147483647], got 2147483648"),
+        (lambda: Discrete("3"), "Discrete.n: must be an int, got '3'"),
+        (lambda: Discrete(1.5), "Discrete.n: must be an int, got 1.5"),
+        (lambda: Box(0.0, 1.0, "ab"), "Box.shape: must be a tuple, got 'ab'"),
+        (lambda: Box(0.0, 1.0, (-1,)), "Box.shape[0]: must be >= 0, got -1"),
+        (lambda: Box(-1e39, 1.0, ()), "Box.low: beyond the range of float32, got -1e+39"),
+        (lambda: Box(np.inf, np.inf, ()), "Box.low: must not exceed high; no number is above inf"),
+        (lambda: Box(-np.inf, -np.inf, ()), "Box.low: must not exceed high; no number is above inf"),
+        (lambda: Box(0, 2**40, (), np.int64), "Box.high: beyond the range of int64"),
+        (lambda: Box(0.2, 0.8, (), np.int32), "Box.low: there is no integer between 0.2 and 0.8"),
         (lambda: Box(0.0, (1.0, 2.0), (3,)), "Box.high: shape (2,) is neither () nor (3,)"),
         (lambda: Box(np.zeros((3, 1)), 1.0, (3,)), "Box.low: shape (3, 1) is neither () nor (3,)"),
         (lambda: Box((0.0, 2.0), 1.0, (2,)), "Box.low: must not exceed high"),
@@ -137,5 +148,10 @@ def test_spaces_are_values():
     ],
 )
 def test_refuses(make, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(UsageError, match=re.escape(message)):
         make()
+
+
+def test_integers_between_bounds_that_are_none():
+    drawn = jax.vmap(Box(0.5, 2.5, (), np.int32).sample)(KEYS)
+    assert set(np.asarray(drawn).tolist()) == {1, 2}

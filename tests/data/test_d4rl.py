@@ -92,6 +92,13 @@ USAGE = {
         {"timeouts": None},
         "max_episode_steps: must be >= 1, got 0",
     ),
+    "limit of text": (
+        d4rl_with(max_episode_steps="200"),
+        {},
+        "max_episode_steps: must be an int, got '200'",
+    ),
+    "half a step": (d4rl_with(max_episode_steps=1.5), {}, "max_episode_steps: must be an int, got 1.5"),
+    "bytes": (d4rl_with(limit=None), {}, "limit: must be an int, got None"),
     "name": (
         lambda tmp_path: d4rl.time_limit("pendulum-v1"),
         {},

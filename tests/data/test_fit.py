@@ -1,9 +1,11 @@
 """Rows beside a space: what keeps them from it, and which lie outside."""
 
 import numpy as np
+import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.spaces import Box, Discrete
-from jaxrl.data.fit import misfit, outside
+from jaxrl.data.fit import check_weights, misfit, outside
 
 SPACE = {"arm": Box((-1.0, 0.0), (1.0, np.inf), (2,)), "key": Discrete(3)}
 
@@ -34,3 +36,11 @@ def test_misfits_end_a_sentence():
     assert misfit(rows([[0, 0]], [0.0]), SPACE) == "has type float64; the space is discrete, give integers"
     assert misfit(rows([0.0], [0]), SPACE) == "has shape () per row, the space (2,); reshape the array"
     assert "structure" in misfit(np.zeros((1, 2)), SPACE)
+
+
+@pytest.mark.parametrize("weights", [[3e38, 3e38], [1e-45, 0]])
+def test_weights_whose_sum_float32_cannot_hold(weights):
+    """Sums on the way down the tree of a draw would be infinite, or rounded to zero."""
+    with pytest.raises(UsageError, match=r"^w: sums to .*, which float32 cannot hold; divide all"):
+        check_weights(np.float32(weights), "w")
+    check_weights(np.float32([3e38, 1e-45]), "w")

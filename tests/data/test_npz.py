@@ -75,10 +75,23 @@ def test_refused_with_file_entry_and_fix(tmp_path, name):
     assert text.startswith(str(tmp_path)) and "\n" not in text and error.value.exit_code == 5
 
 
-def test_a_limit_of_no_steps(tmp_path):
+@pytest.mark.parametrize("limit", [0, 1.5, "6", None])
+def test_a_limit_is_a_number_of_steps(tmp_path, limit):
     for load in (imitation_with, baselines_with):
-        with pytest.raises(UsageError, match=r"^max_episode_steps: must be >= 1, got 0"):
-            load(tmp_path, limit=0)
+        with pytest.raises(UsageError, match=r"^max_episode_steps: must be (>= 1|an int), got"):
+            load(tmp_path, limit=limit)
+
+
+def test_unsigned_indices_of_imitation(tmp_path):
+    """Of 64 bits beside signed ones they become floats in numpy."""
+    same = [
+        npz.imitation(
+            write_imitation(tmp_path / f"{kind}.npz", indices=np.cumsum(LENGTHS)[:-1].astype(kind)),
+            max_episode_steps=6,
+        )
+        for kind in ("i8", ">u8")
+    ]
+    same_rows(*same)
 
 
 def test_an_interrupted_download_is_told_as_such(tmp_path):

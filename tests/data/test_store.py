@@ -91,6 +91,8 @@ def test_numpy_scalars_of_the_metadata_become_plain(tmp_path):
         ({"meta": (("shape", (2, 3)),)}, "meta 'shape' is a tuple; give text"),
         ({"meta": (("table", np.zeros(2)),)}, "meta 'table' is a ndarray; give text"),
         ({"obs": (jnp.zeros(3),)}, r"obs has an entry \[0\]; store arrays, or dicts"),
+        ({"obs": {}}, "obs has the structure .*; store arrays, or dicts"),
+        ({"obs": {"\ud800": jnp.zeros(3)}}, "obs has an entry .*; store arrays, or dicts of arrays by text"),
         ({"obs": {3: jnp.zeros(3)}}, r"obs has an entry \[3\]; store arrays, or dicts of arrays by text"),
         ({"obs": {"a": jnp.zeros(3), "b": {}}}, "obs has the structure .*; store arrays, or dicts"),
         ({"obs": jnp.zeros(3, jnp.bfloat16)}, "obs has type bfloat16 .* store 3 rows of numbers"),

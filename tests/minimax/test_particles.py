@@ -99,6 +99,12 @@ def test_more_live_particles_than_there_are_give_no_number():
 BAD = {
     "weights": (lambda: particles(np.zeros((2, 3)), [0.5, 0.4]), r"particles.weights: .* sum is 0.9"),
     "rows": (lambda: particles([[1.0, np.nan, 0.0]]), "particles.theta: every number must be finite"),
+    "no rows": (lambda: particles(np.zeros((0, 3))), r"expected theta \[N, D\], weights \[N\]"),
+    "complex": (
+        lambda: particles([[1.0 + 1j, 0.0]]),
+        "expected an array of real numbers, got one of complex128",
+    ),
+    "ragged": (lambda: particles([[1.0, 0.0], [1.0]]), "expected an array of numbers, got rows of unequal"),
     "odd": (lambda: draw(jax.random.key(0), TANH, 1, 5), "even with init='sym'"),
     "family": (lambda: Family("relu"), "Family.activation"),  # type: ignore[arg-type]
     "bound": (lambda: Family(bound=0.0), "Family.bound"),

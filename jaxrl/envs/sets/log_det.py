@@ -216,6 +216,8 @@ def cast_params(kernel: np.ndarray, noise: float, name: str) -> LogDetParams:
     cast.
     """
     dtype = jnp.result_type(float)
+    if np.asarray(noise).dtype.kind not in "biuf":
+        raise UsageError(f"{name}.noise: must be > 0 and finite in {dtype}, got {noise!r}")
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         kernel, sigma2 = np.asarray(kernel).astype(dtype), np.asarray(noise).astype(dtype)
         if sigma2.shape != () or not np.finfo(dtype).tiny <= sigma2 < np.inf:

@@ -120,6 +120,8 @@ def full_rank(name: str, features: np.ndarray, advice: str) -> None:
 
 def _numbers(name: str, a: Any) -> np.ndarray:
     try:
+        if np.asarray(a).dtype.kind not in "biufO":
+            raise TypeError("text, dates or complex numbers")
         a = np.asarray(a, np.float64)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{name}: must be an array of numbers, all rows of one length") from error

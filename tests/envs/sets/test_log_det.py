@@ -102,6 +102,10 @@ def test_scores_of_a_table_are_what_the_gains_are_made_of():
     [
         (lambda: kernel_params(KERNEL, 0.0), "kernel_params.noise: must be > 0 and finite in float32"),
         (lambda: kernel_params(KERNEL, 1e-50), "kernel_params.noise: must be > 0 and finite in float32"),
+        (
+            lambda: kernel_params(KERNEL, "a"),
+            "kernel_params.noise: must be > 0 and finite in float32, got 'a'",
+        ),
         (lambda: kernel_params(KERNEL, np.inf), "kernel_params.noise: must be > 0 and finite in float32"),
         (lambda: kernel_params(KERNEL, np.nan), "kernel_params.noise: must be > 0 and finite in float32"),
         (lambda: kernel_params(1e39 * KERNEL, 0.1), "kernel_params.kernel: .* not finite in float32"),

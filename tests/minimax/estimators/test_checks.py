@@ -64,6 +64,8 @@ FAULTS = {
     r"the same number of rows, two at least; got \[2[34], 2[34], 23\]": lambda x, z, y: (x, z, y[:-1]),
     r"two at least; got \[1, 1, 1\]": lambda x, z, y: (x[:1], z[:1], y[:1]),
     "y: must be an array of numbers": lambda x, z, y: (x, z, ["a"] * 24),
+    "x: must be an array of numbers": lambda x, z, y: (x + 1j, z, y),
+    "y: must be an array of": lambda x, z, y: (x, z, y.astype(str)),
     r"y: nan at index \(3,\); every number must be finite": lambda x, z, y: (x, z, _with(y, 3, np.nan)),
     r"x: inf at index \(5, 0\)": lambda x, z, y: (_with(x, 5, np.inf), z, y),
     "x: column 0 is constant and identifies nothing": lambda x, z, y: (0 * x + 1, z, y),
