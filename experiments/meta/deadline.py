@@ -173,7 +173,7 @@ def estimate(config: Config) -> dict[str, int]:
     rules = len(config.rules or zoo.names(slot="drift")) + len(config.files)
     updates = sum(round(done * config.horizon) for done, _ in SITUATIONS.values())
     steps = config.learner.n_envs * config.learner.length * updates * config.lifetimes
-    return {"members": rules, "compilations": 1, "env_steps": rules * steps}
+    return {"members": rules, "compilations": 1 if config.rules else 2, "env_steps": rules * steps}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:

@@ -69,11 +69,15 @@ class Entry(NamedTuple):
 def names(folder: Path | str = FOLDER, slot: Slot | None = None) -> list[str]:
     """Every name that `load` knows, rules made by hand first; those of one slot if it is given.
 
+    It makes no array, so that devices may be chosen afterwards.
+
     Raises:
-        CorruptInput: a slot is given, and the files of a rule are damaged.
+        CorruptInput: a slot is given, and the record of a rule is damaged.
     """
-    found = [*BY_HAND, *sorted(path.stem for path in Path(folder).glob("*.json"))]
-    return [name for name in found if slot is None or load(name, folder=folder).objective.slot == slot]
+    files = sorted(Path(folder).glob("*.json"))
+    found = {name: _objective(name, name, own, UsageError).slot for name, own in BY_HAND.items()}
+    found |= {path.stem: slot and _record(path)["slot"] for path in files}
+    return [name for name, own in found.items() if slot is None or own == slot]
 
 
 def load(name: str, slot: Slot | None = None, folder: Path | str = FOLDER) -> Entry:
@@ -153,8 +157,8 @@ def save(
     return path
 
 
-def _read(name: str, folder: Path) -> Entry:
-    path = folder / f"{name}.json"
+def _record(path: Path) -> dict[str, Any]:
+    """The record of a rule, of this format and with all that `_read` needs."""
     try:
         record = json.loads(path.read_text())
         version = record["format"]
@@ -167,6 +171,12 @@ def _read(name: str, folder: Path) -> Entry:
     ]
     if missing:
         raise CorruptInput(f"{path}: lacks {', '.join(missing)}; fetch it again")
+    return record
+
+
+def _read(name: str, folder: Path) -> Entry:
+    path = folder / f"{name}.json"
+    record = _record(path)
     objective = _objective(str(path), record["rule"], record["arguments"], CorruptInput)
     for field in ("slot", "inputs", "features"):
         said, has = record[field], getattr(objective, field)

@@ -46,6 +46,17 @@ def test_a_rule_comes_back_as_it_was_saved(folder):
     assert np.array_equal(entry.objective.apply(entry.phi, *points, Time(1.0, 2.0)), expected)
 
 
+def test_names_are_listed_before_jax_chooses_its_devices():
+    script = (
+        "import jax; from jaxrl.meta import zoo; from experiments.meta import board;"
+        "board.estimate(board.Config()); assert len(zoo.names(slot='drift')) > 9;"
+        "jax.config.update('jax_num_cpu_devices', 2); assert len(jax.devices()) == 2"
+    )
+    root = Path(zoo.__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_rules_made_by_hand_are_loaded_by_name():
     assert zoo.load("dpo").objective.name == "DPO"
     ratio, log_ratio, advantage = jnp.array([1.5]), jnp.log(jnp.array([1.5])), jnp.array([1.0])
