@@ -17,7 +17,7 @@ from experiments.morl.settings import Finite, finite, grid, learner, numbers, se
 from experiments.morl.stages import Plan
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Positive, Seed, Size, check_fields
+from jaxrl.core.fields import Seed, Share, Size, check_fields
 from jaxrl.core.tree import tree_take
 from jaxrl.morl.constraints import Optimiser
 from jaxrl.morl.hypervolume import hypervolume
@@ -49,8 +49,8 @@ class Config:
     """Updates of every run in a round. Paper: 20."""
     capacity: Size = 512
     """Members of the archive. Paper: 200."""
-    beta: Positive = 0.9
-    """Share of every constrained return that a run retains, in (0, 1]. Paper: 0.9."""
+    beta: Share = 0.9
+    """Share of every constrained return that a run retains, in [0, 1]. Paper: 0.9."""
 
     def __post_init__(self) -> None:
         check_fields(self)

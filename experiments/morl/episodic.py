@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from experiments.morl.stages import Plan
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError, nearest
-from jaxrl.core.fields import Positive, Seed, Size, check_fields
+from jaxrl.core.fields import Positive, Seed, Share, Size, check_fields
 from jaxrl.morl.constraints import Optimiser
 from jaxrl.morl.learners import EvaluationOptions
 from jaxrl.morl.metrics import weight_lattice
@@ -89,8 +89,8 @@ class Config:
     """Members that a round begins from; None takes the number of the task. Paper: 5 or 6."""
     capacity: Size = 128
     """Members of the archive. Paper: 200."""
-    beta: Positive = 0.9
-    """Share of every constrained return that a run retains, in (0, 1]. Paper: 0.9."""
+    beta: Share = 0.9
+    """Share of every constrained return that a run retains, in [0, 1]. Paper: 0.9."""
     t: Positive = 20.0
     """Sharpness of the barrier. Paper: 20."""
     episodes: Size = 4

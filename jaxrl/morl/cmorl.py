@@ -74,7 +74,8 @@ class Hyper:
     gamma: Share = 0.99
     """Discount of the returns that are archived and compared, in [0, 1]. Paper: 0.98 to 1 by task."""
     beta: Share = 0.9
-    """Share of every constrained return that a run retains, in [0, 1). Paper: 0.9."""
+    """Share of every constrained return that a run retains, in [0, 1]; with 1 it must lose nothing. Paper:
+    0.9."""
     t: Positive = 20.0
     """Sharpness of the log barrier on the normalised slack, > 0. Paper: 20."""
     proportional: NonNegative = 0.0

@@ -1,4 +1,4 @@
-"""Equations of C-MORL: scalarised advantage, the extension problem, its barrier and its multipliers.
+"""Equations of C-MORL: the extension problem, its barrier and its multipliers.
 
     maximise_pi  G_l^pi    subject to    G_j^pi >= d_j   for all j != l
 
@@ -25,14 +25,6 @@ class Multipliers(NamedTuple):
     value: Array
     total: Array
     before: Array
-
-
-def scalarised_advantage(advantages: Array, w: Array) -> Array:
-    """Advantage w . A of the utility w . G, float[...], of advantages `[..., m]` and a preference `[m]`.
-
-    Equation: liu2025cmorl [Pareto initialisation]
-    """
-    return advantages @ w
 
 
 def paper_thresholds(returns: Array, beta: Array) -> Array:

@@ -137,7 +137,8 @@ def train_learners(
     """`updates` updates of PPO of every learner for its row of `weights` [M, m]: `(learners, metrics)`.
 
     learners: leaves `[M, ...]`; hyper: with `learner` and `anneal_entropy`. The bonus of the entropy shrinks
-    with the updates of PPO. Metrics are the loss of every learner and the mean entropy.
+    with the updates of PPO. Metrics are the loss of every learner and the mean entropy. PPO's advantage is
+    w . A, with the row of a learner as its w. Equation: liu2025cmorl [Pareto initialisation]
     """
 
     def update(learners: ppo.State, _: None) -> tuple[ppo.State, dict[str, Any]]:

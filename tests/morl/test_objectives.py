@@ -69,15 +69,6 @@ def test_extended_objective_is_not_constrained():
     assert not objectives.feasible(jnp.array([0.0, 1.0]), d, jnp.array([1.0, 1.0]))
 
 
-def test_scalarised_advantage_is_the_weighted_sum():
-    A = np.arange(12.0).reshape(2, 2, 3)
-    w = np.array([0.5, 0.2, 0.3])
-    expected = np.array([[sum(w[k] * A[i, j, k] for k in range(3)) for j in range(2)] for i in range(2)])
-    np.testing.assert_allclose(
-        objectives.scalarised_advantage(jnp.asarray(A), jnp.asarray(w)), expected, rtol=1e-6
-    )
-
-
 def test_gradient_of_the_return_estimate_is_the_exact_policy_gradient():
     """Visits and advantages enumerated exactly, so that nothing is left to chance."""
     mdp = formula_momdp()
