@@ -1,5 +1,7 @@
 """Evolution beside estimates that were worked out by hand, and what it does with NaN and ties."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -191,6 +193,26 @@ def test_devices_that_share_a_generation_change_no_bit():
         assert a.tobytes() == b.tobytes()
     for name in ("params", "best_params", "best_fitness"):
         assert np.array_equal(getattr(alone.state, name), getattr(both.state, name)), name
+
+
+def test_devices_that_share_a_generation_exchange_the_fitness_and_nothing_else():
+    config = evolution.Config(pairs=4, lane=1, selection=0)
+    algorithm, hyper = evolution.make(config, quadratic(), spmd.WORK), evolution.Hyper()
+    state = algorithm.init(jax.random.key(0), hyper, ())
+    mesh = jax.sharding.Mesh(jax.devices()[:2], (spmd.WORK,))
+    everywhere = jax.sharding.PartitionSpec()
+    step = jax.shard_map(
+        lambda s: algorithm.step(s, hyper, ())[0],
+        mesh=mesh,
+        in_specs=everywhere,
+        out_specs=everywhere,
+        check_vma=False,
+    )
+    text = jax.jit(step).lower(state).compile().as_text()
+    found = re.findall(r"= (\S+) (all-\w+|collective-\w+|reduce-scatter)(?:-start)?\(", text)
+    assert [kind for _, kind in found] == ["all-gather"]
+    sizes = re.match(r"f32\[([\d,]+)\]", found[0][0])[1]
+    assert np.prod([int(n) for n in sizes.split(",")]) == 2 * config.pairs
 
 
 def test_lanes_that_devices_cannot_share_are_refused():
