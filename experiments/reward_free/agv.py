@@ -15,7 +15,6 @@ import numpy as np
 
 from experiments.shared.returns import offline_returns
 from jaxrl.baselines import ppo
-from jaxrl.cli.main import experiment_main
 from jaxrl.core.fields import NonNegative, Seed, Share, Size, check_fields
 from jaxrl.core.types import Algorithm, Array, Mean, PyTree
 from jaxrl.envs.control.agv import Agv
@@ -215,7 +214,3 @@ def recent_share(episodes: np.ndarray, goals: np.ndarray, recent: int) -> np.nda
     past, reached = (np.concatenate([[0], np.cumsum(x)]) for x in (episodes, goals))
     before = np.maximum(np.searchsorted(past, past[1:] - recent, side="right") - 1, 0)
     return (reached[1:] - reached[before]) / np.maximum(past[1:] - past[before], 1)
-
-
-if __name__ == "__main__":
-    raise SystemExit(experiment_main(__spec__.name))

@@ -10,9 +10,14 @@ returns compare with no table of url_benchmark.
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax.numpy as jnp
 
-from jaxrl.core.types import Array
+from jaxrl.core.errors import UsageError, nearest
+from jaxrl.core.types import Array, PyTree
+from jaxrl.envs.adapters.brax import Brax
+from jaxrl.envs.wrappers.with_reward import WithReward, with_reward
 
 _VELOCITY, _PITCH_RATE = 8, 10
 _FAST, _SPIN = 10.0, 5.0  # m/s and rad/s at which 1 is paid
@@ -40,3 +45,19 @@ def flip_back(obs: Array, action: Array, next_obs: Array) -> Array:
 
 TASKS = {"run": run, "run_back": run_back, "flip": flip, "flip_back": flip_back}
 """Rewards `(obs, action, next_obs) -> float[]` of one transition by task, for `jaxrl.data.relabel`."""
+
+
+def paid(task: str) -> WithReward:
+    """Brax's halfcheetah on the back-end `spring` with the reward of a task, to evaluate policies in.
+
+    Raises `UsageError` for an unknown task.
+    """
+    if task not in TASKS:
+        raise UsageError(f"task: {task!r} does not exist; {nearest(task, TASKS)}")
+    return with_reward(Brax("halfcheetah", "spring"), partial(_reached, task))
+
+
+def _reached(task: str, params: PyTree, state: PyTree, action: Array, after: PyTree) -> Array:
+    # what brax observes of the body: all coordinates but its place along x, and all velocities
+    obs = jnp.concatenate([after.q[1:], after.qd])
+    return TASKS[task](obs, action, obs)

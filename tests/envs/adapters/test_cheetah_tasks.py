@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.data.collect import collect, uniform
 from jaxrl.data.relabel import relabel
-from jaxrl.envs.adapters.cheetah_tasks import TASKS
+from jaxrl.envs.adapters.cheetah_tasks import TASKS, paid
 from jaxrl.envs.wrappers.with_reward import with_reward
 
 
@@ -29,15 +30,22 @@ def test_rewards_by_hand(velocity, pitch_rate, rewards):
 def test_relabelled_rewards_equal_those_recorded_online():
     """The rewards of the body's own velocities, `qd[0]` and `qd[2]`, at every recorded step."""
     pytest.importorskip("brax")
-    from jaxrl.envs.adapters.brax import Brax
-
-    env = Brax("halfcheetah", "spring")
+    env = paid("flip")
 
     def flip(params, state, action, after):
         return jnp.clip(after.qd[2] / 5, 0, 1)
 
-    paid = with_reward(env, flip, None)
-    data = collect(paid, uniform(paid), jax.random.key(0), paid.default_params(), episodes=2, limit=100)
+    independent = with_reward(env.env, flip, None)
+    data, expected = (
+        collect(one, uniform(one), jax.random.key(0), one.default_params(), episodes=2, limit=100)
+        for one in (env, independent)
+    )
+    np.testing.assert_allclose(data.reward, expected.reward, rtol=0, atol=1e-6)
     again = relabel(data, TASKS["flip"])
     np.testing.assert_allclose(again.reward, data.reward, rtol=0, atol=1e-6)
     assert 0.01 < float(data.reward.mean()) < 0.9
+
+
+def test_an_unknown_task_is_refused():
+    with pytest.raises(UsageError, match="task: 'flap' does not exist; did you mean 'flip'"):
+        paid("flap")
