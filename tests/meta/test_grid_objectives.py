@@ -1,0 +1,47 @@
+"""The study of rules for targets: what devices share, what is saved, and how rows are paired."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.meta import grid_objectives, levels
+from jaxrl.cli import api
+
+ROOT = Path(grid_objectives.__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_a_meta_run_that_two_devices_share_has_the_bits_of_one(tmp_path):
+    found = [
+        api.run("meta/grid_objectives", "smoke", root=ROOT, out=tmp_path / str(work), work=work).load_result()
+        for work in (1, 2)
+    ]
+    assert np.abs(found[0]["LPG"]).max() > 0  # it moved
+    for name, array in found[0].items():
+        assert array.tobytes() == found[1][name].tobytes(), name
+
+
+def test_differences_are_paired_by_level_and_meta_seed():
+    rng, names = np.random.default_rng(0), list(levels.ARMS)
+    returns = rng.normal(size=(4, 2, 2, 8))
+    result = {
+        "arm": np.array(names),
+        "horizon": np.array([5, 20]),
+        "counterfactual": np.array(20),
+        "returns": returns,
+        "told": returns[:, :, :2] - 0.5,
+        "start": np.zeros((2, 8)),
+    }
+    found = grid_objectives.scores(result)
+    first, second = names.index("TA-LPG"), names.index("LPG")
+    difference = found["TA-LPG minus LPG, N = 20, meta-seed 1"].values
+    np.testing.assert_array_equal(difference, returns[first, 1, 1] - returns[second, 1, 1])
+    told = found["TA-LPG told 4N at N = 20, meta-seed 0: change of the return"].values
+    np.testing.assert_allclose(told, returns[first, 0, 1] - 0.5 - returns[first, 0, 1])
+
+
+def test_a_generation_has_the_mean_of_the_log_uniform_horizons():
+    config = levels.OnLevels(horizons=(5, 50))
+    assert config.steps_per_generation(32) == int(64 * 45 / np.log(10) * 8 * 20)
+    assert levels.OnLevels(horizons=(7, 7)).steps_per_generation(1) == 2 * 7 * 160
