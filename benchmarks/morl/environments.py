@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 from benchmarks.measure import Clock, Entry, compile_ahead, emit, repeat
 from benchmarks.workers import Worker, interleave
 from jaxrl.core import spaces
+from jaxrl.core.errors import MissingExtra
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Array, PyTree
@@ -80,7 +82,12 @@ def program(name: str, envs: int, steps: int) -> tuple[Callable[..., Any], PyTre
 
 
 def compare(name: str, envs: int, steps: int, rounds: int) -> list[Entry]:
-    """Rates on one core each, in turns, and their ratios; the peer takes a tenth of the steps."""
+    """Rates on one core each, in turns, and their ratios; the peer takes a tenth of the steps.
+
+    Raises `MissingExtra` where mo-gymnasium is not installed.
+    """
+    if find_spec("mo_gymnasium") is None:
+        raise MissingExtra("mo-gymnasium is not installed; run: pip install 'jaxrl[dev]'")
     sizes = [name, "--envs", str(envs), "--steps"]
     their_steps = max(steps // 10, 1)
     with (

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.measure import Clock, Entry, compile_ahead, emit
+from jaxrl.core.errors import MissingExtra
 from jaxrl.morl.hypervolume import exact_hypervolume, hypervolume_device
 
 GROUP = "hypervolume"
@@ -25,8 +26,14 @@ COMMANDS = [
 
 
 def sides(n: int, m: int) -> dict[str, Callable[[], object]]:
-    """Calls by name, that of the peer last, on the same float64 points `[n, m]` (float32 where compiled)."""
-    from pymoo.indicators.hv import HV
+    """Calls by name, that of the peer last, on the same float64 points `[n, m]` (float32 where compiled).
+
+    Raises `MissingExtra` where pymoo is not installed.
+    """
+    try:
+        from pymoo.indicators.hv import HV
+    except ImportError as error:
+        raise MissingExtra("pymoo is not installed; run: pip install 'jaxrl[dev]'") from error
 
     points = np.abs(np.random.default_rng(0).normal(size=(n, m)))
     points /= np.linalg.norm(points, axis=-1, keepdims=True)
