@@ -175,7 +175,7 @@ def test_every_seed_on_the_tree_of_depth_five_finds_its_corners_and_then_nearly_
 
 
 @pytest.mark.slow  # a million transitions
-def test_ppo_on_the_building_comes_near_the_bound_of_its_preference():
+def test_ppo_on_the_building_gains_half_of_what_the_bound_leaves_above_no_power():
     """One seed, preference (.8, .2, 0), by a greedy episode from the first hour without noise."""
     env, w, updates = task("building-3").make(), jnp.array([0.8, 0.2, 0.0]), 244
     data = env.default_params()
@@ -199,5 +199,5 @@ def test_ppo_on_the_building_comes_near_the_bound_of_its_preference():
     value, best = float(found.returns[0] @ w), bound(np.asarray(w, float), 480).value
     np.testing.assert_allclose(best, 10266.765, rtol=1e-6)
     print(f"building: {value:.1f} of {best:.1f}")
-    # without any power the value is 8522.67
-    assert 9400 < value < best
+    nothing = 8522.67
+    assert (nothing + best) / 2 < value < best
