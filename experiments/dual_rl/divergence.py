@@ -14,13 +14,13 @@ from typing import Literal
 import numpy as np
 
 from experiments.dual_rl import tasks
+from experiments.shared.shares import share
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.data.dataset import dataset_hash
 from jaxrl.dual_rl import agent, forms
 from jaxrl.dual_rl.data import Data
 from jaxrl.report import plots
-from jaxrl.report.statistics import proportion_interval
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, sweep
@@ -137,12 +137,9 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score]:
         for c, scale in enumerate(result["scale"].tolist()):
             for m, method in enumerate(result["method"].tolist()):
                 gone = result["peak"][k, m, c] > float(result["limit"])
-                found[f"{method}, {task}, reward scale {scale:g}"] = Score(
-                    gone.astype(float),
-                    BETTER,
-                    proportion_interval(int(gone.sum()), gone.size),
-                    f"{gone.sum()} of {gone.size} diverged",
-                )
+                note = f"{gone.sum()} of {gone.size} diverged"
+                label = f"{method}, {task}, reward scale {scale:g}"
+                found[label] = share(gone, better=BETTER, note=note, derived=False)
     return found
 
 

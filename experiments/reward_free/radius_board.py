@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from experiments.shared.shares import share
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Positive, Seed, Size, check_fields
 from jaxrl.core.types import PyTree
@@ -224,23 +225,16 @@ def _scores(row: dict[str, np.ndarray], c_beta: float) -> dict[str, Score | np.n
     proved, refuted = row["certificate"] >= row["upper"], row["certificate"] < row["lower"]
     return {
         "certificate": row["certificate"],
-        "share certified": _share(certified, np.ones_like(certified)),
-        "share proved": _share(proved, certified),
-        "share open": _share(~proved & ~refuted, certified),
-        "share refuted": _share(refuted, certified),
-        "share covered": _share(c_beta >= row["rho"], certified),
+        "share certified": share(certified),
+        "share proved": share(proved, certified),
+        "share open": share(~proved & ~refuted, certified),
+        "share refuted": share(refuted, certified),
+        "share covered": share(c_beta >= row["rho"], certified),
         "median episodes to certify": _median(row["episodes"]),
         "median rho": _median(row["rho"]),
         "median lower end": _median(row["lower"]),
         "median upper end": _median(row["upper"]),
     }
-
-
-def _share(holds: np.ndarray, among: np.ndarray) -> Score:
-    """A share with its Wilson interval; NaN for members that are not counted."""
-    count, n = int((holds & among).sum()), int(among.sum())
-    interval = statistics.proportion_interval(count, n) if n else None
-    return Score(np.where(among, holds, np.nan), None, interval, derived=True)
 
 
 def _median(values: np.ndarray) -> Score:

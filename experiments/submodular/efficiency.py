@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from experiments.shared.shares import share
 from jaxrl.report.tables import Score
 
 LEVEL = 0.9  # of the best known value
@@ -43,14 +44,9 @@ def median_of(steps: np.ndarray) -> Score:
 def first_of_both(steps: np.ndarray, other: np.ndarray) -> Score:
     """Share of members that reach the level with fewer steps than their partners of `other` [M].
 
-    Two that never reach it count against. The interval is Wilson's for a share.
+    Two that never reach it count against.
     """
-    first = (np.nan_to_num(steps, nan=np.inf) < np.nan_to_num(other, nan=np.inf)).astype(float)
-    n, z = len(first), 1.96
-    middle = (first.mean() + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(first.mean() * (1 - first.mean()) / n + z**2 / (4 * n**2))
-    interval = float(max(middle - half, 0)), float(min(middle + half, 1))
-    return Score(first, "more", interval if n > 1 else None, derived=True)
+    return share(np.nan_to_num(steps, nan=np.inf) < np.nan_to_num(other, nan=np.inf), better="more")
 
 
 def _rank(n: int) -> int | None:

@@ -75,7 +75,7 @@ def primal(mdp: TabularMDP, weights: Any = None, at_least: Any = None) -> Primal
     out = linprog(c, A_ub=bounds_matrix, b_ub=bounds, A_eq=flow, b_eq=t.mu0[live], options=_TIGHT)
     if out.status == 2 and at_least is not None:
         raise UsageError(f"at_least: no policy has a return of at least {at_least.tolist()}")
-    _check(out)
+    check_solved(out)
     visits = np.zeros(t.R.shape)
     visits[live] = out.x.reshape(live.sum(), -1)
     return _primal(vector, -float(out.fun), visits)
@@ -104,7 +104,7 @@ def _primal(t: Tables, value: float, visits: np.ndarray) -> Primal:
 def _solve_dual(t: Tables) -> Any:
     live = ~t.terminal
     out = linprog(t.mu0[live], A_ub=-_flow(t).T, b_ub=-t.R[live].ravel(), bounds=(None, None), options=_TIGHT)
-    _check(out)
+    check_solved(out)
     return out
 
 
@@ -122,6 +122,7 @@ def _flow(t: Tables) -> np.ndarray:
     return np.repeat(np.eye(n), A, axis=1) - t.gamma * t.P[live][:, :, live].reshape(n * A, n).T
 
 
-def _check(out: Any) -> None:
+def check_solved(out: Any) -> None:
+    """Raise `NumericalFailure` unless HiGHS solved a programme, `out` of `scipy.optimize.linprog`."""
     if out.status != 0:
         raise NumericalFailure(f"linear programme: HiGHS ended with '{out.message}'")

@@ -15,8 +15,9 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.spatial import HalfspaceIntersection
 
-from jaxrl.core.errors import NumericalFailure, UsageError
+from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.mdp import TabularMDP
+from theory.exact.lp import check_solved
 from theory.exact.optimal_control import solve
 from theory.exact.policy_evaluation import check_ends, evaluate_policy
 from theory.exact.tables import Tables, tables
@@ -125,7 +126,7 @@ def linear_support(mdp: TabularMDP, solves: int | None = None, tolerance: float 
 def _possible_gain(w: np.ndarray, points: np.ndarray, solved: np.ndarray, best: np.ndarray) -> float:
     """Most that any return with `solved @ return <= best` brings for weights `w` beyond all `points`."""
     out = linprog(-w, A_ub=solved, b_ub=best, bounds=(None, None))
-    _check(out)
+    check_solved(out)
     return -out.fun - (points @ w).max()
 
 
@@ -154,7 +155,7 @@ def _best_margin(point: np.ndarray, points: np.ndarray, tolerance: float) -> flo
         b_eq=[1.0],
         bounds=[(0, None)] * m + [(None, None)],
     )
-    _check(out)
+    check_solved(out)
     return -out.fun
 
 
@@ -174,8 +175,3 @@ def _corners(points: np.ndarray) -> np.ndarray:
     vertices = HalfspaceIntersection(np.vstack(rows), inside).intersections
     w = vertices[vertices[:, -1] < top - 1e-9, :-1]
     return np.clip(np.c_[w, 1 - w.sum(-1)], 0.0, 1.0)
-
-
-def _check(out: Any) -> None:
-    if out.status != 0:
-        raise NumericalFailure(f"linear programme: HiGHS ended with '{out.message}'")
