@@ -331,10 +331,11 @@ def notebook(options, rest):
 
 
 def lint(options, rest):
-    """Style, format, types."""
+    """Style, format, the list of public names, types."""
     env = plain_environment()
     run(PYTHON, "-m", "ruff", "check", ".", env=env)
     run(PYTHON, "-m", "ruff", "format", "--check", ".", env=env)
+    run(PYTHON, "tests/reliability/api_snapshot.py", "--check", env=env)
     run(PYTHON, "-m", "basedpyright", env=env)
 
 

@@ -22,6 +22,13 @@ def report(args: list[str], root: Path | None) -> dict[str, Any]:
     chosen = help.parse_options("report", args, options.ReportOptions)
     if not chosen.runs and not chosen.index:
         raise UsageError("report: name a run folder, or ask for --index")
+    for name, value in (("--page", chosen.page), ("--out", chosen.out)):
+        if value is not None and not chosen.index:
+            raise UsageError(
+                f"report: {name} is about the index; add --index, a run's page lies in its folder"
+            )
+    if chosen.publish and not chosen.runs:
+        raise UsageError("report: --publish takes the folders of the runs whose tables are to be written")
     base = execution.find_root(root, *chosen.runs[:1])
     written = []
     shown = [(f, catalogue.load(base, f.experiment)) for f in map(RunFolder.open, chosen.runs)]

@@ -6,10 +6,21 @@ threefry became partitionable `fold_in(k, i) == split(k, n)[i]`, so both on one 
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, Key
+
+
+def check_key(key: Any, name: str = "key") -> None:
+    """Raise `UsageError` that calls it `name` unless `key` is one typed key, which may be traced."""
+    typed = isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not typed or key.shape != ():
+        found = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array) else repr(key)
+        raise UsageError(f"{name}: must be one typed key, such as jax.random.key(0), got {found:.80}")
 
 
 def stream(key: Key, index: int | Array) -> Key:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.spaces import Space, sample
 from jaxrl.core.types import Key, Policy, PyTree
 from jaxrl.data.dataset import Dataset, Meta, from_arrays
@@ -41,15 +42,14 @@ def collect(
         if not isinstance(env, HasTimeLimit):
             raise UsageError(f"limit: {env.name} has no time limit of its own; pass the number of steps")
         limit = int(env.time_limit(params))
+    episodes, limit = check_value("episodes", episodes, Size), check_value("limit", limit, Size)
     data = _recorded(env, policy.as_tree(), key, params, episodes=episodes, limit=limit)
     return drop_padding(data).replace(meta=meta)
 
 
 def recorded(env: Env, policy: Policy, key: Key, params: PyTree, *, episodes: int, limit: int) -> Dataset:
     """`collect` inside a program: `limit` rows for every episode, those after its end masked."""
-    for name, value in (("episodes", episodes), ("limit", limit)):
-        if value < 1:
-            raise UsageError(f"{name}: must be >= 1, got {value}")
+    episodes, limit = check_value("episodes", episodes, Size), check_value("limit", limit, Size)
     k_start, k_run = jax.random.split(key)
     vec = start(env, policy, k_start, params, episodes)
     rows = unroll(env, policy, vec, k_run, params, length=limit, limit=limit, reset=Freeze())[1]

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Size, check_value
-from jaxrl.core.prng import stream
+from jaxrl.core.fields import Share, Size, check_value
+from jaxrl.core.prng import check_key, stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
 from jaxrl.envs.base import Env, HasTimeLimit
 from jaxrl.rollout.unroll import Freeze, VecState, check_limit, start, unroll
@@ -58,8 +59,14 @@ def evaluate(
     A call outside of jit is compiled once per environment, number of episodes and function of the policy: the
     parameters of an algorithm's policy are arguments of the compiled program, see `Policy`.
 
-    Raises `UsageError` if `episodes` or `limit` is below 1, or if there is no limit at all.
+    Raises `UsageError` if `episodes` or `limit` is below 1, if there is no limit at all, for a discount
+    outside of [0, 1], a function in place of a `Policy`, and keys that are not one typed key.
     """
+    if not isinstance(policy, Policy):
+        raise UsageError(f"policy: must be a Policy, which Policy(function) makes, got {policy!r:.80}")
+    check_key(key)
+    if not isinstance(gamma, jax.Array | np.ndarray):
+        check_value("gamma", gamma, Share)
     episodes = check_value("episodes", episodes, Size)
     if limit is None and not isinstance(env, HasTimeLimit):
         raise UsageError(f"limit: {env.name} has no time limit of its own; pass the number of steps")

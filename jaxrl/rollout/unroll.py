@@ -149,6 +149,8 @@ def check_limit(limit: int | Array | None, n: int) -> None:
     """Raises `UsageError` unless `limit` is None, an int >= 1, or `n` of them; traced values are not read."""
     if limit is None:
         return
+    if isinstance(limit, str) or (isinstance(limit, int) and limit >= 2**31):
+        raise UsageError(f"limit: must be whole steps, int or int32[N], got {limit!r}")
     shape, dtype = jnp.shape(limit), jnp.result_type(limit)
     if shape not in ((), (n,)):
         raise UsageError(f"limit: shape {shape} is neither () nor [N] = ({n},)")

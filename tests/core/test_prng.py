@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl.core.prng import indices, permutation, step_keys, stream, streams
+from jaxrl.core.errors import UsageError
+from jaxrl.core.prng import check_key, indices, permutation, step_keys, stream, streams
 
 
 def data(keys):
@@ -127,3 +128,15 @@ def test_large_permutations_are_uniform(n):
     assert ((table - expected) ** 2 / expected).sum() < 85.4
     before = (place[:, :-1] < place[:, 1:]).mean()
     assert abs(before - 0.5) < 4.9 * (1 / 12 / (4 * n)) ** 0.5 * 2
+
+
+@pytest.mark.parametrize("key", [0, None, np.uint32([0, 1]), jax.random.key_data(jax.random.key(0))])
+def test_what_is_no_typed_key_is_refused(key):
+    with pytest.raises(UsageError, match=r"^key: must be one typed key, such as jax\.random\.key\(0\), got"):
+        check_key(key)
+
+
+def test_keys_may_be_traced_and_are_single():
+    jax.vmap(check_key)(jax.random.split(jax.random.key(0), 3))
+    with pytest.raises(UsageError, match=r"got key<fry>\[3\]"):
+        check_key(jax.random.split(jax.random.key(0), 3))

@@ -147,6 +147,14 @@ def test_host_episodes_of_dicts_and_tuples():
             "episodes: must be >= 1, got 0",
         ),
         (
+            lambda e, p: collect(e, uniform(e), jax.random.key(0), p, episodes="2"),
+            "episodes: must be an int, got '2'",
+        ),
+        (
+            lambda e, p: collect(e, uniform(e), jax.random.key(0), p, episodes=1, limit=0.5),
+            "limit: must be an int, got 0.5",
+        ),
+        (
             lambda e, p: collect(e, uniform(e), jax.random.key(0), p, episodes=1, limit=0),
             "limit: must be >= 1",
         ),

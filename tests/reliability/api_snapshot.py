@@ -1,14 +1,18 @@
 """The public surface of the shared layers as text: `python tests/reliability/api_snapshot.py` rewrites it.
 
+With `--check` it says whether the text is that of the source, which `python3 dev.py lint` asks.
+
 One line per public function, class, method and field, with its signature; read from the source, so nothing is
 imported. Families are left out: each may change without an old file changing.
 """
 
 import ast
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = Path(__file__).with_name("api.txt")
+CHANGED = "the public surface changed: note it in CHANGELOG.md, then python tests/reliability/api_snapshot.py"
 LAYERS = ("core", "nets", "envs", "rollout", "data", "baselines", "run", "report", "cli")
 
 
@@ -41,5 +45,13 @@ def _public(name: str) -> bool:
     return not name.startswith("_")
 
 
+def main(words: list[str]) -> None:
+    """Rewrites the text; with `--check` ends with a message where it is out of date."""
+    if "--check" not in words:
+        FILE.write_text(surface())
+    elif surface() != FILE.read_text():
+        raise SystemExit(CHANGED)
+
+
 if __name__ == "__main__":
-    FILE.write_text(surface())
+    main(sys.argv[1:])

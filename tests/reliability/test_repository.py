@@ -215,9 +215,18 @@ def test_what_is_installed_agrees_with_itself():
 
 
 def test_the_public_surface_changes_only_on_purpose():
-    assert api_snapshot.surface() == api_snapshot.FILE.read_text(), (
-        "the public surface changed: note it in CHANGELOG.md, then python tests/reliability/api_snapshot.py"
-    )
+    assert api_snapshot.surface() == api_snapshot.FILE.read_text(), api_snapshot.CHANGED
+
+
+def test_lint_says_that_the_snapshot_is_out_of_date(tmp_path, monkeypatch):
+    monkeypatch.setattr(api_snapshot, "FILE", tmp_path / "api.txt")
+    api_snapshot.FILE.write_text("jaxrl.core.a def gone()\n")
+    with pytest.raises(SystemExit, match="public surface changed"):
+        api_snapshot.main(["--check"])
+    assert api_snapshot.FILE.read_text() == "jaxrl.core.a def gone()\n"
+    api_snapshot.main([])
+    api_snapshot.main(["--check"])
+    assert '"tests/reliability/api_snapshot.py", "--check"' in (ROOT / "dev.py").read_text()
 
 
 def test_the_snapshot_shows_names_and_signatures(tmp_path):

@@ -204,6 +204,13 @@ def test_a_policy_made_inside_a_traced_function_may_hold_traced_parameters(act):
     ("options", "message"),
     [
         ({"episodes": 0}, "episodes: must be >= 1, got 0"),
+        ({"limit": "5"}, "limit: must be whole steps, int or int32[N], got '5'"),
+        ({"limit": 2**40}, "limit: must be whole steps, int or int32[N], got 1099511627776"),
+        ({"gamma": 1.5}, "gamma: must be in [0, 1], got 1.5"),
+        ({"gamma": None}, "gamma: must be a float, got None"),
+        ({"key": 0}, "key: must be one typed key, such as jax.random.key(0), got 0"),
+        ({"key": jax.random.split(jax.random.key(0), 2)}, "key: must be one typed key"),
+        ({"policy": lambda key, obs, memory: (0, (), memory)}, "policy: must be a Policy, which Policy("),
         ({"episodes": 1.5}, "episodes: must be an int, got 1.5"),
         ({"limit": None}, "limit: Counter has no time limit of its own"),
         ({"limit": 0}, "limit: must be >= 1 step, got 0"),
@@ -217,4 +224,5 @@ def test_a_policy_made_inside_a_traced_function_may_hold_traced_parameters(act):
 )
 def test_refusals_name_the_argument(options, message):
     with pytest.raises(UsageError, match=re.escape(message)):
-        evaluate(Counter(), constant_policy(), KEY, jnp.ones(()), **({"episodes": 2, "limit": 3} | options))
+        options = {"policy": constant_policy(), "key": KEY, "episodes": 2, "limit": 3} | options
+        evaluate(Counter(), params=jnp.ones(()), **options)
