@@ -142,7 +142,7 @@ def remat(size: int, updates: int, rounds: int) -> list[Entry]:
         memory.append(step.memory_analysis().temp_size_in_bytes / 1e6)
         sides[name] = lambda step=step, state=state: step(state)
     seconds = clocked(sides, rounds)
-    settings = f"TA-LPG of 32 units, K = 5, {size} learners, small levels"
+    settings = f"TA-LPG of 32 units, K = {config.updates}, {size} learners, small levels"
     entries = []
     for (name, values), megabytes in zip(seconds.items(), memory, strict=True):
         title = f"meta-step, updates {name}"

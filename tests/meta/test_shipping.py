@@ -92,6 +92,21 @@ def grids(tmp_path):
     return config, folder
 
 
+def test_shipped_rules_for_targets_are_those_of_the_published_run(tmp_path):
+    folder = RunFolder.create(shipping.GRIDS, grid_objectives.PRESETS["quick"], tmp_path, "quick")
+    with np.load(PUBLISHED.with_name("grid_objectives-quick.npz")) as file:
+        folder.save_result(**dict(file))
+    made = {entry["name"]: entry for entry in shipping.for_targets(folder)}
+    assert [*made] == ["reinforce_small", "scheduled_reinforce_small", "lpg_small", "ta_lpg_small"]
+    for name, entry in made.items():
+        shipped = zoo.load(name, "targets")
+        phi = zoo.learned(shipped.phi)
+        assert phi.keys() == entry["arrays"].keys()
+        assert all(np.array_equal(phi[k], x) for k, x in entry["arrays"].items())
+        for field in ("training", "evaluation", "command", "configuration"):
+            assert shipped.record[field] == entry["about"][field]
+
+
 def zoo_size(objective):
     return sum(x.size for x in jax.tree.leaves(objective.init(jax.random.key(0))))
 
