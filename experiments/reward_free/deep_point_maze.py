@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.reward_free import two_phases
+from experiments.reward_free.maze_controller import controller
 from experiments.reward_free.two_phases import COMPARED, METHODS
 from jaxrl.core.fields import Share, Size
 from jaxrl.core.prng import stream
@@ -147,31 +148,6 @@ def _demonstrated(config: Config, env: RescaleObs, task: str, data: Dataset, key
     )
     kept = data.size - demonstrations.size
     return jax.tree.map(lambda a, b: jnp.concatenate([a[:kept], b]), data.replace(meta=()), demonstrations)
-
-
-def waypoint(task: str, position: Array) -> Array:
-    """The point to steer for, float[2], from `position` float[2], around the cross to the target."""
-    if task == "bottom_left":  # the mirror image of the upper right
-        return -waypoint("top_right", -position[::-1])[::-1]
-    x, y = position
-    target = jnp.asarray(TARGETS[task])
-    if task == "top_left":
-        return target
-    over = jnp.asarray([0.24, 0.22])
-    if task == "top_right":
-        return jnp.where(x < 0.05, over, target)
-    down = jnp.asarray([0.215, -0.15])
-    return jnp.where((x < 0.195) & (y > 0), over, jnp.where(y > -0.035, down, target))
-
-
-def controller(task: str) -> Policy:
-    """Full force towards the next waypoint, and little where it is near: proportional, and damped."""
-
-    def act(key: Key, obs: Array, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
-        position, velocity = obs[:2], obs[2:]
-        return jnp.clip(40 * (waypoint(task, position) - position) - 10 * velocity, -1, 1), (), memory
-
-    return Policy(act)
 
 
 def _scripted_return(config: Config, task: str) -> float:

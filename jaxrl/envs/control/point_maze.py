@@ -121,10 +121,10 @@ class PointMaze:
         velocity = state.velocity + params.dt / inertia * (force - params.damping * state.velocity)
         moved = state.position + params.dt * velocity
         x = jnp.stack([moved[0], state.position[1]])
-        stop_x = _inside_a_wall(x, params)
+        stop_x = blocked(x, params)
         x = jnp.where(stop_x, state.position, x)
         y = jnp.stack([x[0], moved[1]])
-        stop_y = _inside_a_wall(y, params)
+        stop_y = blocked(y, params)
         after = PointMazeState(jnp.where(stop_y, x, y), jnp.where(jnp.stack([stop_x, stop_y]), 0, velocity))
         reward = self.reward(params, state, action, after)
         return after, Step(jnp.concatenate(after), reward, jnp.asarray(False), {})
@@ -169,7 +169,7 @@ def _named_reward(target: tuple[float, float], obs: Array, action: Array, next_o
     return target_reward(jnp.asarray(target, next_obs.dtype), obs, action, next_obs)
 
 
-def _inside_a_wall(position: Array, params: PointMazeParams) -> Array:
+def blocked(position: Array, params: PointMazeParams) -> Array:
     """bool[], whether the ball's centre may not be at `position` float[2]."""
     away = jnp.abs(position)
     grown = params.arm + params.radius

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.reward_free import deep_point_maze
+from experiments.reward_free.maze_controller import controller
 from jaxrl.core.errors import UsageError
 from jaxrl.envs.control.point_maze import TARGETS, PointMaze, PointMazeState, target_reward
 from jaxrl.envs.wrappers.rescale_obs import rescale_obs
@@ -14,7 +15,7 @@ from jaxrl.envs.wrappers.rescale_obs import rescale_obs
 @pytest.mark.parametrize("task", ["bottom_left", "bottom_right"])
 def test_the_written_controller_reaches_the_target_from_the_corners_of_the_start(task):
     """After 500 steps; the far target is 0.8 m away along the walls, and full speed 2 mm per step."""
-    env, policy = PointMaze(task), deep_point_maze.controller(task)
+    env, policy = PointMaze(task), controller(task)
     params = env.default_params()
 
     def step(state, _):
