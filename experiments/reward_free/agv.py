@@ -19,6 +19,7 @@ from jaxrl.core.fields import NonNegative, Seed, Share, Size, check_fields
 from jaxrl.core.types import Algorithm, Array, Mean, PyTree
 from jaxrl.envs.control.agv import Agv
 from jaxrl.report import plots
+from jaxrl.report.statistics import proportion_interval
 from jaxrl.report.tables import Score
 from jaxrl.reward_free.explorers import rnd_ppo
 from jaxrl.run.folder import RunFolder
@@ -178,8 +179,14 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
             for name, values in zip(("first goal", "90 % success"), np.array(both).T, strict=True):
                 until = np.minimum(values, episodes.sum(-1))
                 found[f"{label}: episodes to {name}"] = Score(until, "less", derived=True)
-                reached = Score(np.array([100 * np.isfinite(values).mean()]), "more", derived=True)
-                found[f"{label}: seeds with {name}, in %"] = reached
+                reached = np.isfinite(values)
+                found[f"{label}: seeds with {name}"] = Score(
+                    np.array([reached.mean()]),
+                    "more",
+                    proportion_interval(int(reached.sum()), reached.size),
+                    f"{int(reached.sum())} of {reached.size} seeds, Clopper and Pearson",
+                    derived=True,
+                )
     return found
 
 

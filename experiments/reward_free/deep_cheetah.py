@@ -17,7 +17,7 @@ import numpy as np
 from experiments.reward_free import two_phases
 from experiments.reward_free.two_phases import COMPARED, METHODS
 from jaxrl.data.relabel import relabel
-from jaxrl.envs.adapters.cheetah_tasks import TASKS, paid
+from jaxrl.envs.adapters.cheetah_tasks import TASKS, VELOCITY, paid
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
@@ -84,7 +84,7 @@ def run(config: Config, folder: RunFolder) -> None:
     keys = member_keys(config.seed, S)
     body = paid("run").env
     data = [one for name in config.explorers for one in two_phases.explored(config, folder, body, name, keys)]
-    speeds = np.array([np.quantile(one.next_obs[:, 8], (0.05, 0.5, 0.95)) for one in data])
+    speeds = np.array([np.quantile(one.next_obs[:, VELOCITY], (0.05, 0.5, 0.95)) for one in data])
     collected, returns = [], []
     for task in config.tasks:
         rows = [relabel(one, TASKS[task], task) for one in data]

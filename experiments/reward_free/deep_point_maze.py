@@ -19,13 +19,9 @@ import numpy as np
 from experiments.reward_free import two_phases
 from experiments.reward_free.maze_controller import controller
 from experiments.reward_free.two_phases import COMPARED, METHODS
-from jaxrl.core.fields import Share, Size
 from jaxrl.core.prng import stream
-from jaxrl.core.types import Array, Key, Policy, PyTree
-from jaxrl.data.dataset import Dataset
 from jaxrl.data.relabel import Reward, relabel
 from jaxrl.envs.control.point_maze import TARGETS, PointMaze, cell_of, task_reward
-from jaxrl.envs.wrappers.action_repeat import action_repeat
 from jaxrl.envs.wrappers.rescale_obs import RescaleObs, rescale_obs
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
@@ -35,7 +31,6 @@ from jaxrl.run.sweep import member_keys
 
 Task = Literal["top_left", "top_right", "bottom_left", "bottom_right"]
 FREE_CELLS = 348  # of the 20 x 20 grid, whose centre the ball can reach
-_NOISE = 0.5  # standard deviation of the demonstrations' forces
 
 
 @dataclass(frozen=True)
@@ -44,12 +39,6 @@ class Config(two_phases.Config):
 
     tasks: tuple[Task, ...] = ("bottom_right",)
     """Targets whose reward relabels the data; the ball starts in the upper left."""
-    repeat: Size = 1
-    """Steps of the maze for which an action is kept, in both phases and in the evaluation. All other numbers
-    of steps count actions; the relabelled reward is that of the last of these steps, times their number."""
-    demonstrations: Share = 0.0
-    """Share of every explorer's environments, in [0, 1] and rounded to whole ones, in place of whose rows the
-    learners see those of the written controller, its forces with normal noise of standard deviation 0.5."""
     scripted: bool = True
     """Whether the controller that was written for the maze is evaluated, too."""
 
@@ -90,21 +79,18 @@ def run(config: Config, folder: RunFolder) -> None:
     [K, L, E, S]` of the last policies, and `scripted [K]`.
 
     `full_force` is the share of forces beyond 0.95 of the largest, `paid` that of rows with a reward of at
-    least 0.1 per step. Cells and forces are those of the explorers, without demonstrations.
+    least 0.1.
     """
-    env, (E, S) = _maze(config, "bottom_right"), (len(config.explorers), config.seeds)
+    env, (E, S) = rescale_obs(PointMaze()), (len(config.explorers), config.seeds)
     keys = member_keys(config.seed, S)
     data = [one for name in config.explorers for one in two_phases.explored(config, folder, env, name, keys)]
     cells = [cell_of(jax.vmap(env.restore)(one.next_obs)) for one in data]
     visits = np.stack([np.bincount(np.asarray(cell), minlength=400) for cell in cells])
     paid, returns = [], []
     for task in config.tasks:
-        reward, world = _seen_reward(env, task, config.repeat), _maze(config, task)
-        seen = [_demonstrated(config, world, task, one, keys[i % S]) for i, one in enumerate(data)]
-        rows = [relabel(one, reward, task) for one in seen]
-        paid.append(
-            np.array([float((one.reward >= 0.1 * config.repeat).mean()) for one in rows]).reshape(E, S)
-        )
+        reward, world = _seen_reward(env, task), rescale_obs(PointMaze(task))
+        rows = [relabel(one, reward, task) for one in data]
+        paid.append(np.array([float((one.reward >= 0.1).mean()) for one in rows]).reshape(E, S))
         returns.append(
             [two_phases.learned(config, folder, world, one, keys, rows, task) for one in config.learners]
         )
@@ -121,33 +107,10 @@ def run(config: Config, folder: RunFolder) -> None:
     )
 
 
-def _maze(config: Config, task: Task) -> RescaleObs:
-    maze = PointMaze(task)
-    return rescale_obs(maze if config.repeat == 1 else action_repeat(maze, config.repeat))
-
-
-def _seen_reward(env: RescaleObs, task: str, repeat: int = 1) -> Reward:
-    """The reward of a task as a function of what the explorers saw, over `repeat` steps."""
+def _seen_reward(env: RescaleObs, task: str) -> Reward:
+    """The reward of a task as a function of what the explorers saw."""
     reward = task_reward(task)
-    return lambda obs, action, next_obs: repeat * reward(env.restore(obs), action, env.restore(next_obs))
-
-
-def _demonstrated(config: Config, env: RescaleObs, task: str, data: Dataset, key: Key) -> Dataset:
-    """The rows of an explorer, those of its last environments replaced by demonstrations of a task."""
-    shown = round(config.demonstrations * config.n_envs)
-    if not shown:
-        return data
-    plain = controller(task)
-
-    def act(key: Key, obs: Array, memory: PyTree) -> tuple[Array, tuple[()], PyTree]:
-        action, _, memory = plain.act(key, env.restore(obs), memory)
-        return jnp.clip(action + _NOISE * jax.random.normal(key, action.shape), -1, 1), (), memory
-
-    demonstrations = two_phases.controlled(
-        env, Policy(act), stream(key, 2), env.default_params(), shown, config.steps // config.n_envs
-    )
-    kept = data.size - demonstrations.size
-    return jax.tree.map(lambda a, b: jnp.concatenate([a[:kept], b]), data.replace(meta=()), demonstrations)
+    return lambda obs, action, next_obs: reward(env.restore(obs), action, env.restore(next_obs))
 
 
 def _scripted_return(config: Config, task: str) -> float:

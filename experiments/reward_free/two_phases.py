@@ -18,7 +18,7 @@ import numpy as np
 from experiments.shared.returns import offline_returns
 from jaxrl.baselines import td3
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Count, Seed, Share, Size, check_fields
+from jaxrl.core.fields import Count, Seed, Size, check_fields
 from jaxrl.core.prng import stream
 from jaxrl.core.tree import tree_stack, tree_take
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
@@ -49,6 +49,7 @@ Explorer = Literal[
     "GFA-RFE (released)",
 ]
 Learner = Literal["TD3", "TD3+BC", "IQL", "f-DVL chi2", "ODICE"]
+_GAMMA = 0.99  # of the offline learners, per step, as ExORL's
 _PER_UPDATE = 10  # gradient steps of TD3 offline in one update
 
 
@@ -100,8 +101,6 @@ class Config:
     """Transitions per gradient step, in both phases. ExORL: 1024."""
     offline_steps: Size = 10_000
     """Gradient steps of the offline learners. ExORL: 500,000."""
-    offline_gamma: Share = 0.99
-    """Discount of the offline learners per step, in [0, 1]. ExORL: 0.99."""
     episodes: Size = 16
     """Episodes of the evaluation of each last policy, greedy."""
     seeds: Size = 3
@@ -167,13 +166,13 @@ def learned(
 ) -> np.ndarray:
     """Returns in `env` of the last policies, float[E, S], of one learner on relabelled data, E S of them."""
     count = len(config.explorers)
-    algorithm, hyper, per_update = _offline(config, env, learner)
     data: Any = tree_stack([one.replace(meta=()) for one in rows])
+    algorithm, hyper, data, per_update = _offline(config, env, learner, data)
     trained = train(
         algorithm,
         keys[np.tile(np.arange(config.seeds), count)],
         stack_hypers([hyper] * count, config.seeds),
-        data if algorithm.origin and algorithm.origin.module == td3.__name__ else Data(data),
+        data,
         shared_data=False,
         updates=-(-config.offline_steps // per_update),
         evaluate=offline_returns(algorithm, env, config.episodes),
@@ -184,12 +183,14 @@ def learned(
     return trained.history["eval/return"][-1].reshape(count, config.seeds)
 
 
-def _offline(config: Config, env: Env, learner: Learner) -> tuple[Algorithm, PyTree, int]:
-    """The algorithm of a learner, its hyper-parameters, and its gradient steps per update."""
+def _offline(
+    config: Config, env: Env, learner: Learner, rows: Dataset
+) -> tuple[Algorithm, PyTree, PyTree, int]:
+    """The algorithm of a learner, its hyper-parameters, its data, and its gradient steps per update."""
     spaces = env.observation_space, env.action_space
     if learner not in ("TD3", "TD3+BC"):
         choice = forms.config(learner, batch_size=config.batch_size, widths=config.widths)
-        return forms.algorithm(choice, *spaces), forms.hyper(choice, gamma=config.offline_gamma), 1
+        return forms.algorithm(choice, *spaces), forms.hyper(choice, gamma=_GAMMA), Data(rows), 1
     static = td3.Config(
         gradient_steps=_PER_UPDATE,
         batch_size=config.batch_size,
@@ -197,8 +198,8 @@ def _offline(config: Config, env: Env, learner: Learner) -> tuple[Algorithm, PyT
         policy_delay=1,
         behaviour_cloning=learner == "TD3+BC",
     )
-    hyper = td3.Hyper(lr_actor=1e-3, lr_critic=1e-3, tau=0.02, noise_clip=0.3, gamma=config.offline_gamma)
-    return td3.make(static, *spaces), hyper, _PER_UPDATE
+    hyper = td3.Hyper(lr_actor=1e-3, lr_critic=1e-3, tau=0.02, noise_clip=0.3, gamma=_GAMMA)
+    return td3.make(static, *spaces), hyper, rows, _PER_UPDATE
 
 
 def estimate(config: Config, tasks: int) -> dict[str, int]:

@@ -19,18 +19,20 @@ from jaxrl.core.types import Array, PyTree
 from jaxrl.envs.adapters.brax import Brax
 from jaxrl.envs.wrappers.with_reward import WithReward, with_reward
 
-_VELOCITY, _PITCH_RATE = 8, 10
+VELOCITY = 8
+"""Entry of the observation that is the torso's velocity along x, in m/s."""
+_PITCH_RATE = 10
 _FAST, _SPIN = 10.0, 5.0  # m/s and rad/s at which 1 is paid
 
 
 def run(obs: Array, action: Array, next_obs: Array) -> Array:
     """float[], running forwards, 1 from 10 m/s on."""
-    return jnp.clip(next_obs[_VELOCITY] / _FAST, 0, 1)
+    return jnp.clip(next_obs[VELOCITY] / _FAST, 0, 1)
 
 
 def run_back(obs: Array, action: Array, next_obs: Array) -> Array:
     """float[], running backwards, 1 from 10 m/s on."""
-    return jnp.clip(-next_obs[_VELOCITY] / _FAST, 0, 1)
+    return jnp.clip(-next_obs[VELOCITY] / _FAST, 0, 1)
 
 
 def flip(obs: Array, action: Array, next_obs: Array) -> Array:

@@ -79,7 +79,7 @@ class Agv:
     """
 
     shelves: Literal[1, 2] = 1
-    """Number of shelves. The way to the goal is about 13 m around one and 25 m around two."""
+    """Number of shelves. The way to the goal is about 13 m around one and 20 m around two."""
     name: str = "AGV"
     reward_dim: None = None
 

@@ -36,5 +36,5 @@ def test_seeds_without_a_milestone_count_with_all_their_episodes():
     }
     found = agv.scores(result)
     np.testing.assert_allclose(found["PPO, 1 shelf: episodes to first goal"].values, [10, 30])
-    np.testing.assert_allclose(found["PPO, 1 shelf: seeds with 90 % success, in %"].values, [50])
+    np.testing.assert_allclose(found["PPO, 1 shelf: seeds with 90 % success"].values, [0.5])
     np.testing.assert_allclose(found["PPO, 1 shelf: successes of the last policy, in %"], [100, 0])

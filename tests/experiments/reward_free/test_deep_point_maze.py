@@ -7,7 +7,6 @@ import pytest
 
 from experiments.reward_free import deep_point_maze
 from experiments.reward_free.maze_controller import controller
-from jaxrl.core.errors import UsageError
 from jaxrl.envs.control.point_maze import TARGETS, PointMaze, PointMazeState, target_reward
 from jaxrl.envs.wrappers.rescale_obs import rescale_obs
 
@@ -55,8 +54,3 @@ def test_controls_are_no_members_and_a_missing_controller_no_score():
     np.testing.assert_allclose(found[force.format("RND")].values, [10, 30])
     assert force.format("held") not in found
     assert not any("written controller" in label for label in found)
-
-
-def test_environments_that_do_not_divide_the_steps_are_refused():
-    with pytest.raises(UsageError, match=r"Config\.n_envs: must divide steps 100, got 7"):
-        deep_point_maze.Config(steps=100, n_envs=7)
