@@ -130,18 +130,8 @@ class Learner:
         if drawn is None:
             return self.sets
         one = np.eye(self.S)
-        return np.concatenate([one, 1 - one, self.ascent(), drawn, self.target[None]])
-
-    def ascent(self) -> Array:
-        """The set with a large |phi_f| at every pair `[P, S]`, climbing from all and from single states."""
-        by_pair = self.rows.reshape(-1, self.d, self.S)
-        curvature = np.swapaxes(by_pair, 1, 2) @ self.inverse[1, 0] @ by_pair
-        f = np.concatenate([np.ones((1, self.S)), np.eye(self.S)])
-        for _ in range(ASCENT_STEPS):
-            f = (f @ curvature > 0).astype(float)
-        norm = norms(self.inverse[1, 0], f @ np.swapaxes(by_pair, 1, 2))
-        best = np.argmax(norm >= norm.max(1, keepdims=True) - 1e-9, 1)
-        return f[np.arange(len(f)), best]
+        found = ascend(self.rows.reshape(-1, self.d, self.S), self.inverse[1, 0])[1]
+        return np.concatenate([one, 1 - one, found, drawn, self.target[None]])
 
     def backup(self, V: Array, U: Array, R: Array, kernel: Array) -> tuple[Array, ...]:
         """One stage of the greedy oracle for all sets: V, Vhat, shadow sum and action, `[n, S]` each."""
@@ -169,6 +159,23 @@ class Learner:
                 step = theta - centre
                 theta = centre + step * min(1, self.beta / max(np.sqrt(step @ gram @ step), self.beta))
         return theta
+
+
+def ascend(by_pair: Array, inverse: Array) -> tuple[Array, Array]:
+    """Largest |phi_f| at every pair `[P]` and its set `[P, S]`, climbing from all and from single states;
+    by_pair `[P, d, S]`, inverse `[d, d]`.
+    """
+    S = by_pair.shape[-1]
+    curvature = np.swapaxes(by_pair, 1, 2) @ inverse @ by_pair
+    f = np.concatenate([np.ones((1, S)), np.eye(S)])
+    for _ in range(ASCENT_STEPS):
+        before, f = f, (f @ curvature > 0).astype(float)
+        if np.array_equal(before, f):
+            break
+    norm = norms(inverse, f @ np.swapaxes(by_pair, 1, 2))
+    best = np.argmax(norm >= norm.max(1, keepdims=True) - 1e-9, 1)
+    pair = np.arange(len(f))
+    return norm[pair, best], f[pair, best]
 
 
 def norms(inverse: Array, x: Array) -> Any:

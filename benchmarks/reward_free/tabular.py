@@ -33,7 +33,7 @@ AIMS = {25: 20.0, 100: 4.0, 200: 2.0}  # of the ratio of episodes per second
 COMMANDS = [
     (
         False,
-        ["peer"],
+        ["peer", "--episodes", "50", "--rounds", "3"],
         ["peer", "--states", "25", "--episodes", "2", "--seeds", "2"],
     ),
     (True, ["plan"], ["plan", "--rewards", "8"]),

@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.reward_free.checks import check_increasing, check_methods
 from experiments.reward_free.errors import largest_error
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Seed, Size, check_fields
@@ -135,21 +136,13 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not self.methods or len(set(self.methods)) < len(self.methods):
-            raise UsageError(f"Config.methods: must be at least one, each once, got {self.methods}")
-        found = self.budgets
-        if (
-            not found
-            or list(found) != sorted(set(found))
-            or found[0] < 1
-            or any(n % PER_UPDATE for n in found)
-        ):
-            raise UsageError(f"Config.budgets: must be increasing multiples of {PER_UPDATE}, got {found}")
+        check_methods(self.methods)
+        check_increasing("budgets", self.budgets, PER_UPDATE, PER_UPDATE)
         for name in self.methods:
             if not _budgets(self, name):
                 raise UsageError(
-                    f"Config.budgets: {name} needs at least {_smallest(self)} episodes, got {found}; add a"
-                    " larger one or leave the method out"
+                    f"Config.budgets: {name} needs at least {_smallest(self)} episodes, got"
+                    f" {self.budgets}; add a larger one or leave the method out"
                 )
 
     @property

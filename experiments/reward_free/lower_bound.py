@@ -23,8 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.reward_free.checks import check_increasing, check_methods
 from experiments.reward_free.errors import LOWER, battery_errors
-from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Seed, Size, check_fields
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.envs.tabular.linear_mixture import LinearMixture
@@ -93,14 +93,9 @@ class Config:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not self.methods or len(set(self.methods)) < len(self.methods):
-            raise UsageError(f"Config.methods: must be at least one, each once, got {self.methods}")
-        for field, least in (("dimensions", 2), ("budgets", PER_UPDATE)):
-            found = getattr(self, field)
-            if list(found) != sorted(set(found)) or min(found, default=0) < least:
-                raise UsageError(f"Config.{field}: must increase from {least} on, got {found}")
-        if any(n % PER_UPDATE for n in self.budgets):
-            raise UsageError(f"Config.budgets: must be multiples of {PER_UPDATE}, got {self.budgets}")
+        check_methods(self.methods)
+        check_increasing("dimensions", self.dimensions, 2)
+        check_increasing("budgets", self.budgets, PER_UPDATE, PER_UPDATE)
 
 
 PRESETS = {

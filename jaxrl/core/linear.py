@@ -87,6 +87,25 @@ def cholesky(a: Array) -> Array:
     return jax.lax.fori_loop(0, a.shape[0], column, (a, jnp.zeros_like(a)))[1]
 
 
+def semidefinite_root(a: Array) -> Array:
+    """Lower triangular L `[n, n]` with L L' = a, for a symmetric positive semidefinite a `[n, n]`.
+
+    Columns of pivots that are not positive are 0, so that a matrix which is singular, or indefinite by
+    rounding, has a root, too; NaN stays NaN. Only the lower triangle of `a` is read.
+    """
+    chex.assert_rank(a, 2)
+    index = jnp.arange(a.shape[0])
+
+    def column(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, root = carry
+        pivot = rest[k, k]
+        scale = jnp.where(pivot <= 0, 0.0, 1 / jnp.sqrt(jnp.where(pivot <= 0, 1.0, pivot)))
+        found = jnp.where(index >= k, rest[:, k] * scale, 0.0)
+        return rest - found[:, None] * found[None], root.at[:, k].set(found)
+
+    return jax.lax.fori_loop(0, a.shape[0], column, (a, jnp.zeros_like(a)))[1]
+
+
 def _lu(a: Array) -> tuple[Array, Array]:
     """Factors of a `[n, n]` in one array, L below the diagonal, and the order of rows: L U = a[order]."""
     index = jnp.arange(a.shape[0])

@@ -17,6 +17,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxrl.core import linear
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, struct
 
@@ -64,6 +65,23 @@ class Dense:
     def norm(self, inverse: Array, x: Array) -> Array:
         """|x| in the metric of an inverse `[B, k, k]` at all pairs, `[..., P]`; x `[..., P, k]`."""
         return root((jnp.matmul(x, inverse[0], precision="highest") * x).sum(-1))
+
+    def prepared(self, theta: Array, inverse: Array) -> Array:
+        """What `mean_and_norm` reads of theta `[1, d]` and inverse `[1, d, d]`, `[S, (d + 1) P]`.
+
+        The norm is |L' x| with L L' the inverse: with L' in the features it needs no product per candidate.
+        """
+        maps = jnp.concatenate([linear.semidefinite_root(inverse[0]), theta[0][:, None]], 1)
+        found = jnp.einsum("pkx,kj->xjp", self._by_pair(), maps, precision="highest")
+        return found.reshape(self.n_states, -1)
+
+    def mean_and_norm(self, prepared: Array, V: Array) -> tuple[Array, Array]:
+        """<phi_V, theta> and |phi_V| in the metric of the inverse at all pairs, `[..., P]` each.
+
+        prepared: what `prepared` made of theta and the inverse; V: `[..., S]`.
+        """
+        y = jnp.matmul(V, prepared, precision="highest").reshape(*V.shape[:-1], self.dim + 1, -1)
+        return y[..., -1, :], root(jnp.square(y[..., :-1, :]).sum(-2))
 
     def kernel(self, theta: Array) -> Array:
         """Transition probabilities of an estimate theta `[B, k]`, `[P, S]`: negative entries become 0 and
@@ -143,6 +161,18 @@ class KnownSupport:
         """|x| in the metric of an inverse `[B, k, k]` at all pairs, `[..., P]`; x `[..., P, k]`."""
         row = x[..., None, :]
         return root(((_batched(inverse, row) * row).sum(-1) * x).sum(-1))
+
+    def prepared(self, theta: Array, inverse: Array) -> tuple[Array, Array]:
+        """What `mean_and_norm` reads of theta `[B, k]` and inverse `[B, k, k]`: both as they are."""
+        return theta, inverse
+
+    def mean_and_norm(self, prepared: tuple[Array, Array], V: Array) -> tuple[Array, Array]:
+        """<phi_V, theta> and |phi_V| in the metric of the inverse at all pairs, `[..., P]` each.
+
+        prepared: what `prepared` made of theta and the inverse; V: `[..., S]`.
+        """
+        x = self.phi_all(V)
+        return self.product(prepared[0], x), self.norm(prepared[1], x)
 
     def kernel(self, theta: Array) -> Array:
         """Transition probabilities of an estimate theta `[B, k]`, `[P, k]`: negative entries become 0 and

@@ -25,10 +25,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.fields import NonNegative, Positive, Range, Size, check_fields
+from jaxrl.core.fields import NonNegative, Positive, Range, Size
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
-from jaxrl.reward_free import episodes, radii
+from jaxrl.reward_free import episodes, fields, radii
 from jaxrl.reward_free.ellipsoids import move_inside
 from jaxrl.reward_free.features import Form, form_of, parameter_of
 from jaxrl.reward_free.moments import Snapshot, Weights, observe, powers
@@ -39,13 +39,9 @@ from jaxrl.reward_free.uncertainty import Plan, View
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(fields.Config):
     """Static choices of HF-UCRL-RFE++."""
 
-    horizon: Size = 8
-    """Largest horizon H that the program serves, in steps; `Hyper.horizon` is at most this."""
-    episodes: Size = 100
-    """Episodes per update."""
     orders: Size = 4
     """Number M of orders of the moment weights. Paper: ceil(log2(7 K H)), which gives the same curves."""
     oracle: OracleName = "vertex_greedy"
@@ -75,30 +71,19 @@ class Config:
     data is 0, so that their expectations vanish and, with a radius that does not cover, early certificates
     are too small."""
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
 
 @struct.dataclass
-class Hyper:
+class Hyper(fields.Hyper):
     """Hyper-parameters of HF-UCRL-RFE++, each a leaf that can be swept."""
 
-    horizon: Annotated[int, Range(1)] = 8
-    """Horizon H in steps, 1 .. `Config.horizon`."""
     c_beta: Positive = 0.2
     """Multiplier of the radius, > 0; not read with `beta="theory"`. Belongs beside every certificate."""
-    delta: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.1
-    """Failure probability of one radius, in (0, 1)."""
-    bound: Positive = 1.0
-    """The bound B >= |theta*|, > 0."""
-    epsilon: NonNegative = 0.0
-    """Exploration stops where the certificate is at most this; 0 never stops."""
-    ratio: Annotated[float, Range(1)] = 1.2
-    """Growth of the determinants after which a new plan is made, >= 1; 1 plans in every episode."""
-    alpha: Positive | None = None
-    """Smallest standard deviation of the weights, > 0; None takes H^-1/2. Paper: H^-1/2."""
     shadow: NonNegative = 1e-6
     """Weight of the untruncated uncertainty, which decides where the truncated one is the same, >= 0."""
+    epsilon: NonNegative = 0.0
+    """Exploration stops where the certificate is at most this; 0 never stops."""
+    alpha: Positive | None = None
+    """Smallest standard deviation of the weights, > 0; None takes H^-1/2. Paper: H^-1/2."""
 
 
 class Best(NamedTuple):

@@ -18,17 +18,18 @@ import jax.numpy as jnp
 
 from jaxrl.core.fields import Size
 from jaxrl.core.types import Algorithm, Array
-from jaxrl.reward_free import radii, reward_aware
+from jaxrl.reward_free import fields, radii, reward_aware
 from jaxrl.reward_free.features import Form
+from jaxrl.reward_free.fields import Hyper
 from jaxrl.reward_free.moments import Snapshot, observe, powers
 from jaxrl.reward_free.regression import VTRState, ridge
-from jaxrl.reward_free.reward_aware import Data, Hyper, Optimism, Rule, State
+from jaxrl.reward_free.reward_aware import Data, Optimism, Rule, State
 
 __all__ = ["Config", "Data", "Hyper", "State", "make"]
 
 
 @dataclass(frozen=True)
-class Config(reward_aware.Config):
+class Config(fields.Config):
     """Static choices of HF-UCRL-VTR+."""
 
     orders: Size = 4

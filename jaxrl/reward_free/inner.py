@@ -68,10 +68,16 @@ def ascent(form: Form, inverse: Array) -> Largest:
         phi = form.phi_at(jnp.eye(S, dtype=dtype), pair)
         curvature = phi @ inverse[form.block(pair)] @ phi.T
 
-        def climb(_: Array, f: Array) -> Array:
-            return (f @ curvature > 0).astype(dtype)
+        def climb(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            i, f, _ = carry
+            higher = (f @ curvature > 0).astype(dtype)
+            return i + 1, higher, jnp.any(higher != f)
 
-        return _best_set(form, inverse, pair, jax.lax.fori_loop(0, ASCENT_STEPS, climb, starts))
+        def moving(carry: tuple[Array, Array, Array]) -> Array:
+            return (carry[0] < ASCENT_STEPS) & carry[2]
+
+        first = (jnp.zeros((), jnp.int32), starts, jnp.ones((), bool))
+        return _best_set(form, inverse, pair, jax.lax.while_loop(moving, climb, first)[1])
 
     return Largest(*jax.lax.map(at, jnp.arange(S * form.n_actions)))
 

@@ -39,16 +39,16 @@ def plan_optimistically(
     Equation: zhang2021rfe [PLAN]
     """
     n, H, S, A = rewards.shape
-    kernel = form.kernel(theta)
+    kernel, prepared = form.kernel(theta), form.prepared(theta, inverse)
     dtype = theta.dtype
 
     def stage(i: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         after, beyond, policy, values = carry
         h = horizon - 1 - i
-        x = form.phi_all(after)
-        bonus = beta * form.norm(inverse, x)
+        mean, norm = form.mean_and_norm(prepared, after)
+        bonus = beta * norm
         paid = rewards[:, h].reshape(n, -1).astype(dtype)
-        Q = jnp.clip(paid + form.product(theta, x) + bonus, 0, ceiling).reshape(n, S, A)
+        Q = jnp.clip(paid + mean + bonus, 0, ceiling).reshape(n, S, A)
         R = (paid + bonus + form.mean(kernel, beyond)).reshape(n, S, A)
         action = first_best(Q + shadow * R)
         V = Q.max(-1)

@@ -26,7 +26,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, Key
 from jaxrl.reward_free import inner
 from jaxrl.reward_free.features import Form, KnownSupport
-from jaxrl.reward_free.uncertainty import Plan, View, first_best, greedy, of_policy, start
+from jaxrl.reward_free.uncertainty import Plan, Prepared, View, first_best, greedy, of_policy, prepare, start
 
 Oracle = Callable[[Form, View, Array, Array, Plan, Array, Key], Plan]
 """(form, view, mu0 `[S]`, horizon int32[], the previous plan, shadow `[]`, key) -> plan."""
@@ -46,14 +46,14 @@ def vertex_greedy(
     """
     size = previous.policy.shape[0]
     targets = candidate_sets(form, view, previous, key)
-    kernel = form.kernel(view.theta)
+    prepared = prepare(form, view)
 
     def scores(targets: Array) -> Array:
         """`[size, n]`, Vhat + shadow R at the initial distribution by steps to go."""
 
         def stage(t: Array, carry: tuple) -> tuple:
             values, score = carry
-            values, _ = greedy(form, view, kernel, values, shadow)
+            values, _ = greedy(form, prepared, values, shadow)
             return values, score.at[t].set((values.hat + shadow * values.shadow) @ mu0)
 
         none = jnp.full((size, len(targets)), -jnp.inf, targets.dtype).at[0].set(0)
@@ -61,7 +61,7 @@ def vertex_greedy(
 
     score = _in_chunks(scores, targets, form)
     best = first_best(score.T.reshape(-1))
-    return _plan_of_set(form, view, mu0, targets[best // size], best % size, size, shadow)
+    return _plan_of_set(form, prepared, mu0, targets[best // size], best % size, size, shadow)
 
 
 def candidate_sets(form: Form, view: View, previous: Plan, key: Key) -> Array:
@@ -129,16 +129,16 @@ def _largest_sets(form: Form, inverse: Array) -> Array:
 
 
 def _plan_of_set(
-    form: Form, view: View, mu0: Array, target: Array, stage: Array, size: int, shadow: Array
+    form: Form, view: Prepared, mu0: Array, target: Array, stage: Array, size: int, shadow: Array
 ) -> Plan:
     """The plan of the greedy pass for one set `[S]` that pays at `stage` `[]`; action 0 from there on."""
-    kernel, S = form.kernel(view.theta), form.n_states
+    S = form.n_states
     hat = jnp.zeros((size + 1, S), target.dtype)
     policy = jnp.zeros((size, S), jnp.int32)
 
     def earlier(t: Array, carry: tuple) -> tuple:
         values, policy, hat, value = carry
-        values, action = greedy(form, view, kernel, values, shadow)
+        values, action = greedy(form, view, values, shadow)
         h = stage - t
         put = (policy.at[h].set(action[0]), hat.at[h].set(values.hat[0]), value.at[h].set(values.value[0]))
         return values, *put

@@ -18,14 +18,14 @@ alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.fields import NonNegative, Positive, Range, Size, check_fields
+from jaxrl.core.fields import NonNegative, Positive
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
-from jaxrl.reward_free import episodes, radii
+from jaxrl.reward_free import episodes, fields, radii
 from jaxrl.reward_free.features import Form, form_of, parameter_of
 from jaxrl.reward_free.inner import SOLVERS, SolverName
 from jaxrl.reward_free.optimism import plan_optimistically
@@ -34,13 +34,9 @@ from jaxrl.reward_free.regression import VTRState, rank_one, refactored, ridge
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(fields.Config):
     """Static choices of UCRL-RFE."""
 
-    horizon: Size = 8
-    """Largest horizon H that the program serves, in steps; `Hyper.horizon` is at most this."""
-    episodes: Size = 100
-    """Episodes per update."""
     inner: SolverName = "exact"
     """How the inner maximum is found, see `inner.py`. Paper: the l1 surrogate."""
     value_range: Literal["one", "published"] = "one"
@@ -49,30 +45,17 @@ class Config:
     pin: bool = False
     """Whether the regression is told that probabilities sum to 1."""
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
 
 @struct.dataclass
-class Hyper:
+class Hyper(fields.Hyper):
     """Hyper-parameters of UCRL-RFE, each a leaf that can be swept."""
 
-    horizon: Annotated[int, Range(1)] = 8
-    """Horizon H in steps, 1 .. `Config.horizon`."""
-    c_beta: Positive = 0.2
-    """Multiplier of the radius of the theorem, > 0. Belongs beside every certificate. Paper: 1."""
-    delta: Annotated[float, Range(0, 1, open_low=True, open_high=True)] = 0.1
-    """Failure probability, in (0, 1)."""
     bound: Positive = 1.0
     """The bound B >= |theta*|, > 0; the ridge weight is B^-2."""
     budget: Positive = 3e5
     """The number of episodes K in the logarithm of the radius, >= 1."""
     epsilon: NonNegative = 0.0
     """Exploration stops where the certificate is at most this; 0 never stops."""
-    ratio: Annotated[float, Range(1)] = 1.2
-    """Growth of the determinant after which a new plan is made, >= 1; 1 plans in every episode. Paper: 1."""
-    shadow: NonNegative = 1e-6
-    """Weight of the sum without ceiling that decides between actions of equal value, >= 0. Paper: 0."""
 
 
 class Plan(NamedTuple):

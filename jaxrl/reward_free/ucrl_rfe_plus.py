@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.fields import Positive, Size, check_fields
+from jaxrl.core.fields import Positive
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
-from jaxrl.reward_free import episodes, radii, ucrl_rfe
+from jaxrl.reward_free import episodes, fields, radii, ucrl_rfe
 from jaxrl.reward_free.features import Form, form_of, parameter_of
 from jaxrl.reward_free.inner import SOLVERS, SolverName
 from jaxrl.reward_free.optimism import plan_optimistically
@@ -34,20 +34,13 @@ from jaxrl.reward_free.regression import VTRState, rank_one, refactored, ridge
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(fields.Config):
     """Static choices of UCRL-RFE+; values are in [0, H]."""
 
-    horizon: Size = 8
-    """Largest horizon H that the program serves, in steps; `Hyper.horizon` is at most this."""
-    episodes: Size = 100
-    """Episodes per update."""
     inner: SolverName = "exact"
     """How the inner maximum is found, see `inner.py`. Paper: the l1 surrogate."""
     pin: bool = False
     """Whether the regressions are told that probabilities sum to 1."""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
     @property
     def first(self) -> ucrl_rfe.Config:

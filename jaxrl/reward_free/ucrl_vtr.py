@@ -15,16 +15,17 @@ import jax.numpy as jnp
 
 from jaxrl.core.fields import Positive
 from jaxrl.core.types import Algorithm, Array, struct
-from jaxrl.reward_free import radii, reward_aware
+from jaxrl.reward_free import fields, radii, reward_aware
 from jaxrl.reward_free.features import Form
+from jaxrl.reward_free.fields import Config
 from jaxrl.reward_free.regression import VTRState, rank_one, ridge
-from jaxrl.reward_free.reward_aware import Config, Data, Optimism, Rule, State
+from jaxrl.reward_free.reward_aware import Data, Optimism, Rule, State
 
 __all__ = ["Config", "Data", "Hyper", "State", "make"]
 
 
 @struct.dataclass
-class Hyper(reward_aware.Hyper):
+class Hyper(fields.Hyper):
     """Hyper-parameters of UCRL-VTR, each a leaf that can be swept."""
 
     budget: Positive = 3e5

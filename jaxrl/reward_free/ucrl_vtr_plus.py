@@ -18,8 +18,9 @@ from jaxrl.core.fields import Positive
 from jaxrl.core.types import Algorithm, Array, struct
 from jaxrl.reward_free import reward_aware, ucrl_vtr
 from jaxrl.reward_free.features import Form
+from jaxrl.reward_free.fields import Config
 from jaxrl.reward_free.regression import VTRState, rank_one, ridge
-from jaxrl.reward_free.reward_aware import Config, Data, Optimism, Rule, State
+from jaxrl.reward_free.reward_aware import Data, Optimism, Rule, State
 from jaxrl.reward_free.ucrl_rfe_plus import radius, variance, weight
 
 __all__ = ["Config", "Data", "Hyper", "State", "make"]

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.types import Array
+from jaxrl.core.types import Array, PyTree
 from jaxrl.reward_free.features import Form
 
 
@@ -55,31 +55,49 @@ class Values(NamedTuple):
     shadow: Array
 
 
+class Prepared(NamedTuple):
+    """What every stage of a backward pass reads of a view, computed once.
+
+    value, hat: what `form.prepared` made of theta with the tilde and with the hat inverse. kernel:
+    `form.kernel(theta)`. beta: `[]`.
+    """
+
+    value: PyTree
+    hat: PyTree
+    kernel: Array
+    beta: Array
+
+
+def prepare(form: Form, view: View) -> Prepared:
+    """The record of a view that backward passes read."""
+    value, hat = form.prepared(view.theta, view.tilde), form.prepared(view.theta, view.hat)
+    return Prepared(value, hat, form.kernel(view.theta), view.beta)
+
+
 def start(targets: Array) -> Values:
     """The tables at the stage that pays: V is the target `[n, S]`, nothing is uncertain."""
     return Values(targets, jnp.zeros_like(targets), jnp.zeros_like(targets))
 
 
-def candidates(form: Form, view: View, kernel: Array, after: Values) -> Values:
-    """The tables of one stage earlier for every action, `[n, P]`, without reward; kernel is
-    `form.kernel(theta)`.
+def candidates(form: Form, view: Prepared, after: Values) -> Values:
+    """The tables of one stage earlier for every action, `[n, P]`, without reward.
 
     R_h = beta |phi_{V_{h+1}}| + E R_{h+1} is not truncated: where Vhat is 1 everywhere it still tells actions
     apart.
 
     Equation: zhang2023hf [truncated trajectory uncertainty]
     """
-    x_value, x_hat = form.phi_all(after.value), form.phi_all(after.hat)
-    raw = view.beta * form.norm(view.tilde, x_value)
-    slack = 2 * view.beta * form.norm(view.hat, x_hat)
-    hat = jnp.minimum(raw, 1) + slack + jnp.clip(form.product(view.theta, x_hat), 0, 1)
-    value = jnp.clip(form.product(view.theta, x_value), 0, 1)
-    return Values(value, jnp.minimum(hat, 1), raw + form.mean(kernel, after.shadow))
+    value, norm = form.mean_and_norm(view.value, after.value)
+    hat, slack = form.mean_and_norm(view.hat, after.hat)
+    raw = view.beta * norm
+    hat = jnp.minimum(raw, 1) + 2 * view.beta * slack + jnp.clip(hat, 0, 1)
+    shadow = raw + form.mean(view.kernel, after.shadow)
+    return Values(jnp.clip(value, 0, 1), jnp.minimum(hat, 1), shadow)
 
 
-def greedy(form: Form, view: View, kernel: Array, after: Values, weight: Array) -> tuple[Values, Array]:
+def greedy(form: Form, view: Prepared, after: Values, weight: Array) -> tuple[Values, Array]:
     """The tables one stage earlier under the action with the largest Vhat + weight R, and it, int32[n, S]."""
-    found = candidates(form, view, kernel, after)
+    found = candidates(form, view, after)
     by_action = jax.tree.map(lambda x: x.reshape(len(x), form.n_states, -1), found)
     action = first_best(by_action.hat + weight * by_action.shadow)
     return jax.tree.map(lambda x: jnp.take_along_axis(x, action[..., None], -1)[..., 0], by_action), action
@@ -88,14 +106,14 @@ def greedy(form: Form, view: View, kernel: Array, after: Values, weight: Array) 
 def of_policy(form: Form, view: View, policy: Array, reward: Array, mu0: Array, horizon: Array) -> Plan:
     """The record of policy int32[H, S] and reward float[H, S] for the first `horizon` stages; mu0 `[S]`."""
     H, S = policy.shape
-    kernel = form.kernel(view.theta)
+    prepared = prepare(form, view)
     zeros = jnp.zeros((H + 1, S), reward.dtype)
 
     def stage(i: Array, tables: tuple[Array, Array]) -> tuple[Array, Array]:
         hat, value = tables
         h = horizon - 1 - i
         after = Values(value[h + 1][None], hat[h + 1][None], jnp.zeros((1, S), value.dtype))
-        found = candidates(form, view, kernel, after)
+        found = candidates(form, prepared, after)
         pair = jnp.arange(S) * form.n_actions + policy[h]
         now = jnp.clip(reward[h] + found.value[0, pair], 0, 1)
         return hat.at[h].set(found.hat[0, pair]), value.at[h].set(now)

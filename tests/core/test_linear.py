@@ -10,7 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.core.linear import cholesky, inverse, inverse_positive, solve, solve_positive
+from jaxrl.core.linear import (
+    cholesky,
+    inverse,
+    inverse_positive,
+    semidefinite_root,
+    solve,
+    solve_positive,
+)
 
 
 def systems(kind, n, batch=16):
@@ -52,6 +59,17 @@ def test_rows_are_exchanged():
         np.testing.assert_allclose(solve(a, b), [1.0, 1.0], rtol=1e-6)
     a = jnp.array([[0.0, 2.0, 0.0], [0.0, 0.0, 4.0], [1.0, 0.0, 0.0]])
     np.testing.assert_allclose(inverse(a), [[0, 0, 1], [0.5, 0, 0], [0, 0.25, 0]], atol=1e-7)
+
+
+def test_a_root_exists_where_a_matrix_is_singular_and_is_not_a_number_where_the_matrix_is_not():
+    with jax.enable_x64(True):
+        a, _ = systems("positive", 6)
+        np.testing.assert_allclose(semidefinite_root(jnp.asarray(a[0])), np.linalg.cholesky(a[0]), atol=1e-13)
+        x = np.random.default_rng(1).normal(size=(6, 2))
+        root = np.asarray(semidefinite_root(jnp.asarray(x @ x.T)))
+        np.testing.assert_allclose(root @ root.T, x @ x.T, atol=1e-7)
+        assert not np.triu(root, 1).any()
+        assert np.isnan(semidefinite_root(jnp.full((2, 2), jnp.nan))).any()
 
 
 def test_inverse_and_log_determinant_of_positive_matrices_are_those_of_numpy():

@@ -54,6 +54,22 @@ def test_expectations_are_products_with_the_parameter_in_both_forms():
         assert float(form.dim) == 10 and form.blocks == (6, 2)
 
 
+def test_prepared_means_and_norms_are_those_of_the_features():
+    """Also for a matrix of rank one, whose root has columns of zeros."""
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(5)
+        form, (block, *_) = form_of(three_lock()), known_support()
+        for each in (form, block):
+            B, k = each.blocks
+            V, theta = jnp.asarray(rng.uniform(size=(4, each.n_states))), jnp.asarray(rng.normal(size=(B, k)))
+            for rank in (k, 1):
+                half = rng.normal(size=(B, k, rank))
+                inverse, x = jnp.asarray(half @ half.swapaxes(1, 2)), each.phi_all(V)
+                mean, norm = each.mean_and_norm(each.prepared(theta, inverse), V)
+                np.testing.assert_allclose(mean, each.product(theta, x), atol=1e-13)
+                np.testing.assert_allclose(norm**2, each.norm(inverse, x) ** 2, atol=1e-13)
+
+
 def test_norms_of_blocks_are_those_of_the_whole_matrix():
     """Known support as dense features of dimension P k, with the block-diagonal matrix written out."""
     with jax.enable_x64(True):

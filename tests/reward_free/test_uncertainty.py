@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxrl.envs.tabular.mixture import make_mixture
 from jaxrl.reward_free.features import form_of
-from jaxrl.reward_free.uncertainty import View, candidates, first_best, of_policy, start
+from jaxrl.reward_free.uncertainty import View, candidates, first_best, of_policy, prepare, start
 from tests.reward_free.mixtures import OTHER_THETA, SIGMA, hashed, hashed_view
 
 
@@ -27,9 +27,7 @@ def test_value_and_uncertainty_of_a_policy():
         np.testing.assert_allclose(plan.hat[1], [0.0155721268, 0.0096780434, 0.0180877648], atol=1e-10)
         assert plan.uncertainty == plan.hat[0, 0] and not np.any(plan.hat[3:]) and not np.any(plan.value[4])
 
-        found = candidates(
-            form, hashed_view(0.25), form.kernel(mixture.theta[None]), start(plan.value[1][None])
-        )
+        found = candidates(form, prepare(form, hashed_view(0.25)), start(plan.value[1][None]))
         u = np.asarray(found.hat).reshape(3, 2)[np.arange(3), np.asarray(plan.policy[0])]
         np.testing.assert_allclose(u, [0.0064059686, 0.0068400968, 0.0092074065], atol=1e-10)
 

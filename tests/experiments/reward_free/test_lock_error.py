@@ -53,7 +53,7 @@ def test_rf_rl_explore_has_a_run_for_every_budget_that_it_can_divide():
 
 @pytest.mark.parametrize("budgets", [(), (0, 10), (15,), (20, 10)])
 def test_budgets_that_are_no_increasing_multiples_are_refused(budgets):
-    with pytest.raises(UsageError, match=r"Config\.budgets: must be increasing multiples of 10"):
+    with pytest.raises(UsageError, match=r"Config\.budgets: must increase from 10 on in multiples of 10"):
         lock_error.Config(("1/n",), budgets=budgets)
 
 

@@ -58,5 +58,7 @@ def test_the_interval_of_the_prefactor_is_that_of_the_mean_squared():
 
 
 def test_budgets_that_are_no_multiples_are_refused():
-    with pytest.raises(UsageError, match=r"Config\.budgets: must be multiples of 10, got \(15,\)"):
+    with pytest.raises(
+        UsageError, match=r"Config\.budgets: must increase from 10 on in multiples of 10, got \(15,\)"
+    ):
         lower_bound.Config(budgets=(15,))

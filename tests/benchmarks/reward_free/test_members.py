@@ -1,0 +1,11 @@
+"""The benchmark of shared programs at a tiny size; no test asserts a time."""
+
+from benchmarks.reward_free import members
+
+
+def test_members_that_share_a_program_are_compared_with_each_alone(monkeypatch):
+    monkeypatch.setattr(members, "HORIZONS", (3,))
+    monkeypatch.setattr(members, "LONG", 4)
+    compiled, shares, short = members.compare("UCRL-RFE", episodes=2, rounds=1)
+    assert compiled.unit == "CPU-s" and "4 members" in shares.settings
+    assert shares.ceiling == 1.1 and short.name.endswith("H = 8 in a program for 4 / for 8")
