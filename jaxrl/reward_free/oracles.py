@@ -7,6 +7,7 @@ truncation Vhat is convex in the reward.
 - `vertex_greedy` tries candidate sets f, all of them up to 8 states. One backward pass per set serves every
   paying stage, because transitions do not change with the stage; actions maximise Vhat stage by stage. A
   heuristic: V depends on the action, too, so that a smaller Vhat now may allow a larger one before.
+- `gradient` ascends from the plan of `vertex_greedy` and from random ones (`gradient.py`); never below it.
 - `exact` enumerates stages, sets and policies. For tests: the number of policies is A^(S h).
 
 Legend: as in `uncertainty.py`.
@@ -26,6 +27,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array, Key
 from jaxrl.reward_free import inner
 from jaxrl.reward_free.features import Form, KnownSupport
+from jaxrl.reward_free.gradient import climb
 from jaxrl.reward_free.uncertainty import Plan, Prepared, View, first_best, greedy, of_policy, prepare, start
 
 Oracle = Callable[[Form, View, Array, Array, Plan, Array, Key], Plan]
@@ -62,6 +64,15 @@ def vertex_greedy(
     score = _in_chunks(scores, targets, form)
     best = first_best(score.T.reshape(-1))
     return _plan_of_set(form, prepared, mu0, targets[best // size], best % size, size, shadow)
+
+
+def gradient(
+    form: Form, view: View, mu0: Array, horizon: Array, previous: Plan, shadow: Array, key: Key
+) -> Plan:
+    """The better of `vertex_greedy` and ascent by the gradient of Vhat; arguments as there."""
+    sets, starts = jax.random.split(key)
+    start = vertex_greedy(form, view, mu0, horizon, previous, shadow, sets)
+    return climb(form, view, mu0, horizon, start, starts)
 
 
 def candidate_sets(form: Form, view: View, previous: Plan, key: Key) -> Array:
@@ -118,8 +129,8 @@ def exact(
     return of_policy(form, view, jnp.asarray(policies)[best], reward, mu0, horizon)
 
 
-OracleName = Literal["vertex_greedy", "exact"]
-ORACLES: dict[str, Oracle] = {"vertex_greedy": vertex_greedy, "exact": exact}
+OracleName = Literal["vertex_greedy", "gradient", "exact"]
+ORACLES: dict[str, Oracle] = {"vertex_greedy": vertex_greedy, "gradient": gradient, "exact": exact}
 
 
 def _largest_sets(form: Form, inverse: Array) -> Array:

@@ -58,7 +58,5 @@ def test_the_interval_of_the_prefactor_is_that_of_the_mean_squared():
 
 
 def test_budgets_that_are_no_multiples_are_refused():
-    with pytest.raises(
-        UsageError, match=r"Config\.budgets: must increase .* multiples of 10, got \(15,\)"
-    ):
+    with pytest.raises(UsageError, match=r"Config\.budgets: must increase .* multiples of 10, got \(15,\)"):
         lower_bound.Config(budgets=(15,))
