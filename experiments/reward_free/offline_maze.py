@@ -1,9 +1,9 @@
 """TD3 offline in the point maze on rows that cover all states and actions, by how long an action is kept.
 
 One action of one step changes the value by about a hundredth, which a critic may not resolve, and more if it
-is kept for several steps. Rows start at uniform places and velocities with uniform actions, so that no explorer
-is in question. The last policies are started at rest at given numbers of steps before the goal, on the path
-of the controller that was written for the maze. Legend: `R` repeats, `S` seeds, `D` distances, `n` rows.
+is kept for several steps. Rows start at uniform places and velocities with uniform actions, so that no
+explorer is in question. The last policies are started at rest at given numbers of steps before the goal, on
+the path of the controller that was written for the maze. Legend: `R` repeats, `S` seeds, `D` distances.
 """
 
 from __future__ import annotations
