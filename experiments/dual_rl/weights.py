@@ -52,12 +52,18 @@ class Config:
     method: implicit.Name = "f-DVL chi2"
     """The value loss whose advantages weight the rows."""
     algo: agent.Config = field(default_factory=lambda: agent.Config(batch_size=128, widths=(64, 64)))
-    """Static choices of the value loss; clones have the same batch and widths."""
+    """Static choices of the value loss; clones have the same batch."""
+    clone_widths: tuple[Size, ...] = (64, 64)
+    """Widths of the hidden layers of clones."""
+    published_rates: bool = False
+    """Whether the value loss learns as published, at rates of 3e-4 with tau 0.005, in place of the task's."""
     temperatures: tuple[NonNegative, ...] = (1.0, 3.0)
     """Inverse temperatures T of weights e^(T A), A the smaller of the twin critics' advantages."""
     shares: tuple[Share, ...] = (0.9, 0.5)
-    """Effective shares: of weights by every kind of advantage, permuted, with the sign turned round, and the
-    size of uniform subsets."""
+    """Effective shares of weights by every kind of advantage, and of the controls."""
+    controls: bool = True
+    """Whether rows are weighted by permuted weights of the critic, by advantages with the sign turned round,
+    and as uniform subsets of the size of the share."""
     traces: tuple[Share, ...] = (0.9,)
     """Lambdas of the advantages along stored episodes."""
     steps: tuple[Size, ...] = (25,)
@@ -92,6 +98,7 @@ PRESETS = {
     "smoke": Config(
         tasks=("maze2d-umaze",),
         algo=agent.Config(batch_size=16, widths=()),
+        clone_widths=(),
         shares=(0.5,),
         temperatures=(1.0,),
         episodes=1,
@@ -100,6 +107,11 @@ PRESETS = {
         eval_episodes=2,
     ),
     "quick": Config(),
+    # ten times the episodes of the suite
+    "large": Config(shares=(0.9, 0.5, 0.1), episodes=1000, updates=5000),
+    "wide": Config(
+        algo=agent.Config(batch_size=128, widths=(256, 256)), published_rates=True, updates=20_000
+    ),
     "car": Config(
         tasks=("mountaincar-medium-replay",),
         algo=agent.Config(batch_size=64, widths=(64, 64)),
@@ -116,6 +128,24 @@ PRESETS = {
         traces=(0.0, 0.9, 1.0),
         steps=(5, 25, 100),
         seeds=6,
+        updates=5000,
+    ),
+    # what `paper` and `quick` suggest, on data and members of another root seed than theirs
+    "choice": Config(
+        tasks=(
+            "pendulum-medium-replay",
+            "pendulum-medium-expert",
+            "mountaincar-medium-replay",
+            "maze2d-umaze",
+        ),
+        temperatures=(),
+        shares=(0.9, 0.4),
+        controls=False,
+        traces=(0.9, 1.0),
+        steps=(),
+        truth_rows=0,
+        seeds=10,
+        seed=1,
         updates=5000,
     ),
 }
@@ -170,7 +200,8 @@ def arms(config: Config) -> list[str]:
     names = [CLONE, *(f"T {t:g}" for t in config.temperatures)]
     for share in config.shares:
         names += [f"{kind} share {share:g}" for kind in kinds_of(config)]
-        names += [f"{kind} share {share:g}" for kind in ("permuted", "uniform", "sign turned")]
+        if config.controls:
+            names += [f"{kind} share {share:g}" for kind in ("permuted", "uniform", "sign turned")]
     return names
 
 
@@ -186,20 +217,22 @@ def _weights(config: Config, advantages: dict[str, np.ndarray], seed: int) -> np
     found += [np.minimum(np.exp(np.minimum(t * critic, 50.0)), 100.0) for t in config.temperatures]
     for share in config.shares:
         found += [of_share(advantages[kind][seed], share) for kind in kinds_of(config)]
-        found += [
-            rng.permutation(of_share(critic, share)),
-            (rng.permutation(n) < share * n).astype(np.float64),
-            of_share(-critic, share),
-        ]
+        if config.controls:
+            found += [
+                rng.permutation(of_share(critic, share)),
+                (rng.permutation(n) < share * n).astype(np.float64),
+                of_share(-critic, share),
+            ]
     return np.stack(found)
 
 
 def _critics(config: Config, folder: RunFolder, name: str, where: World, data: Dataset) -> list[Member]:
     task, updates = tasks.task(name), tasks.task(name).patience * config.updates
-    static = _static(config)
+    static, hyper = _static(config), task.hyper_of(config.method, updates)
+    hyper |= {"lr_value": 3e-4, "lr_actor": 3e-4, "tau": 0.005} if config.published_rates else {}
     return sweep(
         lambda static: forms.algorithm(static, *where.spaces),
-        [(static, forms.hyper(static, **task.hyper_of(config.method, updates)))],
+        [(static, forms.hyper(static, **hyper))],
         seeds=config.seeds,
         seed=config.seed,
         data=Data(data),
@@ -269,11 +302,16 @@ class Weighted:
 
 @struct.dataclass
 class Drawn:
-    """A clone's hyper-parameters, its seed, which all arms share, and its row of `Weighted.sums`."""
+    """A clone's hyper-parameters, its seed, which all arms share, and its row of `Weighted.sums`.
+
+    decay_updates: updates in which its learning rate falls to 0, as that of the policy of a value loss; 0 for
+    never.
+    """
 
     clone: bc.Hyper
     seed: Array
     row: Array
+    decay_updates: Array
 
 
 def _drawing(algorithm: Algorithm, batch_size: int) -> Algorithm:
@@ -286,7 +324,8 @@ def _drawing(algorithm: Algorithm, batch_size: int) -> Algorithm:
         sums = data.sums[hyper.row]
         at = jax.random.uniform(stream(state.key, state.updates), (batch_size,)) * sums[-1]
         index = jnp.minimum(jnp.searchsorted(sums, at, side="right"), sums.size - 1)
-        return algorithm.step(state, hyper.clone, data.rows.take(index))
+        lr = agent.actor_rate(hyper.clone.lr, hyper.decay_updates, state.updates)
+        return algorithm.step(state, hyper.clone.replace(lr=lr), data.rows.take(index))
 
     def act(state: PyTree, hyper: Drawn, greedy: bool) -> Any:
         return algorithm.act(state, hyper.clone, greedy)
@@ -303,12 +342,12 @@ def _clones(
     """
     task, updates = tasks.task(name), tasks.task(name).patience * config.updates
     view = Standardised.of(data)
-    static = bc.Config(batch_size=None, widths=config.algo.widths)
+    static = bc.Config(batch_size=None, widths=config.clone_widths)
     algorithm = view.algorithm(_drawing(bc.make(static, *where.spaces), config.algo.batch_size or data.size))
     sums = np.cumsum(weights / weights.mean(-1, keepdims=True), -1)
     a, s, n = sums.shape
-    hyper = bc.Hyper(lr=task.hyper["lr_actor"])
-    members = [(static, Drawn(hyper, np.int32(row % s), np.int32(row))) for row in range(a * s)]
+    hyper, decay = bc.Hyper(lr=task.hyper["lr_actor"]), np.float32(updates if task.decay else 0)
+    members = [(static, Drawn(hyper, np.int32(row % s), np.int32(row), decay)) for row in range(a * s)]
     return tasks.trained(
         where,
         lambda _: algorithm,
@@ -342,7 +381,7 @@ def _likeness(
     states = states_at(env, np.asarray(rows.obs))
     if states is None:
         return found
-    static = bc.Config(batch_size=None, widths=config.algo.widths)
+    static = bc.Config(batch_size=None, widths=config.clone_widths)
     view = Standardised.of(data)
     act = view.algorithm(bc.make(static, env.observation_space, env.action_space)).act
     gamma = tasks.task(name).hyper["gamma"]
@@ -386,17 +425,20 @@ def figure(folder: RunFolder) -> list[Path]:
     result = folder.load_result()
     arm, count = result["arm"].tolist(), len(result["task"])
     groups = ["T", *result["kind"].tolist(), "permuted", "uniform", "sign turned"]
+    groups = [group for group in groups if any(name.startswith(f"{group} ") for name in arm)]
     with plots.paper():
         fig, axes = plots.subplots(1, count, width=4.6, height=4.4)
         for k, (ax, task) in enumerate(zip(axes[0], result["task"].tolist(), strict=True)):
             score = normalised_score(result["eval_return"][k], Reference(*result["reference"][k]))
             ax.axhline(np.nanmean(score[0]), color=plots.GREY, linewidth=1.2, label="cloning of all rows")
-            for group, color in zip(groups, plots.PALETTE * 2, strict=False):
+            for number, group in enumerate(groups):
+                color = plots.PALETTE[number % len(plots.PALETTE)]
+                line = ("o-", "s--")[number // len(plots.PALETTE)]
                 rows = [i for i, name in enumerate(arm) if name.startswith(f"{group} ")]
                 x, y = result["share"][k][rows], score[rows]
                 ax.plot(x.ravel(), y.ravel(), ".", color=color, alpha=0.35, markersize=4)
                 order = np.argsort(x.mean(1))
-                ax.plot(x.mean(1)[order], np.nanmean(y, 1)[order], "o-", color=color, label=group)
+                ax.plot(x.mean(1)[order], np.nanmean(y, 1)[order], line, color=color, label=group)
             ax.set(title=task, xlabel="effective share of the rows", ylabel="score" if k == 0 else "")
         axes[0, 0].legend(loc="upper left", bbox_to_anchor=(0.0, -0.16), ncols=3, fontsize=7.5)
         return plots.save(fig, folder.figures / "weights")

@@ -23,6 +23,7 @@ from jaxrl.submodular import proximal
 HALF, WORTH = 20.0, 0.1  # half the side of the square, m; worth of a cell
 _HYPER = ppo.Hyper(lr=1e-3, entropy=0.0)
 _SCALED = {"normalise_obs": True, "scale_rewards": True, "squash": True}
+_SMALL = proximal.Config(n_envs=64, length=64, minibatches=8, widths=(64, 64), reset=Pool(8), **_SCALED)
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,8 @@ PRESETS = {
         evaluations=1,
         episodes=2,
     ),
-    "quick": Config(
-        algo=proximal.Config(n_envs=64, length=64, minibatches=8, widths=(64, 64), reset=Pool(8), **_SCALED),
-        hyper=_HYPER,
-        updates=160,
-        evaluations=8,
-        episodes=16,
-    ),
+    "quick": Config(algo=_SMALL, hyper=_HYPER, updates=160, evaluations=8, episodes=16),
+    "long": Config(algo=_SMALL, hyper=_HYPER, seeds=5, updates=320, evaluations=16, episodes=16),
     "paper": Config(
         algo=proximal.Config(
             n_envs=2048, length=32, minibatches=32, widths=(128, 128), reset=Pool(64), **_SCALED

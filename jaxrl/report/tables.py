@@ -209,11 +209,12 @@ def family_table(root: Path, family: str) -> str:
             file = folder / "results" / f"{name}-{preset}.npz"
             if preset not in published:
                 published[preset] = module_scores(module, _load(file)) if file.exists() else {}
-            score = published[preset].get(label)
+            quantity = entry["quantity"]
+            score = published[preset].get(quantity)
             if score is None and published[preset]:
                 raise CorruptInput(
-                    f"{folder / 'expected.json'}: {name}: {file.name} has no '{label}';"
-                    f" {nearest(label, published[preset])}"
+                    f"{folder / 'expected.json'}: {name}: {file.name} has no '{quantity}';"
+                    f" {nearest(quantity, published[preset])}"
                 )
             ours, verdict = judge(score, entry)
             paper = f"{_wanted(entry)} ({entry['source']})"
@@ -256,13 +257,19 @@ def judge(score: Score | np.ndarray | None, entry: Mapping[str, Any]) -> tuple[s
 
 
 def read_expected(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """expected.json with every entry complete; `CorruptInput` names what is wrong in it. No file: empty."""
+    """expected.json with every entry complete; `CorruptInput` names what is wrong in it. No file: empty.
+
+    quantity: the label among the experiment's scores, by default the name of the entry.
+    """
     if not path.exists():
         return {}
     defaults = {"rule": "within", "tolerance": 0.0, "reason": ""}
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-        entries = {n: {k: {**defaults, **e} for k, e in labels.items()} for n, labels in content.items()}
+        entries = {
+            n: {k: {"quantity": k, **defaults, **e} for k, e in labels.items()}
+            for n, labels in content.items()
+        }
     except (ValueError, AttributeError, TypeError) as error:
         raise CorruptInput(f"{path}: not an object of objects of entries ({error})") from error
     for name, labels in entries.items():
@@ -284,10 +291,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _problem(entry: Mapping[str, Any]) -> str | None:
-    wanted = {"preset", "paper", "tolerance", "rule", "source", "reason"}
+    wanted = {"preset", "quantity", "paper", "tolerance", "rule", "source", "reason"}
     if set(entry) != wanted or entry["rule"] not in RULES:
         return f"an entry has exactly {', '.join(sorted(wanted))}; rule is one of {', '.join(RULES)}"
-    for field in ("preset", "source", "reason"):
+    for field in ("preset", "quantity", "source", "reason"):
         if not isinstance(entry[field], str) or set(entry[field]) & set("|\n"):
             return f"{field}: must be text without '|' and line ends, got {entry[field]!r}"
     if entry["paper"] is not None and not _finite(entry["paper"]):

@@ -286,3 +286,14 @@ def test_a_derived_quantity_without_a_value_is_no_diverged_member():
     members, derived = np.array([1.0, np.nan]), tables.Score(np.array([2.0, np.nan]), derived=True)
     found = tables.rows({"members": members, "derived": derived})
     assert [(row.planned, row.finished, row.diverged) for row in found] == [(2, 1, 1), (1, 1, 0)]
+
+
+def test_an_entry_of_another_name_shows_the_quantity_that_it_names(published):
+    root, _ = published
+    file = root / "experiments" / "toy" / "expected.json"
+    content = json.loads(file.read_text())
+    content["ring"]["again"] = {**content["ring"]["point 0"], "quantity": "point 0"}
+    file.write_text(json.dumps(content))
+    lines = [line.split(" | ") for line in tables.family_table(root, "toy").splitlines()]
+    first, again = (next(x for x in lines if len(x) > 1 and x[1] == name) for name in ("point 0", "again"))
+    assert first[2:] == again[2:] and again[3] != "-"
