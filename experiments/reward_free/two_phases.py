@@ -25,8 +25,6 @@ from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
 from jaxrl.data.collect import uniform
 from jaxrl.data.dataset import Dataset
 from jaxrl.data.record import from_unroll
-from jaxrl.dual_rl import forms
-from jaxrl.dual_rl.data import Data
 from jaxrl.envs.base import Env
 from jaxrl.reward_free.explorers import apt, disagreement, gfa_rfe, rnd
 from jaxrl.reward_free.explorers.held import held
@@ -189,6 +187,10 @@ def _offline(
     """The algorithm of a learner, its hyper-parameters, its data, and its gradient steps per update."""
     spaces = env.observation_space, env.action_space
     if learner not in ("TD3", "TD3+BC"):
+        # the study compares with another family, and runs without it where none of its methods is asked for
+        from jaxrl.dual_rl import forms
+        from jaxrl.dual_rl.data import Data
+
         choice = forms.config(learner, batch_size=config.batch_size, widths=config.widths)
         return forms.algorithm(choice, *spaces), forms.hyper(choice, gamma=_GAMMA), Data(rows), 1
     static = td3.Config(

@@ -69,7 +69,10 @@ def vertex_greedy(
 def gradient(
     form: Form, view: View, mu0: Array, horizon: Array, previous: Plan, shadow: Array, key: Key
 ) -> Plan:
-    """The better of `vertex_greedy` and ascent by the gradient of Vhat; arguments as there."""
+    """The better of `vertex_greedy` and ascent by the gradient of Vhat.
+
+    mu0: `[S]`, the initial distribution. horizon: int32[]. shadow: `[]`, as for `vertex_greedy`.
+    """
     sets, starts = jax.random.split(key)
     start = vertex_greedy(form, view, mu0, horizon, previous, shadow, sets)
     return climb(form, view, mu0, horizon, start, starts)

@@ -1,11 +1,14 @@
 """The scalarised population: what it archives, and what it refuses."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.types import Algorithm
 from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.morl import scalarised
 from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, WEIGHTS, scalarised_hyper
@@ -42,6 +45,30 @@ def test_members_are_stamped_with_learner_and_update(trained):
     assert set(np.asarray(found.objective)[valid]) == {-1}
     assert set(np.asarray(found.start)[valid]) <= {0, 1, 2} and found.round[valid].max() < 80
     assert np.isneginf(found.bounds).all()
+
+
+def test_train_learners_steps_each_for_its_own_row_with_a_bonus_that_shrinks():
+    """A learner that adds up the weights it is given, and pays w . (1, 2)."""
+
+    class Toy(NamedTuple):
+        updates: jax.Array
+        seen: jax.Array
+
+    def step(state, hyper, data):
+        return Toy(state.updates + 1, state.seen + hyper.w), {
+            "loss": hyper.w @ data,
+            "entropy": hyper.entropy,
+        }
+
+    weights = jnp.array([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5]])
+    hyper = scalarised_hyper(anneal_entropy=0.5)
+    hyper = hyper.replace(learner=hyper.learner.replace(entropy=0.1, updates_total=4.0))
+    start = Toy(jnp.zeros(3, jnp.int32), jnp.zeros((3, 2)))
+    inner = Algorithm(None, step, None)
+    end, metrics = scalarised.train_learners(inner, start, weights, hyper, 4, jnp.array([1.0, 2.0]))
+    np.testing.assert_allclose(end.seen, 4 * weights)
+    np.testing.assert_allclose([metrics[f"loss/{i}"] for i in range(3)], [1.0, 1.75, 1.5])
+    np.testing.assert_allclose(metrics["entropy"], 0.1 * np.mean([1, 0.875, 0.75, 0.625]), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
