@@ -17,7 +17,7 @@ from jaxrl.core.types import Array, Key
 
 def check_key(key: Any, name: str = "key") -> None:
     """Raise `UsageError` that calls it `name` unless `key` is one typed key, which may be traced."""
-    typed = isinstance(key, jax.Array) and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     if not typed or key.shape != ():
         found = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array) else repr(key)
         raise UsageError(f"{name}: must be one typed key, such as jax.random.key(0), got {found:.80}")
