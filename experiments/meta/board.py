@@ -93,7 +93,7 @@ class Config:
         for name in ("environments", "factors", "rules", "files"):
             found = getattr(self, name)
             if len(set(found)) < len(found) or (name in ("environments", "factors") and not found):
-                raise UsageError(f"Config.{name}: must name each once, and at least one, got {found}")
+                raise UsageError(f"Config.{name}: must be at least one, each once, got {found}")
         width = min(self.together, self.lifetimes)
         if self.lifetimes % width:
             raise UsageError(

@@ -57,7 +57,7 @@ def test_files_are_rows_beside_the_zoo_and_taken_names_are_refused(tmp_path, mon
     assert result["sha256"][-1] == zoo.read(path).record["sha256"]
     assert board.estimate(config)["members"] == len(result["rule"])
     assert (result["returns"][0, -1] == 2).all() and (result["returns"][0, :-1] == 1).all()
-    taken = zoo.save("lpo_cartpole", "lpo", {"hidden": 2}, ARRAYS, {}, tmp_path)
+    taken = zoo.save("ta_lpo_cartpole", "lpo", {"hidden": 2}, ARRAYS, {}, tmp_path)
     for files, says in (
         ((str(taken),), "is taken on the board; rename its files"),
         (("none.npz",), "none.json: does not exist"),
