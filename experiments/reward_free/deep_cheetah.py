@@ -36,7 +36,7 @@ class Config(two_phases.Config):
 
 PRESETS = {
     "smoke": Config(
-        explorers=("RND",),
+        explorers=("held", "RND"),
         learners=("f-DVL chi2",),
         steps=40,
         n_envs=2,

@@ -45,7 +45,7 @@ class Config(two_phases.Config):
 
 PRESETS = {
     "smoke": Config(
-        explorers=("RND",),
+        explorers=("held", "RND"),
         steps=200,
         gradient_steps=1,
         warmup=50,

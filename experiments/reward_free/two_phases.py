@@ -143,7 +143,9 @@ def explored(config: Config, folder: RunFolder, env: Env, name: str, keys: Array
         stage="explore-" + "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-"),
         env_steps_per_update=config.n_envs,
     )
-    return [visited(static, tree_take(trained.state, i)) for i in range(config.seeds)]
+    # members may be spread over devices, and rows of all explorers are stacked on one
+    state = jax.device_put(trained.state, jax.devices()[0])
+    return [visited(static, tree_take(state, i)) for i in range(config.seeds)]
 
 
 def controlled(env: Env, policy: Policy, key: Key, params: PyTree, n_envs: int, length: int) -> Dataset:
