@@ -198,7 +198,7 @@ def family_table(root: Path, family: str) -> str:
     folder = root / "experiments" / family
     expected = read_expected(folder / "expected.json")
     lines = [
-        "| experiment | quantity | reference value | ours: mean [95 % interval] (n runs) | verdict | reason |",
+        "| experiment | quantity | reference | ours: mean [95 % interval] (n runs) | verdict | reason |",
         "|---|---|---|---|---|---|",
     ]
     for name, labels in expected.items():
