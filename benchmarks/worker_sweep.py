@@ -16,6 +16,7 @@ from benchmarks import learning
 from benchmarks.workers import serve
 from jaxrl.baselines import ppo
 from jaxrl.core.tree import tree_broadcast
+from jaxrl.core.types import Algorithm, PyTree
 from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.run.population import Members, Population, as_arrays
 from jaxrl.run.sweep import member_keys
@@ -27,16 +28,15 @@ def rounds(config: ppo.Config, members: int, lane: int, updates: int) -> tuple[A
     hypers = tree_broadcast(as_arrays(ppo.Hyper()), members)
     hypers = hypers.replace(lr=jnp.geomspace(1e-4, 1e-3, members))
     population = Population.create(members, lane, None)
-    run = Members(
-        ppo.make(config, env),
-        None,
-        population,
-        member_keys(0, members),
-        hypers,
-        env.default_params(),
-        shared_data=True,
-        freeze=True,
-    )
+    return rounds_of(ppo.make(config, env), population, hypers, env.default_params(), updates)
+
+
+def rounds_of(
+    algorithm: Algorithm, population: Population, hypers: PyTree, data: PyTree, updates: int
+) -> tuple[Any, Any]:
+    """`(step, state)` of `updates` updates of every member of a population that shares its data."""
+    keys = member_keys(0, population.size)
+    run = Members(algorithm, None, population, keys, hypers, data, shared_data=True, freeze=True)
     state = run.init()
     return lambda carry: run.advance(*carry, updates, fresh=True), (state, run.empty_window(state))
 

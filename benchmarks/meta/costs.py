@@ -48,6 +48,13 @@ def clocked(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[
     return seconds
 
 
+def compared(seconds: dict[str, list[float]], settings: str, ratio: str, ceiling: float) -> list[Entry]:
+    """An entry for each of two sides, CPU seconds by round, and one for the second over the first."""
+    sides = [Entry.of(GROUP, name, x, "CPU-s", settings=settings) for name, x in seconds.items()]
+    by_round = [b / a for a, b in zip(*seconds.values(), strict=True)]
+    return [*sides, Entry.of(GROUP, ratio, by_round, "ratio", settings="by round", ceiling=ceiling)]
+
+
 def lives(size: int, updates: int, surrogate: Any = None) -> Callable[[], Array]:
     """`() -> returns [size]` of PPO lifetimes on CartPole in one compiled program."""
     env, (config, hyper) = CartPole(), LEARNERS["drift"]
@@ -90,15 +97,9 @@ def of_drift(size: int, updates: int, rounds: int) -> list[Entry]:
     """CPU seconds of a lifetime with the drift over those with the clip of PPO."""
     sides = {"PPO": lives(size, updates), "TA-LPO": lives(size, updates, talpo(128))}
     seconds = clocked(sides, rounds)
+    each = {f"lifetime of {name} on CartPole": [s / size for s in x] for name, x in seconds.items()}
     settings = f"{size} lifetimes of {updates} updates together"
-    each = {name: [s / size for s in values] for name, values in seconds.items()}
-    entries = [
-        Entry.of(GROUP, f"lifetime of {name} on CartPole", values, "CPU-s", settings=settings)
-        for name, values in each.items()
-    ]
-    ratio = [b / a for a, b in zip(*each.values(), strict=True)]
-    name = "lifetime with a TA-LPO drift of 128 units / with PPO"
-    return [*entries, Entry.of(GROUP, name, ratio, "ratio", settings="by round", ceiling=1.15)]
+    return compared(each, settings, "lifetime with a TA-LPO drift of 128 units / with PPO", 1.15)
 
 
 def generation(size: int, updates: int, rounds: int) -> list[Entry]:
@@ -119,15 +120,9 @@ def generation(size: int, updates: int, rounds: int) -> list[Entry]:
         state = algorithm.init(jax.random.key(0), hyper, ())
         step, _ = compile_ahead(lambda s, a=algorithm: a.step(s, hyper, ())[0], state)
         sides[name] = lambda step=step, state=state: step(state)
-    seconds = clocked(sides, rounds)
+    seconds = {f"generation: {name}": values for name, values in clocked(sides, rounds).items()}
     settings = f"TA-LPG of 32 units, {size} pairs, N in [5, {updates}], small levels"
-    entries = [
-        Entry.of(GROUP, f"generation: {name}", values, "CPU-s", settings=settings)
-        for name, values in seconds.items()
-    ]
-    share = [b / a for a, b in zip(*seconds.values(), strict=True)]
-    name = "generation: all but lifetimes / all of it"
-    return [*entries, Entry.of(GROUP, name, share, "ratio", settings="by round", ceiling=0.05)]
+    return compared(seconds, settings, "generation: all but lifetimes / all of it", 0.05)
 
 
 def remat(size: int, updates: int, rounds: int) -> list[Entry]:

@@ -11,13 +11,13 @@ from typing import Any
 import jax
 
 from benchmarks.meta.lifetimes import CONFIG, RULE, levels
+from benchmarks.worker_sweep import rounds_of
 from benchmarks.workers import serve
 from jaxrl.core import spmd
 from jaxrl.core.tree import tree_broadcast
 from jaxrl.meta import evolution, lpg
 from jaxrl.meta.objective import MASKS
-from jaxrl.run.population import Members, Population, as_arrays
-from jaxrl.run.sweep import member_keys
+from jaxrl.run.population import Population, as_arrays
 
 
 def rounds(members: int, work: int, pairs: int, updates: int, generations: int) -> tuple[Any, Any]:
@@ -25,18 +25,8 @@ def rounds(members: int, work: int, pairs: int, updates: int, generations: int) 
     problem = lpg.search(CONFIG, levels(True), RULE, lpg.Hyper(), (5, updates), episodes=8)
     config = evolution.Config(pairs=pairs, lane=max(1, pairs // 8), selection=0)
     hypers = tree_broadcast(as_arrays(evolution.Hyper(mask=MASKS["paper"])), members)
-    run = Members(
-        evolution.make(config, problem, spmd.WORK),
-        None,
-        Population.create(members, 1, None, work),
-        member_keys(0, members),
-        hypers,
-        (),
-        shared_data=True,
-        freeze=True,
-    )
-    state = run.init()
-    return lambda carry: run.advance(*carry, generations, fresh=True), (state, run.empty_window(state))
+    population = Population.create(members, 1, None, work)
+    return rounds_of(evolution.make(config, problem, spmd.WORK), population, hypers, (), generations)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from jaxrl.nets import net
 from jaxrl.reward_free.explorers.learner import explorer, sizes
 from jaxrl.rollout.normalise import RunningMoments
 
-_CLIP = 5.0  # of standardised observations, in both papers
+CLIP = 5.0  # of standardised observations, in both papers
 _TINY = 1e-5  # added to variances of a batch, as torch's batch normalisation does
 _SMALL = 1e-8  # added to the running standard deviation of the error
 
@@ -113,7 +113,7 @@ def standardise(obs: Array) -> Array:
     """The observations [B, k] with mean 0 and variance 1 per coordinate over the batch, clipped to +-5."""
     centred = obs - obs.mean(0, keepdims=True)
     variance = jnp.square(centred).mean(0, keepdims=True)
-    return jnp.clip(centred / jnp.sqrt(variance + _TINY), -_CLIP, _CLIP)
+    return jnp.clip(centred / jnp.sqrt(variance + _TINY), -CLIP, CLIP)
 
 
 def prediction_errors(predicted: Array, target: Array) -> Array:

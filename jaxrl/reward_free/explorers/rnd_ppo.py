@@ -32,11 +32,9 @@ from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, Step
 from jaxrl.envs.base import Env
 from jaxrl.envs.wrappers.wrapper import Wrapper
 from jaxrl.nets import net
-from jaxrl.reward_free.explorers.rnd import prediction_errors
+from jaxrl.reward_free.explorers.rnd import CLIP, prediction_errors
 from jaxrl.rollout.normalise import ReturnScale, RunningMoments
 from jaxrl.rollout.returns import gae
-
-_CLIP = 5.0  # of standardised observations, as in the paper
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
     adam = optax.scale_by_adam()
 
     def errors(predictor: PyTree, module: Module, x: Array) -> Array:
-        z = module.moments.normalise(x, _CLIP)
+        z = module.moments.normalise(x, CLIP)
         return prediction_errors(network.apply(predictor, z), network.apply(module.target, z))
 
     def bonus(module: Module, obs: PyTree) -> Array:
@@ -208,6 +206,8 @@ def advantages(
 
     The intrinsic component neither discounts nor cuts at the end of an episode: the value of the next row
     follows each row but the window's last, which its own successor follows.
+
+    Equation: burda2019rnd [non-episodic intrinsic advantage]
     """
     extrinsic = gae(reward[..., 0], value[..., 0], next_value[..., 0], discount, cut, traces.lambda_)
     after = jnp.concatenate([value[1:, :, 1], next_value[-1:, :, 1]])
