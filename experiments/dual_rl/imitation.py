@@ -126,20 +126,18 @@ PRESETS = {
     "quick": Config(),
     "paper": _PAPER,
     "weight": replace(
-        _PAPER, mixtures=("random", "medium + expert"), methods=("ReCOIL, beta 0.02",), seeds=3
+        _PAPER, mixtures=("random", "medium + expert"), methods=("ReCOIL, beta 0.02", "SMODICE")
     ),
     "hanging": replace(
         _PAPER,
         mixtures=("random + expert",),
-        methods=("ReCOIL released", "ReCOIL, beta 0.02"),
+        methods=("ReCOIL released", "ReCOIL, beta 0.02", "BC of the episode"),
         demonstration=5,  # the first that begins hanging still
-        seeds=3,
     ),
     "hopper": replace(
         _PAPER,
         suite="hopper-noisy",
         methods=("ReCOIL, beta 0.02", *_PAPER.methods),
-        seeds=3,
         updates=2500,
     ),
 }

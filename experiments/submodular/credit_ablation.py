@@ -18,7 +18,12 @@ PRESETS = {
         seeds=20,
     ),
     "maps": Config(
-        ("gorilla", "noisy items", "design"),
+        ("gorilla", "noisy items"),
+        ("M", "M total", "M marginal", "M prefix", "M gae", "M official", "ModPO"),
+        seeds=5,
+    ),
+    "design": Config(
+        ("design",),
         ("M", "M total", "M marginal", "M prefix", "M gae", "M official", "ModPO"),
         seeds=5,
     ),
