@@ -18,6 +18,14 @@ def test_lower_end_of_three_pairs_by_hand():
         assert np.isnan(low.values[0])
 
 
+def test_differences_say_how_many_pairs_a_width_takes():
+    """A standard deviation of 10, as below."""
+    values = np.array([-10.0, 0.0, 10.0])
+    found = differences("a - b", "car", values, np.zeros(3), 3.0)
+    assert found["a - b, car"].note == "3 pairs; an interval of +-3 takes 46"
+    assert differences("a - b", "car", values[:1], np.zeros(1), 3.0)["a - b, car"].note == "1 pairs"
+
+
 def test_pairs_needed_are_the_first_number_whose_interval_is_narrow_enough():
     """With a standard deviation of 10, 46 pairs have 2.0141 * 10 / sqrt(46) = 2.97, and 45 have 3.004."""
     difference = np.array([-10.0, 0.0, 10.0])
