@@ -7,6 +7,7 @@ whose weights have a given effective share in place of a temperature (`jaxrl/dua
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -149,7 +150,7 @@ def run(config: Config, folder: RunFolder) -> None:
         **logged,
     )
     for label, score in scores(folder.load_result()).items():
-        if isinstance(score, Score) and len(score.values) == config.seeds > 1:
+        if isinstance(score, Score) and len(score.values) == config.seeds > 1 and PAIRED in label:
             needed = pairs_needed(score.values, HALF_WIDTH)
             folder.say(f"{label}: {needed} pairs reach a half-width of {HALF_WIDTH:g}, from {config.seeds}")
 
@@ -233,12 +234,15 @@ def estimate(config: Config) -> dict[str, int]:
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
     """Score of the last policy, `float[S]`: 0 random, 100 the expert; NaN where a member diverged.
 
-    Where there is a paired clone, every other method minus it too.
+    Both f-DVL less XQL and IQL, seed by seed; where there is a paired clone, every other method minus it.
     """
     found: dict[str, np.ndarray | Score] = {}
     for task, rows, reference in zip(result["task"], result["eval_return"], result["reference"], strict=True):
         own = dict(zip(result["method"].tolist(), normalised_score(rows, Reference(*reference)), strict=True))
         found |= {f"{method}, {task}": values for method, values in own.items()}
+        for a, b in itertools.product(("f-DVL chi2", "f-DVL tv"), ("XQL", "IQL")):
+            if a in own and b in own:
+                found[f"{a} less {b}, {task}"] = Score(own[a] - own[b], BETTER, derived=True)
         for method, values in own.items():
             if PAIRED in own and method not in (PAIRED, *CLONES):
                 found |= differences(f"{method} - {PAIRED}", task, values, own[PAIRED], HALF_WIDTH)

@@ -93,12 +93,7 @@ class Config:
 
 
 def run(
-    config: Config,
-    folder: RunFolder,
-    body: SetReward,
-    measure: Measure,
-    inner: PyTree | None = None,
-    **facts: float,
+    config: Config, folder: RunFolder, body: SetReward, measure: Measure, inner: PyTree | None = None
 ) -> None:
     """Trains all members and saves their curves, and an episode of each last policy.
 
@@ -107,7 +102,7 @@ def run(
     the end.
 
     body: paid gains; its observations begin with two coordinates. inner: parameters of the environment below
-    the set reward; None for its own. facts: numbers that are saved beside the arrays, by their names.
+    the set reward; None for its own.
     """
     env, count = either(body), len(LEARNERS)
     data, hyper = env.default_params(), config.hyper.replace(updates_total=float(config.updates))
@@ -143,7 +138,7 @@ def run(
     names = [name for name in trained.history if name.startswith("eval/")]
     shown = np.isfinite(trained.history[names[0]]).any(1)
     update = trained.update[shown]
-    arrays: dict[str, Any] = {"learner": LEARNERS, "update": update, **facts}
+    arrays: dict[str, Any] = {"learner": LEARNERS, "update": update}
     arrays["env_steps"] = update * config.algo.n_envs * config.algo.length
     init = jax.jit(lambda key: algorithm.init(key, hyper, data))
     # both kinds of state on one device: otherwise `look` is compiled for each, and a slice of what is spread

@@ -41,6 +41,18 @@ def median_of(steps: np.ndarray) -> Score:
     return Score(value, "less", interval, note, derived=True)
 
 
+def median_of_capped(values: np.ndarray, better: str) -> Score:
+    """The median of `values` [M] of which many stand at a bound, NaN with a diverged member.
+
+    Student's t would go beyond the bound; the interval is that of order statistics, from six members on.
+    """
+    ordered, n = np.sort(values), len(values)
+    rank = _rank(n)
+    interval = None if rank is None else (float(ordered[rank - 1]), float(ordered[n - rank]))
+    note = f"median of {n} seeds, {ordered[0]:.3g} to {ordered[-1]:.3g}"
+    return Score(np.array([np.median(values)]), better, interval, note, derived=True)
+
+
 def first_of_both(steps: np.ndarray, other: np.ndarray) -> Score:
     """Share of members that reach the level with fewer steps than their partners of `other` [M].
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
     from jaxrl.run.folder import RunFolder
 
+CREDITS = ("M total", "M marginal", "M prefix", "M gae", "M official")
+"""Learners that differ from M in the credit of an action."""
 SHOWN = 8  # episodes of the first member that are drawn
 
 
@@ -106,7 +108,8 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
 
     Per problem and learner the mean F over the last update's episodes, `float[M]`, NaN where it diverged,
     and the steps until the mean over an update's episodes is 90 % of the best known value. Beside ModPO the
-    paired difference to it, and the share of seeds that reach the 90 % before it does.
+    paired difference to it, and the share of seeds that reach the 90 % before it does. Of the gain to go (M)
+    the paired difference to every other credit.
     """
     found: dict[str, np.ndarray | Score] = {}
     # results from before the number of episodes was saved have the released 500
@@ -120,6 +123,9 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
         for a, learner in enumerate(learners):
             found[f"{name}: {learner}"] = last[a]
             found[f"{name}: {learner}, steps to 90 %"] = median_of(steps[a])
+        for credit in (c for c in CREDITS if c in learners and "M" in learners):
+            difference = last[learners.index("M")] - last[learners.index(credit)]
+            found[f"{name}: M minus {credit}"] = Score(difference, "more", derived=True)
         if "ModPO" in learners:
             other = learners.index("ModPO")
             for a in (a for a in range(len(learners)) if a != other):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from experiments.dual_rl import shares
+from experiments.dual_rl import offline_rl, shares
 from jaxrl.core.errors import UsageError
 from jaxrl.report import plots, tables
 
@@ -28,6 +28,15 @@ def test_every_row_is_judged_or_says_why_not():
     entries = tables.read_expected(EXPECTED)
     silent = [e["reason"] for labels in entries.values() for e in labels.values() if e["paper"] is None]
     assert set(silent) == {"no published value", "other data", "exploratory"}
+
+
+def test_value_losses_of_the_paper_are_compared_with_those_before_it_seed_by_seed():
+    returns = np.array([[[3.0, 5.0], [1.0, 6.0], [0.0, 0.0]]])
+    result = {"task": np.array(["a"]), "method": np.array(["f-DVL tv", "IQL", "BC"]), "eval_return": returns}
+    found = offline_rl.scores(result | {"reference": np.array([[0.0, 10.0]])})
+    difference = found["f-DVL tv less IQL, a"]
+    np.testing.assert_allclose(difference.values, [20, -10])
+    assert difference.derived and [label for label in found if "less" in label] == ["f-DVL tv less IQL, a"]
 
 
 def test_a_panel_has_a_dot_per_seed_at_its_share_and_the_mean_of_cloning():

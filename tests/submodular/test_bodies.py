@@ -106,12 +106,12 @@ def test_progress_of_bodies_counts_steps_growth_and_the_paired_difference():
     assert all(score.derived for score in found.values())
 
 
-def test_a_prize_other_than_the_papers_is_named_and_the_worst_of_the_second_half_is_kept():
-    lap = np.array([[[0.0, 1.0, 0.5, 1.0]], [[0.0, 0.0, 0.9, 0.2]]])
+def test_laps_of_all_evaluations_are_medians_of_the_largest_and_of_the_smallest_of_the_second_half():
+    lap = np.array([[[0.0, 1.0, 0.5, 1.0]] * 2, [[0.0, 0.0, 0.9, 0.2], [1.0, 0.0, 0.3, 0.6]]])
     result = {"learner": np.array(["SubPO", "ModPO"]), "env_steps": np.arange(4), "track": 1 + lap}
-    result["lap"] = lap
-    assert "ModPO: laps finished" in car_track.scores(result)
-    found = car_track.scores(result | {"prize": np.array(1640.0)})
-    assert all(label.endswith(", prize 1640") for label in found)
-    assert found["SubPO: fewest laps in the second half, prize 1640"].values == [0.5]
-    assert found["ModPO: fewest laps in the second half, prize 1640"].values == [0.2]
+    found = car_track.scores(result | {"lap": lap})
+    assert found["SubPO: fewest laps in the second half"].values == [0.5]
+    fewest = found["ModPO: fewest laps in the second half"]
+    assert fewest.values == [0.25] and fewest.interval is None
+    assert fewest.note == "median of 2 seeds, 0.2 to 0.3"
+    assert found["ModPO: most laps finished"].values == [0.95]

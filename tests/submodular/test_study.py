@@ -25,6 +25,17 @@ def test_learners_report_values_of_the_episodes_they_trained_on(tmp_path):
     assert len(np.unique(cells[0], axis=0)) > 1
 
 
+def test_gain_to_go_is_compared_with_every_other_credit_seed_by_seed():
+    """Two seeds that end at 5 and 7 beside 4 and 8, and beside 1 and 1 of ModPO, which is no credit."""
+    value = np.array([[[0.0, 5.0], [0.0, 7.0]], [[0.0, 4.0], [0.0, 8.0]], [[0.0, 1.0], [0.0, 1.0]]])
+    result = {"problem": np.array(["items"]), "learner": np.array(["M", "M gae", "ModPO"])}
+    found = study.scores(result | {"value_0": value, "best_0": np.array([21.0])})
+    np.testing.assert_allclose(found["items: M minus M gae"].values, [1, -1])
+    assert found["items: M minus M gae"].derived
+    assert set(study.CREDITS) < set(LEARNERS)
+    assert [k for k in found if "minus" in k and "ModPO" not in k] == ["items: M minus M gae"]
+
+
 def test_kinds_of_learners():
     problem, found = PROBLEMS["items"], {}
     for name, learner in LEARNERS.items():
