@@ -65,7 +65,17 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(n_envs=2, length=8, epochs=1, minibatches=2, widths=(8,), updates=4, episodes=2, seeds=2),
+    "smoke": Config(
+        methods=("RND + PPO",),
+        n_envs=2,
+        length=8,
+        epochs=1,
+        minibatches=2,
+        widths=(8,),
+        updates=4,
+        episodes=2,
+        seeds=2,
+    ),
     "quick": Config(),
     "two-shelves": Config(shelves=(2,), updates=300),
     "paper": Config(shelves=(1, 2), updates=2000, seeds=20),

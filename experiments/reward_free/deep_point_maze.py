@@ -9,17 +9,18 @@ shows what a task can pay. Legend: `E` explorers, `K` tasks, `L` learners, `S` s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.reward_free import two_phases
 from experiments.reward_free.maze_controller import controller
 from experiments.reward_free.two_phases import COMPARED, METHODS
 from jaxrl.core.prng import stream
+from jaxrl.core.types import Array
 from jaxrl.data.relabel import Reward, relabel
 from jaxrl.envs.control.point_maze import TARGETS, PointMaze, cell_of, task_reward
 from jaxrl.envs.wrappers.rescale_obs import RescaleObs, rescale_obs
@@ -84,13 +85,12 @@ def run(config: Config, folder: RunFolder) -> None:
     env, (E, S) = rescale_obs(PointMaze()), (len(config.explorers), config.seeds)
     keys = member_keys(config.seed, S)
     data = [one for name in config.explorers for one in two_phases.explored(config, folder, env, name, keys)]
-    cells = [cell_of(jax.vmap(env.restore)(one.next_obs)) for one in data]
-    visits = np.stack([np.bincount(np.asarray(cell), minlength=400) for cell in cells])
+    visits = np.stack([np.bincount(_cells(env, one.next_obs), minlength=400) for one in data])
     paid, returns = [], []
     for task in config.tasks:
         reward, world = _seen_reward(env, task), rescale_obs(PointMaze(task))
         rows = [relabel(one, reward, task) for one in data]
-        paid.append(np.array([float((one.reward >= 0.1).mean()) for one in rows]).reshape(E, S))
+        paid.append(np.array([np.mean(np.asarray(one.reward) >= 0.1) for one in rows]).reshape(E, S))
         returns.append(
             [two_phases.learned(config, folder, world, one, keys, rows, task) for one in config.learners]
         )
@@ -99,12 +99,18 @@ def run(config: Config, folder: RunFolder) -> None:
         task=list(config.tasks),
         learner=list(config.learners),
         cells=(visits > 0).sum(1).reshape(E, S),
-        full_force=np.array([float((jnp.abs(one.action) > 0.95).mean()) for one in data]).reshape(E, S),
+        full_force=np.array([np.mean(np.abs(one.action) > 0.95) for one in data]).reshape(E, S),
         visits=visits.reshape(E, S, 400)[:, 0],
         paid=np.array(paid),
         returns=np.array(returns),
         scripted=[_scripted_return(config, task) for task in config.tasks],
     )
+
+
+@partial(jax.jit, static_argnums=0)
+def _cells(env: RescaleObs, obs: Array) -> Array:
+    """int32[n], the cells of what the explorers saw `[n, 4]`."""
+    return cell_of(jax.vmap(env.restore)(obs))
 
 
 def _seen_reward(env: RescaleObs, task: str) -> Reward:

@@ -74,6 +74,7 @@ class Config:
 PRESETS = {
     "smoke": Config((2, 3), (), (2, 3), (), epsilon=1.0, episodes=400, seeds=1),
     "quick": Config(),
+    "seeds": Config(unweighted=(), range_one=(), published=(), seeds=8),
     "paper": Config(
         (8, 16, 32, 64, 128, 256, 512, 1024),
         (8, 16, 32, 64),

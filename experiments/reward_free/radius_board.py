@@ -90,7 +90,7 @@ class Config:
 
 
 PRESETS = {
-    "smoke": Config(c_beta=(0.02,), episodes=100, orders=2, seeds=2),
+    "smoke": Config(("UCRL-RFE",), c_beta=(0.02,), episodes=100, seeds=2),
     "quick": Config(),
     "paper": Config(
         instances=("3-lock", "6-lock", "hard instance"),

@@ -48,6 +48,7 @@ Explorer = Literal[
 ]
 Learner = Literal["TD3", "TD3+BC", "IQL", "f-DVL chi2", "ODICE"]
 _GAMMA = 0.99  # of the offline learners, per step, as ExORL's
+_member, _recorded = jax.jit(tree_take), jax.jit(from_unroll)  # one program each, not one per operation
 _PER_UPDATE = 10  # gradient steps of TD3 offline in one update
 
 
@@ -145,14 +146,14 @@ def explored(config: Config, folder: RunFolder, env: Env, name: str, keys: Array
     )
     # members may be spread over devices, and rows of all explorers are stacked on one
     state = jax.device_put(trained.state, jax.devices()[0])
-    return [visited(static, tree_take(state, i)) for i in range(config.seeds)]
+    return [visited(static, _member(state, i)) for i in range(config.seeds)]
 
 
 def controlled(env: Env, policy: Policy, key: Key, params: PyTree, n_envs: int, length: int) -> Dataset:
     """`n_envs` times `length` steps of one policy, the end of the last episodes left out."""
     k_start, k_run = jax.random.split(stream(key, 1))
     vec = start(env, policy, k_start, params, n_envs)
-    return from_unroll(unroll(env, policy, vec, k_run, params, length=length)[1])
+    return _recorded(unroll(env, policy, vec, k_run, params, length=length)[1])
 
 
 def learned(

@@ -8,6 +8,7 @@ TD3. The replay memory of the last state is the dataset of the second phase.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ import optax
 
 from jaxrl.baselines import td3
 from jaxrl.core.errors import UsageError
-from jaxrl.core.types import Algorithm, Array
+from jaxrl.core.types import Algorithm, Array, Transition
 from jaxrl.data.dataset import Dataset, Meta
 from jaxrl.data.record import from_unroll
 from jaxrl.envs.base import Env
@@ -53,7 +54,14 @@ def visited(config: td3.Config, state: td3.State, meta: Meta = ()) -> Dataset:
     if seen > config.capacity:
         raise UsageError(f"Config.capacity: {config.capacity} rows hold no {seen} steps; make it larger")
 
-    def rows(x: Array) -> Array:
-        return x[:seen].reshape(-1, config.n_envs, *x.shape[1:])
+    return _recorded(memory.data, seen, config.n_envs, meta)
 
-    return from_unroll(jax.tree.map(rows, memory.data), meta=meta)
+
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _recorded(steps: Transition, seen: int, n_envs: int, meta: Meta) -> Dataset:
+    """The first `seen` steps of a memory `[capacity, ...]`, in which environments alternate."""
+
+    def rows(x: Array) -> Array:
+        return x[:seen].reshape(-1, n_envs, *x.shape[1:])
+
+    return from_unroll(jax.tree.map(rows, steps), meta=meta)
