@@ -177,7 +177,8 @@ def estimate(config: Config) -> dict[str, int]:
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
     """Successes of the last policies; episodes to the two milestones, and the seeds that reached them.
 
-    A seed that did not reach a milestone counts with all of its episodes, so that the mean is a lower bound.
+    The median over seeds, of which those that did not reach a milestone are the largest; NaN where that is
+    half of them or more.
     """
     found: dict[str, Score | np.ndarray] = {}
     for l, shelves in enumerate(result["shelves"].tolist()):
@@ -187,9 +188,13 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
             label = f"{method}, {shelves} {'shelf' if shelves == 1 else 'shelves'}"
             found[f"{label}: successes of the last policy, in %"] = 100 * result["greedy"][l, m]
             for name, values in zip(("first goal", "90 % success"), np.array(both).T, strict=True):
-                until = np.minimum(values, episodes.sum(-1))
-                found[f"{label}: episodes to {name}"] = Score(until, "less", derived=True)
-                reached = np.isfinite(values)
+                reached, middle = np.isfinite(values), float(np.median(values))
+                found[f"{label}: episodes to {name}"] = Score(
+                    np.array([middle if np.isfinite(middle) else np.nan]),
+                    "less",
+                    note=f"median of {values.size}; {int((~reached).sum())} never",
+                    derived=True,
+                )
                 found[f"{label}: seeds with {name}"] = Score(
                     np.array([reached.mean()]),
                     "more",

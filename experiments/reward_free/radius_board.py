@@ -92,6 +92,7 @@ class Config:
 PRESETS = {
     "smoke": Config(("UCRL-RFE",), c_beta=(0.02,), episodes=100, seeds=2),
     "quick": Config(),
+    "all": Config(("HF-UCRL-RFE++",), c_beta=(0.02,), ellipsoids="all"),
     "paper": Config(
         instances=("3-lock", "6-lock", "hard instance"),
         c_beta=(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
@@ -115,7 +116,7 @@ def run(config: Config, folder: RunFolder) -> None:
     members = [row for group in rows for row in group]
     theory = [_theory(name, config.epsilon) for name in config.instances]
     folder.save_result(
-        algorithm=list(config.algorithms),
+        algorithm=[_named(config, algorithm) for algorithm in config.algorithms],
         instance=list(config.instances),
         c_beta=np.array(config.c_beta),
         **{name: np.array([row[name] for row in members]).reshape(shape) for name in members[0]},
@@ -161,6 +162,11 @@ def _explore(config: Config, folder: RunFolder, algorithm: str, name: str) -> li
             }
         )
     return found
+
+
+def _named(config: Config, algorithm: str) -> str:
+    of_all = MODULES[algorithm] is hf and config.ellipsoids == "all"
+    return f"{algorithm}, all ellipsoids" if of_all else algorithm
 
 
 def _bound(mixture: PyTree) -> float:

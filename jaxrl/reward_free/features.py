@@ -220,9 +220,9 @@ def parameter_of(mixture: Any) -> Array:
 
 
 def root(x: Array) -> Array:
-    """The square root of max(x, 0) `[...]`, with derivative 0 at 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+    """The square root of max(x, 0) `[...]`, with derivative 0 at 0; NaN stays NaN."""
+    zero = x <= 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, x)))
 
 
 def _batched(x: Array, like: Array) -> Array:

@@ -33,7 +33,7 @@ from jaxrl.reward_free.ellipsoids import move_inside
 from jaxrl.reward_free.features import Form, form_of, parameter_of
 from jaxrl.reward_free.moments import Snapshot, Weights, observe, powers
 from jaxrl.reward_free.oracles import ORACLES, OracleName
-from jaxrl.reward_free.planning import check_shape, plan_on_kernel, table_policy
+from jaxrl.reward_free.planning import check_rewards, plan_on_kernel, table_policy
 from jaxrl.reward_free.regression import VTRState, merged, refactored, ridge
 from jaxrl.reward_free.uncertainty import Plan, View
 
@@ -55,8 +55,8 @@ class Config(fields.Config):
     ellipsoids: Literal["all", "first"] = "first"
     """Which ellipsoids the merged estimate is moved into: those of all 2M regressions, or those of order 0 of
     both series. A small `c_beta` scales the ridge term of the radius, too, so that regressions of higher
-    orders, whose targets are small, exclude the true parameter: on the lock of three digits at c_beta = .02
-    "all" makes eleven of twelve certificates false. Paper: "all"."""
+    orders, whose targets are small, exclude the true parameter (`radius_board all` of the experiments).
+    Paper: "all"."""
     weights: Weights = "online"
     """Where the weights have their gamma term from: the Gram matrix of the moment, that of the start of the
     episode, or "none" for unweighted regression. Paper: "online"."""
@@ -260,7 +260,9 @@ def replanned(
     view = View(theta, inverse[0, 0], inverse[1, 0], beta)
     shadow = jnp.asarray(hyper.shadow, theta.dtype)
     plan = ORACLES[config.oracle](form, view, mu0, hyper.horizon, state.plan, shadow, key)
-    certificate = 4 * plan.uncertainty
+    # of scores that are not numbers an oracle takes the first, which says that nothing is uncertain
+    sound = jnp.isfinite(beta) & jnp.isfinite(theta).all() & jnp.isfinite(inverse[:, 0]).all()
+    certificate = jnp.where(sound, 4 * plan.uncertainty, jnp.nan)
     better = certificate <= state.best.certificate
     now = Best(certificate, theta, k)
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, state.best)
@@ -316,10 +318,10 @@ def plan(state: State, hyper: Hyper, data: PyTree, rewards: Array) -> Array:
     The model is the estimate of the smallest certificate. The policies run by `table_policy`.
 
     Raises:
-        UsageError: rewards of another shape.
+        UsageError: rewards of another shape or outside the class R, on which the certificate holds.
     """
     H, S = state.plan.policy.shape
-    check_shape(rewards, H, S, data.n_actions)
+    check_rewards(rewards, H, S, data.n_actions)
     form = form_of(data)
     return plan_on_kernel(form, form.kernel(state.best.theta), rewards, hyper.horizon)
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.types import Array
 from jaxrl.reward_free.regression import VTRState, distance
 
@@ -24,8 +25,11 @@ BetaMode = Literal["theory", "plain", "scaled"]
 def orders(K: int, H: int) -> int:
     """The number of orders M = ceil(log2(7 K H)) of the theorem.
 
+    Raises UsageError unless K and H are whole numbers >= 1.
+
     Equation: zhang2023hf [number of moment orders]
     """
+    K, H = check_value("K", K, Size), check_value("H", H, Size)
     return math.ceil(math.log2(7 * K * H))
 
 
@@ -42,7 +46,7 @@ def eta(k: Array, H: Array, d: Array, lam: Array, alpha: Array) -> Array:
 
     Equation: zhang2023hf [eta]
     """
-    return jnp.log1p(k * H / (alpha**2 * d * lam))
+    return jnp.log1p(k * 1.0 * H / (alpha**2 * d * lam))  # episodes times steps leave int32
 
 
 def tau(k: Array, H: Array, alpha: Array, gamma: Array, delta: Array) -> Array:
@@ -53,7 +57,7 @@ def tau(k: Array, H: Array, alpha: Array, gamma: Array, delta: Array) -> Array:
     Equation: zhang2023hf [tau]
     """
     inner = jnp.maximum(jnp.log(gamma**2 / alpha), 0.0) + 1
-    return jnp.log(32 * inner * (k * H) ** 2 / delta)
+    return jnp.log(32 * inner * (k * 1.0 * H) ** 2 / delta)
 
 
 def hf_theory(k: Array, H: Array, d: Array, bound: Array, delta: Array, alpha: Array, gamma: Array) -> Array:
@@ -107,20 +111,20 @@ def bernstein(
 
     Equation: zhang2023hf [weighted self-normalised bound]
     """
-    log = jnp.log(32 * (jnp.log(R / e) + 1) * k**2 / delta)
-    spread = 12 * jnp.sqrt(sigma**2 * d * jnp.log1p(k * L**2 / (d * lam)) * log)
+    log = jnp.log(32 * (jnp.log(R / e) + 1) * (k * 1.0) ** 2 / delta)
+    spread = 12 * jnp.sqrt(sigma**2 * d * jnp.log1p(k * 1.0 * L**2 / (d * lam)) * log)
     return spread + 24 * log * largest + 6 * log * e + jnp.sqrt(lam) * bound
 
 
 def hf_bound(K: Array, H: Array, d: Array, M: Array, beta: Array, bound: Array, delta: Array) -> Array:
     """The bound on the planning error after K episodes, with probability >= 1 - 4 M delta, at the paper's
-    alpha = H^-1/2, gamma = d^-1/4 and lambda = d / B^2; beta is beta_K.
+    alpha = H^-1/2, gamma = d^-1/4 and lambda = d / B^2; beta is beta_K. NaN for fewer than two steps, K H < 2.
 
     Equation: zhang2023hf [guarantee]
     """
     lam, alpha2, gamma2 = ridge_weight(d, bound), 1 / H, 1 / jnp.sqrt(d)
-    iota = jnp.log1p(K * H / (d * lam * alpha2))
-    zeta = 4 * jnp.log(4 * jnp.log(K * H) / delta)
+    iota = jnp.log1p(K * 1.0 * H / (d * lam * alpha2))
+    zeta = 4 * jnp.log(4 * jnp.log(K * 1.0 * H) / delta)
     slow = 64 * jnp.maximum(8 * beta * jnp.sqrt(d * iota), jnp.sqrt(2 * zeta))
     slow += 120 * beta * jnp.sqrt(d * iota * H * alpha2)
     fast = 896 * jnp.maximum(64 * beta**2 * d * iota, 2 * zeta) + 24 * zeta + 240 * d * iota
@@ -152,7 +156,7 @@ def rfe_published(K: Array, H: Array, d: Array, bound: Array, delta: Array) -> A
 
 def rfe_one(K: Array, H: Array, d: Array, bound: Array, delta: Array) -> Array:
     """sqrt(d log(3 (1 + K H B^2) / delta)) + 1, the same for values in [0, 1]."""
-    return jnp.sqrt(d * jnp.log(3 * (1 + K * H * bound**2) / delta)) + 1
+    return jnp.sqrt(d * jnp.log(3 * (1 + K * 1.0 * H * bound**2) / delta)) + 1
 
 
 def rfe_plus(K: Array, H: Array, d: Array, bound: Array, delta: Array) -> tuple[Array, Array, Array, Array]:
@@ -162,7 +166,7 @@ def rfe_plus(K: Array, H: Array, d: Array, bound: Array, delta: Array) -> tuple[
     Equation: zhang2021rfe [confidence radii with variances]
     """
     L = jnp.log(48 * (K * 1.0) ** 2 * (H * 1.0) ** 2 / delta)
-    growth = jnp.log(1 + K * H * bound**2)
+    growth = jnp.log(1 + K * 1.0 * H * bound**2)
     root_d = jnp.sqrt(jnp.asarray(d, float))
     first = H * jnp.sqrt(d * jnp.log(12 * (1 + K * (H * 1.0) ** 3 * bound**2) / delta)) + 1
     plan = 8 * jnp.sqrt(d * growth * L) + 4 * root_d * L + 1

@@ -59,8 +59,8 @@ def check_reward(reward: Array, H: int, S: int, A: int) -> None:
 
 def one_shot(H: int, stage: int, pairs: Array) -> Array:
     """The extreme point that pays 1 at one stage in the pairs where `pairs` bool or float[S, A] is 1."""
-    if not 0 <= stage < H:
-        raise UsageError(f"stage: must be in 0 .. {H - 1}, got {stage}")
+    if not isinstance(stage, int | np.integer) or not 0 <= stage < H:
+        raise UsageError(f"stage: must be a whole number in 0 .. {H - 1}, got {stage!r}")
     return jnp.zeros((H, *pairs.shape), jnp.result_type(float)).at[stage].set(pairs)
 
 

@@ -29,7 +29,7 @@ from jaxrl.reward_free import episodes, fields, radii
 from jaxrl.reward_free.features import Form, form_of, parameter_of
 from jaxrl.reward_free.inner import SOLVERS, SolverName
 from jaxrl.reward_free.optimism import plan_optimistically
-from jaxrl.reward_free.planning import check_shape, table_policy
+from jaxrl.reward_free.planning import check_rewards, table_policy
 from jaxrl.reward_free.regression import VTRState, rank_one, refactored, ridge
 
 
@@ -248,9 +248,10 @@ def plan(config: Config, state: State, hyper: Hyper, data: PyTree, rewards: Arra
     The policies run by `planning.table_policy`.
 
     Raises:
-        UsageError: rewards of another shape.
+        UsageError: rewards of another shape, or outside the range of `Config.value_range`.
     """
-    check_shape(rewards, config.horizon, data.n_states, data.n_actions)
+    per_step = config.value_range == "published"
+    check_rewards(rewards, config.horizon, data.n_states, data.n_actions, per_step=per_step)
     form, regression = form_of(data), refactored(state.regression)
     beta = jnp.asarray(radius(config, hyper, form), regression.b.dtype)
     most, shadow = (jnp.asarray(x, regression.b.dtype) for x in (ceiling(config, hyper), hyper.shadow))

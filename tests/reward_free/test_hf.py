@@ -106,7 +106,9 @@ def test_the_model_is_a_kernel_that_plans_as_plan_does():
 
 
 @pytest.mark.parametrize(("pin", "first"), [(False, 1.4648), (True, 4.0)])
-def test_pinned_estimates_keep_no_certificate_from_before_the_data(pin, first):
+def test_pinned_estimates_keep_no_certificate_from_before_the_data_and_no_radius_certifies_nothing(
+    pin, first
+):
     """RiverSwim with known support and a radius that does not cover: without `pin` nothing is expected of
     pairs without data, and the first certificate stays the smallest one.
     """
@@ -118,8 +120,12 @@ def test_pinned_estimates_keep_no_certificate_from_before_the_data(pin, first):
         algorithm = hf.make(config, env)
         state = algorithm.init(jax.random.key(0), hyper, mixture)
         beta = hf.radius(config, form, hyper, jnp.asarray(1)).beta
-        plan = jax.jit(lambda state, key: hf.replanned(config, form, state, hyper, mixture.mu0, beta, key))
-        assert abs(float(plan(state, jax.random.key(1)).certificate) - first) < 1e-3
+        plan = jax.jit(
+            lambda state, key, beta: hf.replanned(config, form, state, hyper, mixture.mu0, beta, key)
+        )
+        assert abs(float(plan(state, jax.random.key(1), beta).certificate) - first) < 1e-3
+        unknown = plan(state, jax.random.key(1), jnp.nan * beta)
+        assert np.isnan(unknown.certificate) and int(unknown.best.episode) == 0
         best = jax.jit(algorithm.step)(state, hyper, mixture)[0].best
         if pin:
             assert int(best.episode) > 1 and float(best.certificate) < 4
@@ -160,11 +166,11 @@ def test_horizons_and_radii_share_one_program_and_cost_no_accuracy():
 
 
 @pytest.mark.slow
-def test_wide_lanes_give_the_numbers_of_single_members():
+def test_lanes_of_eight_give_the_numbers_of_single_members_to_nine_digits():
     with jax.enable_x64(True):
-        narrow, _, hyper, mixture, algorithm = explored("six", 0.03, 4, 40)
+        narrow, _, hyper, mixture, algorithm = explored("six", 0.03, 8, 20)
         wide = train(
-            algorithm, keys(*range(4)), hypers(*[hyper] * 4), mixture, updates=1, float64=True, lane=4
+            algorithm, keys(*range(8)), hypers(*[hyper] * 8), mixture, updates=1, float64=True, lane=8
         )
         np.testing.assert_array_equal(wide.state.plan.policy, narrow.state.plan.policy)
         np.testing.assert_allclose(
@@ -295,11 +301,12 @@ def test_growth_that_is_too_large_for_the_features_is_warned_about():
 
 
 @pytest.mark.slow
-def test_a_singular_gram_matrix_is_named_and_the_other_members_go_on():
+def test_a_singular_gram_matrix_is_named_and_the_other_members_go_on(capfd):
     """With a bound of 1e25 the ridge weight underflows in float32: that member has no inverse."""
     mixture = three_lock()
     records = [hf.Hyper(horizon=5, bound=b) for b in (2.64, 1e25)]
     algorithm = hf.make(hf.Config(horizon=5, episodes=20), LinearMixture.of(mixture))
     trained = train(algorithm, keys(0, 1), hypers(*records), mixture, updates=2)
+    assert "seed 1: 'beta' at update 0" in capfd.readouterr().err
     np.testing.assert_array_equal(trained.diverged, [False, True])
     assert int(trained.state.updates[0]) == 2

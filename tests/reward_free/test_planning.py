@@ -7,7 +7,7 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.reward_free.features import form_of
-from jaxrl.reward_free.planning import check_shape, plan_on_kernel, table_policy
+from jaxrl.reward_free.planning import check_rewards, plan_on_kernel, table_policy
 from tests.reward_free.mixtures import hashed
 
 
@@ -44,9 +44,30 @@ def test_tables_act_by_state_and_step_and_stay_at_their_last_stage():
         assert policy.act(jax.random.key(0), obs, ())[0] == action
 
 
-def test_rewards_of_another_shape_are_refused():
-    check_shape(jnp.zeros((1, 4, 3, 2)), 4, 3, 2)
+def test_rewards_of_another_shape_or_outside_the_range_are_refused_by_their_index():
+    inside = np.zeros((2, 4, 3, 2))
+    inside[1, :, 1, 0] = 0.25
+    check_rewards(inside, 4, 3, 2)
     with pytest.raises(
         UsageError, match=r"rewards: shape \(4, 3, 2\) is not \[n, H, S, A\] = \[n, 4, 3, 2\]"
     ):
-        check_shape(jnp.zeros((4, 3, 2)), 4, 3, 2)
+        check_rewards(inside[0], 4, 3, 2)
+    for value, words in ((np.nan, "is not finite"), (-0.1, "is negative")):
+        wrong = inside.copy()
+        wrong[1, 2, 0, 1] = value
+        for per_step in (False, True):
+            with pytest.raises(UsageError, match=rf"rewards\[1\]: at stage 2, state 0, action 1 it {words}"):
+                check_rewards(wrong, 4, 3, 2, per_step=per_step)
+    with pytest.raises(UsageError, match=r"rewards\[1\]: its stage maxima add up to 4, 3 more than 1"):
+        check_rewards(4 * inside, 4, 3, 2)
+    check_rewards(4 * inside, 4, 3, 2, per_step=True)
+    with pytest.raises(UsageError, match=r"rewards\[1\]: at stage 0, state 1, action 0 it is 2; divide"):
+        check_rewards(8 * inside, 4, 3, 2, per_step=True)
+
+
+def test_values_that_are_traced_are_not_checked():
+    def planned(rewards):
+        check_rewards(rewards, 4, 3, 2)
+        return rewards.sum()
+
+    assert jax.jit(planned)(-jnp.ones((1, 4, 3, 2))) == -24

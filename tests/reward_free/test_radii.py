@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.reward_free import radii
 from jaxrl.reward_free.features import form_of
 from jaxrl.reward_free.regression import ridge
@@ -44,9 +45,37 @@ def test_eta_counts_steps_by_their_largest_weight():
     np.testing.assert_allclose(found, np.log(1 + 40 / (0.01 * 2 * 0.5)), rtol=1e-6)
 
 
+def test_whole_numbers_of_episodes_and_steps_give_the_radii_of_floating_ones():
+    """Episodes times steps, their square among them, leave the range of int32 from 50,000 steps on."""
+    numbers = (4, 2.0, 0.1)
+    for k, H in ((6250, 8), (100_000, 32), (3_000_000, 1024)):
+        alpha, gamma = H**-0.5, 4**-0.25
+        whole, real = (jnp.int32(k), jnp.int32(H)), (float(k), float(H))
+        for found, wanted in (
+            (radii.hf_theory(*whole, *numbers, alpha, gamma), radii.hf_theory(*real, *numbers, alpha, gamma)),
+            (radii.hf_plain(*whole, *numbers, alpha), radii.hf_plain(*real, *numbers, alpha)),
+            (radii.rfe_one(*whole, *numbers), radii.rfe_one(*real, *numbers)),
+            (radii.rfe_published(*whole, *numbers), radii.rfe_published(*real, *numbers)),
+            (radii.bernstein(whole[0], 4, 1.0, 2.0, 0.1, 1.0, 2.0, 1.0, 1.0, 1.0),
+             radii.bernstein(real[0], 4, 1.0, 2.0, 0.1, 1.0, 2.0, 1.0, 1.0, 1.0)),
+        ):  # fmt: skip
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+        np.testing.assert_allclose(
+            radii.tau(*whole, alpha, gamma, 0.1),
+            np.log(32 * (max(np.log(gamma**2 / alpha), 0) + 1) * (k * H) ** 2 / 0.1),
+            rtol=1e-6,
+        )
+        for found, wanted in zip(
+            radii.rfe_plus(*whole, *numbers), radii.rfe_plus(*real, *numbers), strict=True
+        ):
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
 def test_orders_are_the_ceiling_of_the_theorem():
     assert radii.orders(10000, 16) == 21
     assert radii.orders(300000, 1024) == int(np.ceil(np.log2(7 * 300000 * 1024)))
+    with pytest.raises(UsageError, match="K: must be >= 1, got 0"):
+        radii.orders(0, 8)
 
 
 def test_short_horizons_have_a_finite_logarithm():

@@ -49,5 +49,6 @@ def test_rewards_outside_the_class_are_refused():
     refused(
         visits, r"add up to 2, 1 more than 1 \(0.5 at stage 0, state 1, action 1; 0.5 at stage 1.*divide it"
     )
-    with pytest.raises(UsageError, match=r"stage: must be in 0 .. 3, got 4"):
-        rewards.one_shot(H, 4, np.ones((S, A)))
+    for stage in (4, 1.5):
+        with pytest.raises(UsageError, match=rf"stage: must be a whole number in 0 .. 3, got {stage}"):
+            rewards.one_shot(H, stage, np.ones((S, A)))

@@ -117,19 +117,21 @@ class WithBonus(Wrapper):
         return inner, out._replace(reward=jnp.stack([out.reward, self.bonus(params.module, out.obs)]))
 
 
-def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | None = None) -> Algorithm:
-    """PPO on the reward of `env` and on that of RND; `data` of the algorithm is the environment's parameters.
+class Distillation(NamedTuple):
+    """What RND adds to PPO, see `distillation`.
 
-    optimiser: optax transformation of PPO's clipped gradient, before the learning rate; default Adam. The
-        predictor has an Adam of its own.
-
-    Metrics of episodes are float[2], extrinsic and intrinsic.
-
-    Raises `UsageError` as `ppo.make` does, and for vector rewards; from `init`, where `Hyper.w` is given.
+    init: key -> module. bonus: (module, observation) -> float[], the second reward. distil: (module, features
+    float[T, N, k], hyper-parameters, key) -> (module, float[]), one pass over a window and the mean error
+    before it.
     """
-    if env.reward_dim is not None:
-        raise UsageError(f"rnd_ppo.make({env.name}): reward_dim must be None; scalarise the rewards first")
-    k, encode = net.features(env.observation_space)
+
+    init: Callable[[Key], Module]
+    bonus: Callable[[Module, PyTree], Array]
+    distil: Callable[[Module, Array, Hyper, Key], tuple[Module, Array]]
+
+
+def distillation(config: Config, k: int, encode: Callable[[PyTree], Array]) -> Distillation:
+    """The networks of RND on `k` features, which `encode` makes of an observation, and how they learn."""
     network = net.mlp((k, *config.module_widths, config.outputs), "relu")
     adam = optax.scale_by_adam()
 
@@ -140,7 +142,7 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
     def bonus(module: Module, obs: PyTree) -> Array:
         return module.scale.scale(errors(module.predictor, module, encode(obs)))
 
-    def module_of(key: Key) -> Module:
+    def init(key: Key) -> Module:
         k_predictor, k_target = jax.random.split(key)
         predictor = network.init(k_predictor)
         nothing = RunningMoments.zeros(jax.ShapeDtypeStruct((k,), jnp.float32))
@@ -148,7 +150,6 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
         return Module(predictor, network.init(k_target), adam.init(predictor), nothing, scale)
 
     def distil(module: Module, x: Array, hyper: Hyper, key: Key) -> tuple[Module, Array]:
-        """One pass over x [T, N, k], and the mean error before it."""
         seen = errors(module.predictor, module, x)
         rows = x.reshape(-1, x.shape[-1])
 
@@ -162,6 +163,23 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
         scale = module.scale.update(seen, jnp.zeros(seen.shape, bool), hyper.gamma_intrinsic)
         return Module(predictor, module.target, opt_state, module.moments.update(x), scale), seen.mean()
 
+    return Distillation(init, bonus, distil)
+
+
+def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | None = None) -> Algorithm:
+    """PPO on the reward of `env` and on that of RND; `data` of the algorithm is the environment's parameters.
+
+    optimiser: optax transformation of PPO's clipped gradient, before the learning rate; default Adam. The
+        predictor has an Adam of its own.
+
+    Metrics of episodes are float[2], extrinsic and intrinsic.
+
+    Raises `UsageError` as `ppo.make` does, and for vector rewards; from `init`, where `Hyper.w` is given.
+    """
+    if env.reward_dim is not None:
+        raise UsageError(f"rnd_ppo.make({env.name}): reward_dim must be None; scalarise the rewards first")
+    rnd = distillation(config, *net.features(env.observation_space))
+
     def learn(
         parts: ppo.Parts, state: ppo.State, samples: ppo.Samples, hyper: Any, key: Key
     ) -> tuple[PyTree, PyTree, dict[str, Any]]:
@@ -170,16 +188,18 @@ def make(config: Config, env: Env, *, optimiser: optax.GradientTransformation | 
         agent, opt_state, metrics = ppo.proximal_epochs(
             parts, state.replace(params=agent), samples, hyper, k_ppo
         )
-        module, error = distil(state.params["module"], samples.x, hyper, k_module)
+        module, error = rnd.distil(state.params["module"], samples.x, hyper, k_module)
         return agent | {"module": module}, opt_state, metrics | {"prediction_error": error}
 
-    inner = ppo.make(config, WithBonus(env, bonus), advantages=advantages, optimiser=optimiser, learn=learn)
+    inner = ppo.make(
+        config, WithBonus(env, rnd.bonus), advantages=advantages, optimiser=optimiser, learn=learn
+    )
 
     def init(key: Key, hyper: Hyper, data: PyTree) -> ppo.State:
         if hyper.w is not None:
             raise UsageError("Hyper.w: must be None; weigh the two rewards by extrinsic and intrinsic")
         k_ppo, k_module = jax.random.split(key)
-        module = module_of(k_module)
+        module = rnd.init(k_module)
         state = inner.init(k_ppo, weighted(hyper), Paid(data, module))
         return state.replace(params=state.params | {"module": module})
 

@@ -25,16 +25,20 @@ def test_recent_shares_are_those_of_whole_updates():
     np.testing.assert_allclose(agv.recent_share(EPISODES, GOALS, 20)[-1], 18 / 20)
 
 
-def test_seeds_without_a_milestone_count_with_all_their_episodes():
+def test_seeds_without_a_milestone_are_the_largest_of_the_median():
     result = {
         "shelves": np.array([1]),
         "method": np.array(["PPO"]),
         "recent": np.array(10),
-        "episodes": np.stack([EPISODES, EPISODES])[None, None],
-        "goals": np.stack([GOALS, 0 * GOALS])[None, None],
-        "greedy": np.array([[[1.0, 0.0]]]),
+        "episodes": np.stack([EPISODES] * 3)[None, None],
+        "goals": np.stack([GOALS, 0 * GOALS, EPISODES])[None, None],
+        "greedy": np.array([[[1.0, 0.0, 1.0]]]),
     }
     found = agv.scores(result)
-    np.testing.assert_allclose(found["PPO, 1 shelf: episodes to first goal"].values, [10, 30])
-    np.testing.assert_allclose(found["PPO, 1 shelf: seeds with 90 % success"].values, [0.5])
-    np.testing.assert_allclose(found["PPO, 1 shelf: successes of the last policy, in %"], [100, 0])
+    first = found["PPO, 1 shelf: episodes to first goal"]
+    np.testing.assert_allclose(first.values, [10])
+    assert first.interval is None and first.note == "median of 3; 1 never"
+    np.testing.assert_allclose(found["PPO, 1 shelf: seeds with 90 % success"].values, [2 / 3])
+    np.testing.assert_allclose(found["PPO, 1 shelf: successes of the last policy, in %"], [100, 0, 100])
+    result["goals"][0, 0, 2] = 0
+    assert np.isnan(agv.scores(result)["PPO, 1 shelf: episodes to first goal"].values).all()
