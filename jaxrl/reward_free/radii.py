@@ -118,7 +118,7 @@ def bernstein(
 
 def hf_bound(K: Array, H: Array, d: Array, M: Array, beta: Array, bound: Array, delta: Array) -> Array:
     """The bound on the planning error after K episodes, with probability >= 1 - 4 M delta, at the paper's
-    alpha = H^-1/2, gamma = d^-1/4 and lambda = d / B^2; beta is beta_K. NaN for fewer than two steps, K H < 2.
+    alpha = H^-1/2, gamma = d^-1/4 and lambda = d / B^2; beta is beta_K. Not defined for K H < 2.
 
     Equation: zhang2023hf [guarantee]
     """
