@@ -4,10 +4,10 @@ The lower bound has an instance for every number of episodes K: from the start a
 state with probability p + <mu, a>, mu in {-Delta, Delta}^(d - 1); there are 2^(d - 1) actions, and Delta is
 of order K^-1/2, so that K episodes do not tell the signs of mu. Here every member has signs of its own, drawn
 at random; it explores K episodes of the instance made for K, and plans with its model, without a bonus, for
-the reward of the bound, 1 / H in the rewarding state. B is the largest norm over all instances. If every
-algorithm needs C d^2 / epsilon^2 episodes, then no mean error is below sqrt(C) d / sqrt(K), with
-C = 1 / (16 sqrt 3)^2, the constant of the regret bound that it is derived from. A policy that has learned
-nothing chooses every second sign wrongly, an error of (d - 1) Delta (H - 1) / H.
+the reward of the bound, 1 / H in the rewarding state. B is |theta*| of the instance, which is the same for
+all signs. If every algorithm needs C d^2 / epsilon^2 episodes, then no mean error is below sqrt(C) d /
+sqrt(K), with C = 1 / (16 sqrt 3)^2, the constant of the regret bound that it is derived from. A policy that
+has learned nothing chooses every second sign wrongly, an error of (d - 1) Delta (H - 1) / H: chance.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ BETTER = "less"
 
 
 def run(config: Config, folder: RunFolder) -> None:
-    """Saves `method [M]`, `d [D]`, `budget [N]`, and `error [M, D, N, seeds]`."""
+    """Saves `method [M]`, `d [D]`, `budget [N]`, `horizon []`, and `error [M, D, N, seeds]`."""
     error = [
         [_errors(config, folder, f"{m}-{d}", METHODS[name], d) for d in config.dimensions]
         for m, name in enumerate(config.methods)
@@ -116,6 +116,7 @@ def run(config: Config, folder: RunFolder) -> None:
         method=list(config.methods),
         d=np.array(config.dimensions),
         budget=np.array(config.budgets),
+        horizon=np.array(config.horizon),
         error=np.array(error),
     )
 
@@ -136,16 +137,16 @@ def _errors(config: Config, folder: RunFolder, stage: str, method: Method, d: in
     env, of_mixture = LinearMixture(3, 2 ** (d - 1), d), method.c_beta is not None
     per, module = PER_UPDATE if of_mixture else 1, method.module
     if of_mixture:
-        bound = float(np.linalg.norm(np.asarray(data.theta, np.float64), axis=-1).max())
         static = module.Config(H, per, **method.config)
-        hyper = module.Hyper(horizon=H, c_beta=method.c_beta, bound=bound)
+        norms = np.linalg.norm(np.asarray(data.theta, np.float64), axis=-1)[:: config.seeds]
+        hypers = [module.Hyper(horizon=H, c_beta=method.c_beta, bound=float(B)) for B in norms]
     else:
-        static, hyper = module.Config(H, **method.config), module.Hyper(horizon=H)
+        static, hypers = module.Config(H, **method.config), [module.Hyper(horizon=H)] * N
     keys = member_keys(config.seed, config.seeds)
     trained = train(
         module.make(static, env),
         keys[np.tile(np.arange(config.seeds), N)],
-        stack_hypers([hyper] * N, config.seeds),
+        stack_hypers(hypers, config.seeds),
         data,
         shared_data=False,
         updates=config.budgets[-1] // per,
@@ -196,16 +197,32 @@ def estimate(config: Config) -> dict[str, int]:
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
-    """Errors times sqrt(K) / d, which the bound keeps above sqrt(C), and the prefactor of the mean error."""
+    """Errors times sqrt(K) / d, which the bound keeps above sqrt(C), the same less that of random signs, and
+    the prefactor of the mean error.
+    """
     found: dict[str, Score | np.ndarray] = {}
+    for d in result["d"].tolist():
+        for K in result["budget"].tolist():
+            exact = np.array([_chance(d, K, result["horizon"]) * np.sqrt(K) / d])
+            label = f"signs at random, d = {d}, K = {K}: error times sqrt(K) / d"
+            found[label] = Score(exact, BETTER, note="exact", derived=True)
     for m, name in enumerate(result["method"].tolist()):
         for i, d in enumerate(result["d"].tolist()):
             for j, K in enumerate(result["budget"].tolist()):
                 label = f"{name}, d = {d}, K = {K}"
                 scaled = result["error"][m, i, j] * np.sqrt(K) / d
+                chance = _chance(d, K, result["horizon"]) * np.sqrt(K) / d
                 found[f"{label}: error times sqrt(K) / d"] = scaled
+                found[f"{label}: the same less that of random signs"] = Score(
+                    scaled - chance, BETTER, derived=True
+                )
                 found[f"{label}: K d^-2 times the squared mean error, over C"] = _prefactor(scaled)
     return found
+
+
+def _chance(d: int, K: np.ndarray | int, H: np.ndarray | int) -> np.ndarray:
+    """The mean error of signs drawn at random on the instances for K, (d - 1) Delta (H - 1) / H."""
+    return (d - 1) / np.sqrt(6 * np.asarray(K)) / (4 * np.sqrt(2)) * (H - 1) / H
 
 
 def _prefactor(scaled: np.ndarray) -> Score:
@@ -221,15 +238,13 @@ def _prefactor(scaled: np.ndarray) -> Score:
 def figure(folder: RunFolder) -> list[Path]:
     """Mean errors against K with 95 % intervals, beside the bound and the error of random signs."""
     result = folder.load_result()
-    K, H = result["budget"], int(folder.config["horizon"])
+    K, H = result["budget"], result["horizon"]
     with plots.paper():
         fig, axes = plots.subplots(1, len(result["d"]), width=4.0)
         for i, (ax, d) in enumerate(zip(axes[0], result["d"].tolist(), strict=True)):
             for m, name in enumerate(result["method"].tolist()):
                 _curve(ax, K * 1.03 ** (m - 2), result["error"][m, i], plots.PALETTE[m], name)
-            gap = 1 / np.sqrt(6 * K) / (4 * np.sqrt(2))
-            blind = (d - 1) * gap * (H - 1) / H
-            ax.plot(K, blind, color=plots.GREY, linestyle="--", label="signs at random")
+            ax.plot(K, _chance(d, K, H), color=plots.GREY, linestyle="--", label="signs at random")
             ax.plot(K, np.sqrt(LOWER / K) * d, color=plots.GREY, linestyle=":", label=r"$\sqrt{C/K}\,d$")
             ax.set(xscale="log", yscale="log", xlabel="episodes K", title=f"d = {d}")
         axes[0, 0].set(ylabel="mean planning error")

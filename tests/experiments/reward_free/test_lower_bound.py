@@ -32,8 +32,28 @@ def result(error):
         "method": np.array(["UCRL-RFE"]),
         "d": np.array([4]),
         "budget": budget,
+        "horizon": np.array(16),
         "error": np.asarray(error)[None, None],
     }
+
+
+def test_chance_is_half_the_error_of_wrong_signs_alone_and_stands_beside_every_method():
+    """Half of 2 (d - 1) Delta (H - 1) / H, times sqrt(K) / d, at every K; a member of that error is at 0."""
+    chance = 3 * (1 / np.sqrt(6 * 100) / (4 * np.sqrt(2))) * 15 / 16
+    found = lower_bound.scores(result([[chance, chance]]))
+    row = found["signs at random, d = 4, K = 100: error times sqrt(K) / d"]
+    np.testing.assert_allclose(row.values, [chance * 10 / 4])
+    less = found["UCRL-RFE, d = 4, K = 100: the same less that of random signs"]
+    np.testing.assert_allclose(less.values, 0, atol=1e-15)
+
+
+def test_the_bound_on_theta_is_its_norm_for_all_signs_and_another_for_every_budget():
+    config = lower_bound.Config(dimensions=(4,), budgets=(250, 1000), seeds=3)
+    theta = np.asarray(lower_bound._instances(config, 4).theta, np.float64).reshape(2, 3, 4)
+    norms = np.linalg.norm(theta, axis=-1)
+    np.testing.assert_allclose(norms, norms[:, :1].repeat(3, 1), rtol=1e-6)
+    gaps = 1 / np.sqrt(6 * np.array([250, 1000])) / (4 * np.sqrt(2))
+    np.testing.assert_allclose(norms[:, 0], 1 + 3 * gaps, rtol=1e-5)
 
 
 def test_errors_on_the_bound_have_the_prefactor_one():
