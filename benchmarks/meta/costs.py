@@ -28,6 +28,7 @@ from jaxrl.meta.evaluation import LEARNERS
 from jaxrl.meta.objective import MASKS
 
 GROUP = "meta"
+LANE = 16  # lifetimes that run together: of more, the samples leave the cache
 COMMANDS = [
     (True, ["population"], ["population", "--size", "2", "--updates", "1"]),
     (True, ["drift"], ["drift", "--size", "2", "--updates", "1"]),
@@ -63,7 +64,7 @@ def lives(size: int, updates: int, surrogate: Any = None) -> Callable[[], Array]
     told = hyper.replace(updates_total=float(updates))
     keys = jax.random.split(jax.random.key(0), size)
     one = lambda key: run(told, env.default_params(), jnp.int32(updates), key)  # noqa: E731
-    compiled, _ = compile_ahead(jax.vmap(one), keys)
+    compiled, _ = compile_ahead(lifetimes.in_lanes(one, min(size, LANE)), keys)
     return lambda: compiled(keys)
 
 

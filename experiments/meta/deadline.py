@@ -36,7 +36,7 @@ from jaxrl.run.folder import RunFolder
 
 RATIOS = np.sort(np.append(np.exp(np.linspace(np.log(0.5), np.log(2.0), 81)), (1.1, 1.3, 1.5)))
 ADVANTAGES = (2.0, 1.0, -1.0, -2.0)
-TOGETHER = 32  # lifetimes in one lane
+TOGETHER = 16  # lifetimes in one lane
 TOLD = {"N/8": 0.125, "N/4": 0.25, "N/2": 0.5, "N": 1.0, "2N": 2.0, "4N": 4.0, "8N": 8.0}
 """Horizons of the page that a rule can be told, in units of N."""
 SITUATIONS = {  # updates done, and horizon told, in units of N
@@ -103,8 +103,8 @@ PRESETS = {
         ("ppo", "ta_lpo_cartpole"),
         horizon=8,
         learner=ppo.Config(n_envs=2, length=8, epochs=2, minibatches=2, widths=()),
-        lifetimes=2,
-        episodes=1,
+        lifetimes=4,
+        episodes=2,
     ),
     "quick": Config(RULES),
     "paper": Config(lifetimes=1024),

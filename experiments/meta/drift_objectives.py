@@ -5,7 +5,8 @@ The loop takes 32 gradient steps per update, so that ratios leave the neighbourh
 matters. Plain LPO and TA-LPO start without any clip; LPO and TA-LPO from PPO, and PPO with a learned
 schedule, start as PPO with clip 0.2. All are members of one program: what an arm has is a matter of
 factors. The chosen means, and the rules made by hand, then live through lifetimes that neither training nor
-the choice has seen, the same for all.
+the choice has seen, the same for all. With `games` they are learned on SpaceInvaders, and judged on tasks
+that they have never seen, too.
 
 Intervals of "learned" rows are over meta-seeds, wide where there are two; all others are over fresh
 lifetimes, paired.
@@ -13,6 +14,7 @@ lifetimes, paired.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.meta import tasks
 from experiments.meta.rules import ARMS, HAND, Arm, Rule, best_clip
 from jaxrl.baselines import ppo
 from jaxrl.core import spmd
@@ -30,7 +33,7 @@ from jaxrl.core.fields import Count, Seed, Size, check_fields
 from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_broadcast
 from jaxrl.core.types import PyTree
-from jaxrl.envs.control.cartpole import CartPole
+from jaxrl.envs.base import Env
 from jaxrl.meta import arms, drift, evolution, lifetimes
 from jaxrl.meta.arms import assembled
 from jaxrl.meta.certificates import certificate, grid
@@ -42,13 +45,15 @@ from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, member_keys, sweep
 
-TOGETHER = 32  # fresh lifetimes in one lane
+TOGETHER = 16  # fresh lifetimes in one lane: of more, the samples leave the cache
 
 
 @dataclass(frozen=True)
 class Config:
     """The inner loop, its evolution, and the fresh lifetimes."""
 
+    environment: tasks.Trained = "CartPole"
+    """Task on which drifts are learned. Paper: SpaceInvaders."""
     learner: ppo.Config = field(
         default_factory=lambda: ppo.Config(n_envs=8, length=32, epochs=8, minibatches=4, widths=(32, 32))
     )
@@ -77,6 +82,15 @@ class Config:
     """Lifetimes of the evaluation per rule and situation."""
     episodes: Size = 8
     """Episodes that measure the last policy of a lifetime, actions sampled."""
+    unseen: tuple[tasks.Unseen, ...] = ()
+    """Tasks on which the chosen means and the rules made by hand are judged besides, each with the learner
+    and the horizon of `experiments.meta.tasks`; () for none."""
+    unseen_lifetimes: Size = 16
+    """Lifetimes per rule on each of them."""
+    unseen_learner: ppo.Config | None = None
+    """Static choices of the learner on them; None for those of the task."""
+    unseen_updates: Count = 0
+    """Horizon on them, in updates; 0 for that of the task."""
     situations: Count = 4
     """How many of the situations N/2, 2N, told N/4 and told 4N are evaluated besides, in this order."""
     seeds: Size = 2
@@ -88,6 +102,13 @@ class Config:
         check_fields(self)
         if self.fresh > TOGETHER and self.fresh % TOGETHER:
             raise UsageError(f"Config.fresh: must be a multiple of {TOGETHER} beyond it, got {self.fresh}")
+        if self.unseen_lifetimes > TOGETHER and self.unseen_lifetimes % TOGETHER:
+            raise UsageError(
+                f"Config.unseen_lifetimes: must be a multiple of {TOGETHER} beyond it,"
+                f" got {self.unseen_lifetimes}"
+            )
+        if len(set(self.unseen)) < len(self.unseen):
+            raise UsageError(f"Config.unseen: must name each task once, got {', '.join(self.unseen)}")
 
 
 PRESETS = {
@@ -99,13 +120,26 @@ PRESETS = {
         plain=("LPO",),
         generations=2,
         refined=(),
-        fresh=2,
-        episodes=1,
+        fresh=4,
+        episodes=2,
         situations=0,
         seeds=1,
     ),
     "quick": Config(),
     "paper": Config(generations=100, refinements=100, fresh=1024, seeds=5),
+    "games": Config(
+        environment="SpaceInvaders",
+        learner=tasks.GAMES,
+        hyper=tasks.hyper("SpaceInvaders"),
+        algo=evolution.Config(pairs=16, lane=4, shaping="difference", selection=16, select_every=5),
+        updates=tasks.updates("SpaceInvaders"),
+        hidden=128,
+        generations=100,
+        refinements=100,
+        fresh=64,
+        unseen=("Breakout", "Freeway", "Asterix", "hopper", "walker2d"),
+        seeds=1,
+    ),
 }
 BETTER = "more"
 SITUATIONS = {  # horizon played and horizon told, in units of N
@@ -119,31 +153,16 @@ SITUATIONS = {  # horizon played and horizon told, in units of N
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `learned [arm, S, n]` and `hand [rule, n]`, returns of fresh lifetimes; the same of plain arms
     and of PPO with the clip best at N by situation, `plain_by [arm, S, situation, n]`, `best_by
-    [situation, n]`; `fitness [arm, S, L]` on the tasks of the choice, NaN padded; `W1`, `w2`, `schedule`
-    `[arm, S, ...]`; `slope [arm, P, R, A]` of seed 0.
+    [situation, n]`; on unseen tasks `unseen_learned [task, arm, S, m]` and `unseen_hand [task, rule, m]`;
+    `fitness [arm, S, L]` on the tasks of the choice, NaN padded; `W1`, `w2`, `schedule` `[arm, S, ...]`;
+    `slope [arm, P, R, A]` of seed 0.
     """
-    env, objective = CartPole(), drift.family(config.hidden)
+    env, objective = tasks.environment(config.environment), drift.family(config.hidden)
     members = [*_evolved(config, folder, "plain"), *_evolved(config, folder, "refined")]
     names = [*config.plain, *config.refined]
     shape = (len(names), config.seeds)
-    keys = streams(stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0), config.fresh)
-    tasks = lifetimes.Task(tree_broadcast(env.default_params(), config.fresh), keys, keys)
-
-    def lived(phi: PyTree, rule: Rule, played: float = 1.0, told: float = 1.0) -> np.ndarray:
-        fixed, mask = rule
-        return evaluate_objective(
-            Entry("drift", objective, assembled(phi, fixed), {}),
-            env,
-            max(round(played * config.updates), 1),
-            told=max(told * config.updates, 1.0),
-            tasks=tasks,
-            learner=config.learner,
-            hyper=config.hyper,
-            mask=mask,
-            episodes=config.episodes,
-            together=TOGETHER,
-        )
-
+    own = tasks.Task(env, config.learner, config.hyper, config.updates)
+    lived = _judge(config, objective, own, config.fresh)
     phis = jax.device_get([member.state.best_params for member in members])
     nothing = jax.tree.map(jnp.zeros_like, phis[0])
     rules = [ARMS[name] for name in names for _ in range(config.seeds)]
@@ -166,7 +185,55 @@ def run(config: Config, folder: RunFolder) -> None:
         arm=np.array([list(ARMS).index(name) for name in names]),
         **{k: np.stack([p[k] for p in phis]).reshape(*shape, *phis[0][k].shape) for k in phis[0]},
         **_looked_at(objective, phis[:: config.seeds], rules[:: config.seeds], float(config.updates)),
+        **_on_unseen(config, objective, phis, rules),
     )
+
+
+def _judge(config: Config, objective: Objective, task: tasks.Task, n: int) -> Callable[..., np.ndarray]:
+    """`(phi, rule, played, told) -> returns [n]` of fresh lifetimes on a task, in units of its horizon."""
+    keys = streams(stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0), n)
+    fresh = lifetimes.Task(tree_broadcast(task.env.default_params(), n), keys, keys)
+
+    def lived(phi: PyTree, rule: Rule, played: float = 1.0, told: float = 1.0) -> np.ndarray:
+        fixed, mask = rule
+        return evaluate_objective(
+            Entry("drift", objective, assembled(phi, fixed), {}),
+            task.env,
+            max(round(played * task.updates), 1),
+            told=max(told * task.updates, 1.0),
+            tasks=fresh,
+            learner=task.learner,
+            hyper=task.hyper,
+            mask=mask,
+            episodes=config.episodes,
+            together=TOGETHER,
+        )
+
+    return lived
+
+
+def _on_unseen(
+    config: Config, objective: Objective, phis: list[PyTree], rules: list[Rule]
+) -> dict[str, np.ndarray]:
+    """Names of the unseen tasks and returns on them, of the chosen means and of the rules made by hand."""
+    if not config.unseen:
+        return {}
+    learned, hand = [], []
+    nothing = jax.tree.map(jnp.zeros_like, phis[0])
+    for name in config.unseen:
+        task = tasks.task(name)
+        task = task._replace(
+            learner=config.unseen_learner or task.learner, updates=config.unseen_updates or task.updates
+        )
+        lived = _judge(config, objective, task, config.unseen_lifetimes)
+        learned.append([lived(phi, rule) for phi, rule in zip(phis, rules, strict=True)])
+        hand.append([lived(nothing, rule) for rule in HAND.values()])
+    shape = (len(config.unseen), -1, config.seeds, config.unseen_lifetimes)
+    return {
+        "unseen": np.array(config.unseen),
+        "unseen_learned": np.reshape(learned, shape),
+        "unseen_hand": np.array(hand),
+    }
 
 
 def _evolved(config: Config, folder: RunFolder, group: Literal["plain", "refined"]) -> list[Member]:
@@ -174,9 +241,9 @@ def _evolved(config: Config, folder: RunFolder, group: Literal["plain", "refined
     names: tuple[str, ...] = getattr(config, group)
     if not names:
         return []
-    env, objective = CartPole(), drift.family(config.hidden)
-    tasks = lifetimes.draw_tasks(env, config.updates, config.updates)
-    problem = arms.problem(_lifetime(config, objective), objective, tasks)
+    env, objective = tasks.environment(config.environment), drift.family(config.hidden)
+    draw = lifetimes.draw_tasks(env, config.updates, config.updates)
+    problem = arms.problem(_lifetime(config, env, objective), objective, draw)
     hypers = [config.evolve.replace(mask=ARMS[name][1], fixed=ARMS[name][0]) for name in names]
     steps = config.learner.n_envs * config.learner.length * config.updates
     return sweep(
@@ -194,9 +261,9 @@ def _evolved(config: Config, folder: RunFolder, group: Literal["plain", "refined
     )
 
 
-def _lifetime(config: Config, objective: Objective) -> lifetimes.Lifetime:
-    learner = drift.learner(config.learner, CartPole(), objective)
-    return lifetimes.lifetime(learner, CartPole(), episodes=config.episodes)
+def _lifetime(config: Config, env: Env, objective: Objective) -> lifetimes.Lifetime:
+    learner = drift.learner(config.learner, env, objective)
+    return lifetimes.lifetime(learner, env, episodes=config.episodes)
 
 
 def _padded(members: list[Member]) -> np.ndarray:
@@ -228,7 +295,22 @@ def estimate(config: Config) -> dict[str, int]:
     per = config.learner.n_envs * config.learner.length * config.updates * 2 * config.algo.pairs
     work = len(config.plain) * config.generations + len(config.refined) * config.refinements
     members = (len(config.plain) + len(config.refined)) * config.seeds
-    return {"members": members, "compilations": 3, "env_steps": config.seeds * work * per}
+    return {
+        "members": members,
+        "compilations": 3 + len(config.unseen),
+        "env_steps": config.seeds * work * per + _unseen_steps(config),
+    }
+
+
+def _unseen_steps(config: Config) -> int:
+    """Environment steps of all lifetimes on unseen tasks."""
+    rules = (len(config.plain) + len(config.refined)) * config.seeds + len(HAND)
+    steps = 0
+    for name in config.unseen:
+        learner = config.unseen_learner or tasks.learner(name)
+        size = learner.n_envs * learner.length
+        steps += size * (config.unseen_updates or tasks.updates(name))
+    return rules * config.unseen_lifetimes * steps
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
@@ -261,6 +343,25 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
             mean = result["learned"].mean(axis=-1)
             difference = mean[names.index(aware)] - mean[names.index(blind)]
             found[f"{aware} minus {blind}, paired by meta-seed"] = Score(difference, BETTER, derived=True)
+    for t, task in enumerate(result.get("unseen", np.zeros(0)).tolist()):
+        found |= _unseen_scores(task, names, result["unseen_learned"][t], result["unseen_hand"][t])
+    return found
+
+
+def _unseen_scores(
+    task: str, names: list[str], learned: np.ndarray, hand: np.ndarray
+) -> dict[str, Score | np.ndarray]:
+    """Returns on an unseen task, learned `[arm, S, m]` and by hand `[rule, m]`, and paired differences."""
+    by_hand = dict(zip(HAND, hand, strict=True))
+    best = by_hand[best_clip(by_hand)]
+    found: dict[str, Score | np.ndarray] = {
+        f"{task}, {name}: return": _over_lifetimes(values) for name, values in by_hand.items()
+    }
+    for name, seeds in zip(names, learned, strict=True):
+        for i, values in enumerate(seeds):
+            label = f"{task}, {name}, meta-seed {i}"
+            found[f"{label}: return"] = _over_lifetimes(values)
+            found[f"{label}, minus PPO with its best clip"] = _over_lifetimes(values - best)
     return found
 
 

@@ -174,7 +174,7 @@ def _trained(config: Config, env: Env, folder: RunFolder) -> list[Member]:
         ],
         seeds=config.seeds,
         seed=config.seed,
-        data=env.default_params(),
+        data=(),
         updates=config.generations,
         env_steps_per_update=lambda kind: config.steps_per_generation(algos[kind].pairs),
         log_every=max(1, config.generations // 30),

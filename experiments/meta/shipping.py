@@ -75,7 +75,7 @@ def rules(folder: RunFolder) -> list[dict[str, Any]]:
             "configuration": folder.meta["config_hash"],
             "certificate": _certificate(rule, arguments, arrays, float(config["updates"])),
             "training": {
-                "environment": "CartPole",
+                "environment": config["environment"],
                 "horizon": config["updates"],
                 "meta_seed": seed,
                 "pairs": config["algo"]["pairs"],
@@ -87,8 +87,15 @@ def rules(folder: RunFolder) -> list[dict[str, Any]]:
                 f"minus {best}": _summary(returns - hand[best]),
             },
         }
+        task = config["environment"].lower()
         found.append(
-            {"name": name_of(arm), "rule": rule, "arguments": arguments, "arrays": arrays, "about": about}
+            {
+                "name": name_of(arm, task),
+                "rule": rule,
+                "arguments": arguments,
+                "arrays": arrays,
+                "about": about,
+            }
         )
     return found
 

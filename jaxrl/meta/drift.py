@@ -70,17 +70,18 @@ def basis(log_ratio: Array, advantage: Array) -> Array:
     return jnp.concatenate([even, even * advantage[..., None]], axis=-1)
 
 
-def inputs(log_ratio: Array, advantage: Array, time: Time, blocks: int, reference: Array | float) -> Array:
-    """float[..., 8 blocks], features times 1, n/N and ln N / ln N_ref, the latter two masked.
+def weights(phi: PyTree, time: Time) -> Array:
+    """float[8, h], what W1 is of the eight features at this time: the sum of its blocks times 1, n/N and
+    ln N / ln N_ref, the latter two masked.
 
+    W1' [x, (n/N) x] = (W1_1 + (n/N) W1_2)' x, so that the network has eight inputs at every sample, whatever
+    the number of blocks.
     Equation: jackson2024temporal (10)
     """
-    x = basis(log_ratio, advantage)
+    blocks = phi["W1"].reshape(-1, len(FEATURES), phi["W1"].shape[-1])
     live = time_inputs(time)
-    factors = jnp.stack([jnp.ones(()), live[0], live[1] / jnp.log(reference)])[:blocks]
-    return (x[..., None, :] * jnp.expand_dims(factors, (*range(x.ndim - 1), x.ndim))).reshape(
-        *x.shape[:-1], -1
-    )
+    scales = live[0], live[1] / jnp.log(phi["parts"].reference)
+    return sum((scale * block for scale, block in zip(scales, blocks[1:], strict=False)), blocks[0])
 
 
 def ppo_drift(ratio: Array, advantage: Array, clip: Array | float) -> Array:
@@ -102,12 +103,12 @@ def dpo_drift(ratio: Array, log_ratio: Array, advantage: Array) -> Array:
     return jnp.where(advantage >= 0, above, below)
 
 
-def network(phi: PyTree, x: Array) -> Array:
-    """g(x) = w2 . tanh(W1' x) of features float[..., F], float[...]; no biases.
+def network(phi: PyTree, log_ratio: Array, advantage: Array, time: Time) -> Array:
+    """g(x) = w2 . tanh(W1' x) at log ratios and advantages `[...]`, float[...]; no biases.
 
     Equation: lu2022discovered [drift network]
     """
-    return jnp.tanh(x @ phi["W1"]) @ phi["w2"]
+    return jnp.tanh(basis(log_ratio, advantage) @ weights(phi, time)) @ phi["w2"]
 
 
 def closed_form(phi: PyTree, ratio: Array, log_ratio: Array, advantage: Array, time: Time) -> Array:
@@ -138,8 +139,7 @@ def f(phi: PyTree, ratio: Array, log_ratio: Array, advantage: Array, time: Time)
     clip = parts.clip * factors(phi, time)[1]
     total = parts.ppo * ppo_drift(ratio, advantage, clip) + parts.dpo * dpo_drift(ratio, log_ratio, advantage)
     if "w2" in phi:
-        blocks = phi["W1"].shape[0] // len(FEATURES)
-        total = total + network(phi, inputs(log_ratio, advantage, time, blocks, parts.reference))
+        total = total + network(phi, log_ratio, advantage, time)
     if "coefficients" in phi:
         total = total + closed_form(phi, ratio, log_ratio, advantage, time)
     return jax.nn.relu(total - parts.xi)

@@ -63,7 +63,7 @@ def evaluate_objective(
     mask: Any = None,
     episodes: int = 8,
     greedy: bool = False,
-    together: int = 32,
+    together: int = 16,
     own_program: bool = False,
 ) -> np.ndarray:
     """Returns after lifetimes of new learners that a rule tells how to update, float[B].

@@ -168,7 +168,7 @@ def test_impossible_configurations_are_refused(tmp_path):
     own = zoo.save("ta_lpo_cartpole", "lpo", {"hidden": 2}, arrays, {}, tmp_path)
     with pytest.raises(UsageError, match="every name must occur once"):
         deadline.entries(dataclasses.replace(smoke, files=(str(own),)))
-    with pytest.raises(UsageError, match=r"Config\.lifetimes: must be a multiple of 32 beyond it, got 40"):
+    with pytest.raises(UsageError, match=r"Config\.lifetimes: must be a multiple of 16 beyond it, got 40"):
         dataclasses.replace(smoke, lifetimes=40)
 
 

@@ -17,26 +17,12 @@ from jaxrl.meta import drift, evaluation, lpg, targets, zoo
 from jaxrl.meta.evaluation import evaluate_objective
 from jaxrl.meta.lifetimes import draw_tasks, lifetime
 from jaxrl.meta.objective import MASKS, Time, mask_of
+from tests.meta.lived import ENV, SMALL, by_hand, drifts
 
-ENV = "CartPole"
-SMALL = {
-    "learner": ppo.Config(n_envs=2, length=8, epochs=2, minibatches=2, widths=()),
-    "hyper": ppo.Hyper(lr=0.1),
-    "episodes": 2,
-    "tasks": 4,
-}
 LEVEL = dataclasses.replace(LEVELS["debug"], reward=((0.5, 1.0), (-1.0, 1.0)))
 GRID = observe_time(GridWorld(LEVEL, index=True), scale=0.001)
 REINFORCE = targets.reinforce(inputs=("n/N", "ln N"))
 TARGETS = {"learner": lpg.Config(n_envs=2, length=5, predictions=2), "episodes": 2, "tasks": 4}
-
-
-def by_hand(objective, phi=None, name="own"):
-    return zoo.Entry(name, objective, objective.init(jax.random.key(0)) if phi is None else phi, {})
-
-
-def drifts(rule, horizon=6, **changes):
-    return evaluate_objective(rule, ENV, horizon, **(SMALL | changes))
 
 
 def pushed(**changes):

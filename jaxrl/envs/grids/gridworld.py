@@ -68,8 +68,32 @@ class Levels:
         cells = self.side[1] ** 2
         if not 0 <= self.random_walls < cells - len(self.kinds):
             raise UsageError(f"Levels.random_walls: {self.random_walls} walls leave no room in {cells} cells")
+        if not self.designs:
+            raise UsageError(
+                "Levels.designs: must be at least one set of wall cells; () is one without walls"
+            )
         if any(not 0 <= cell < cells for design in self.designs for cell in design):
             raise UsageError(f"Levels.designs: wall cells must lie in 0 .. {cells - 1}")
+        self.check_room(1 + len(self.kinds))
+
+    def check_room(self, needed: int) -> None:
+        """Raises `UsageError` where a side and a design never leave that many free cells.
+
+        Random walls may leave too few by chance, too; then they are drawn again.
+        """
+        cells = self.side[1] ** 2
+        for i, design in enumerate(self.designs):
+            for side in range(self.side[0], self.side[1] + 1):
+                free = side**2 - sum(cell < side**2 for cell in set(design))
+                most = free - max(
+                    0, self.random_walls - (cells - free)
+                )  # walls outside or on walls cost none
+                if most < needed:
+                    raise UsageError(
+                        f"Levels.designs: design {i} with {self.random_walls} random walls leaves at most"
+                        f" {most} free cells on side {side}, but {needed} are needed for the agent and"
+                        f" {len(self.kinds)} objects; take fewer walls or objects, or a longer side"
+                    )
 
 
 class GridParams(NamedTuple):
@@ -107,6 +131,11 @@ class _Grid:
     """What the two grid worlds share: moves, collection, ends, levels, pictures."""
 
     levels: Levels
+
+    @property
+    def room(self) -> int:
+        """Free cells that a level needs: one for the agent and one for every object."""
+        return 1 + self.O
 
     @property
     def G(self) -> int:
@@ -183,7 +212,7 @@ class _Grid:
             walls = design.at[order].set(True)
             free = (jnp.arange(self.G**2) < side**2) & ~walls
             cells = _first(jax.random.uniform(k_cells, free.shape), free, 1 + self.O)
-            return walls, cells, free.sum() > self.O
+            return walls, cells, free.sum() >= self.room
 
         nothing = jnp.zeros(self.G**2, bool), jnp.zeros(1 + self.O, jnp.int32), jnp.asarray(False)
         _, (walls, cells, _) = jax.lax.while_loop(
@@ -315,10 +344,20 @@ class RandomGridWorld(_Grid):
 
     legacy_wall_bug: the released code looks cells up in the boolean wall mask, so it keeps objects off cells
     0 and 1 instead of off the walls.
+
+    Raises `UsageError` for levels that never have a free cell for every object that comes back.
     """
 
     legacy_wall_bug: bool = False
     name: str = "RandomGridWorld"
+
+    def __post_init__(self) -> None:
+        self.levels.check_room(self.room)
+
+    @property
+    def room(self) -> int:
+        """Free cells that a level needs: objects come back neither where objects were nor at the agent."""
+        return 1 + 2 * self.O
 
     @property
     def observation_space(self) -> Box:

@@ -201,8 +201,28 @@ def with_levels(**fields):
         (with_levels(p_end=((0.0, 1.0),) * 3), r"Levels\.p_end: ranges must be \(p, p\) or 0 <"),
         (with_levels(random_walls=36), r"Levels\.random_walls: 36 walls leave no room"),
         (with_levels(designs=((36,),)), r"Levels\.designs: wall cells must lie in 0 \.\. 35"),
+        (with_levels(designs=()), r"Levels\.designs: must be at least one set"),
+        (
+            with_levels(side=(4, 6), random_walls=0, designs=((), tuple(range(13)))),
+            r"design 1 with 0 random walls leaves at most 3 free cells on side 4, but 4 are needed",
+        ),
+        (
+            lambda: RandomGridWorld(with_levels(side=(4, 6), random_walls=32)()),
+            r"design 0 with 32 random walls leaves at most 4 free cells on side 4, but 7 are needed",
+        ),
     ],
 )
 def test_refusals_name_the_field(call, message):
     with pytest.raises(UsageError, match=message):
         call()
+
+
+def test_levels_whose_walls_leave_too_few_cells_are_drawn_again():
+    """Eight walls of 16 cells leave one to nine free ones on side 3; two objects that come back need 5."""
+    spec = {"kinds": (0, 1), "reward": ((0.0, 1.0),) * 2, "p_end": ((0.1, 1.0),) * 2}
+    drawn = with_levels(side=(3, 4), used=(1, 2), random_walls=8, p_respawn=((0.1, 1.0),) * 2, **spec)()
+    env = RandomGridWorld(drawn)
+    p = jax.jit(jax.vmap(env.sample_params))(jax.random.split(jax.random.key(0), 500))
+    free = (np.arange(16) < np.asarray(p.side)[:, None] ** 2) & ~np.asarray(p.walls)
+    assert set(np.asarray(p.side)) == {3, 4} and (free.sum(1) >= 5).all() and (free.sum(1) == 5).any()
+    assert np.take_along_axis(free, np.asarray(p.start)[:, None], 1).all()
