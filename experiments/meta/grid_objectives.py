@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from experiments.meta.levels import ARMS, Kind, OnLevels, environment, rule
+from experiments.meta.levels import ARMS, Kind, Named, OnLevels, environment, rule
 from jaxrl.core import spmd
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Size
@@ -72,9 +72,14 @@ class Config(OnLevels):
     """Horizons of the evaluation, in updates."""
     counterfactual: Size = 20
     """Horizon at which a rule is told another one, in updates."""
+    named: tuple[Named, ...] = ()
+    """Published levels, which no rule has seen, on which the chosen means live the longest horizon of
+    training besides; () for none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if len(set(self.named)) < len(self.named):
+            raise UsageError(f"Config.named: must name each level once, got {', '.join(self.named)}")
         if self.counterfactual not in self.evaluated:
             raise UsageError(
                 "Config.counterfactual: must be one of Config.evaluated, where the truth is told"
@@ -106,6 +111,7 @@ PRESETS = {
         generations=800,
         evaluated=(5, 10, 25, 50, 100, 250, 500, 1000),
         counterfactual=50,
+        named=("dense", "sparse", "long", "longer", "long_dense", "mazes"),
         seeds=5,
     ),
 }
@@ -115,8 +121,8 @@ BETTER = "more"
 def run(config: Config, folder: RunFolder) -> None:
     """Saves `arm` names, `returns [arm, S, N, levels]`, `told [arm, S, 2, levels]` at the counterfactual
     horizon, `start [N, levels]`, `fitness [arm, S, L]` of the population, `chosen [arm, S]`, the generation
-    of the mean, `best [arm, S]`, its fitness on the tasks of the choice, and per kind its parameters,
-    `REINFORCE [arm, S, 3]` and `LPG [arm, S, D]`.
+    of the mean, `best [arm, S]`, its fitness on the tasks of the choice, per kind its parameters,
+    `REINFORCE [arm, S, 3]` and `LPG [arm, S, D]`, and `on_named [named, arm, S, levels]`.
     """
     env = environment(config.levels, config.limit)
     members = _trained(config, env, folder)
@@ -139,7 +145,23 @@ def run(config: Config, folder: RunFolder) -> None:
         chosen=np.reshape([m.state.best_generation for m in members], shape),
         best=np.reshape([m.state.best_fitness for m in members], shape),
         **_parameters(config, members),
+        **_on_named(config, members, shape),
     )
+
+
+def _on_named(config: Config, members: list[Member], shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Names of published levels, and returns of the chosen means on them."""
+    if not config.named:
+        return {}
+    longest = np.array([config.horizons[1]])
+    returns = [
+        [_returns(config, member, 1.0, longest, environment(name)) for member in members]
+        for name in config.named
+    ]
+    return {
+        "named": np.array(config.named),
+        "on_named": np.reshape(returns, (len(config.named), *shape, -1)).astype(np.float32),
+    }
 
 
 def _parameters(config: Config, members: list[Member]) -> dict[str, np.ndarray]:
@@ -183,10 +205,12 @@ def _trained(config: Config, env: Env, folder: RunFolder) -> list[Member]:
     )
 
 
-def _returns(config: Config, member: Member, factor: float, horizons: np.ndarray) -> np.ndarray:
+def _returns(
+    config: Config, member: Member, factor: float, horizons: np.ndarray, env: Env | None = None
+) -> np.ndarray:
     """float[N, levels], returns of the chosen mean, told `factor` times each horizon."""
     kind, phi, mask = member.static, member.state.best_params, np.asarray(member.hyper.mask)
-    return _evaluated(config, kind, phi, mask, factor, horizons)
+    return _evaluated(config, kind, phi, mask, factor, horizons, env)
 
 
 def _start(config: Config, member: Member) -> np.ndarray:
@@ -199,13 +223,20 @@ def _start(config: Config, member: Member) -> np.ndarray:
 
 
 def _evaluated(
-    config: Config, kind: Kind, phi: PyTree, mask: np.ndarray, factor: float, horizons: np.ndarray
+    config: Config,
+    kind: Kind,
+    phi: PyTree,
+    mask: np.ndarray,
+    factor: float,
+    horizons: np.ndarray,
+    env: Env | None = None,
 ) -> np.ndarray:
-    """float[N, levels]; levels and keys are those of no meta-seed, the same at every call."""
-    env, key = (
-        environment(config.levels, config.limit),
-        stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0),
-    )
+    """float[N, levels]; levels and keys are those of no meta-seed, the same at every call.
+
+    env: levels, those of the study by default.
+    """
+    env = env or environment(config.levels, config.limit)
+    key = stream(member_keys(config.seed, config.seeds + 1)[config.seeds], 0)
     tasks = lifetimes.draw_tasks(env, 1, 1)(key, config.held_out)
     entry = Entry(kind, rule(config, kind), phi, {})
     returns = [
@@ -254,6 +285,12 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
                 label = f"{name} minus start, N = {N}, meta-seed {s}"
                 found[label] = Score(gain[j], BETTER, note=f"{note}, paired", derived=True)
     found |= _told(result, names, note)
+    for k, level in enumerate(result.get("named", np.zeros(0)).tolist()):
+        for i, name in enumerate(names):
+            for s, values in enumerate(result["on_named"][k, i]):
+                found[f"{level}, {name}, meta-seed {s}: return"] = Score(
+                    values, BETTER, note=note, derived=True
+                )
     return found
 
 

@@ -20,6 +20,8 @@ from jaxrl.meta.objective import Objective
 
 Levels = Literal["small", "debug", "all"]
 """Distributions of levels, see `jaxrl.envs.grids.levels.LEVELS`."""
+Named = Literal["dense", "sparse", "long", "longer", "long_dense", "mazes"]
+"""Levels whose walls and objects are published; only positions are drawn, and the design of a maze."""
 Kind = Literal["REINFORCE", "LPG"]
 """Rules for targets, which have inputs for n/N and ln N."""
 ARMS: dict[str, tuple[Kind, str]] = {
@@ -91,7 +93,9 @@ def rule(config: OnLevels, kind: Kind) -> Objective:
     )
 
 
-def environment(levels: Levels, limit: tuple[int, int]) -> Env:
-    """Levels observed as an index, with a thousandth of the time; limit: of an episode, in steps."""
-    drawn = dataclasses.replace(LEVELS[levels], limit=limit)
+def environment(levels: Levels | Named, limit: tuple[int, int] | None = None) -> Env:
+    """Levels observed as an index, with a thousandth of the time; limit: of an episode, in steps, their own
+    by default.
+    """
+    drawn = LEVELS[levels] if limit is None else dataclasses.replace(LEVELS[levels], limit=limit)
     return observe_time(GridWorld(drawn, index=True), scale=0.001)

@@ -43,7 +43,6 @@ from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import member_keys
 
 MEASURED = ("entropy", "share of f > 0", "KL per update")
-UNITS, DEGREE = 32, 2  # of the one program that all rules share
 LEARNED = ("lpo_cartpole", "ta_lpo_cartpole", "lpo_from_ppo_cartpole", "ta_lpo_from_ppo_cartpole")
 
 
@@ -117,7 +116,7 @@ def run(config: Config, folder: RunFolder) -> None:
     live = _lives(config)
     curves, returns = [], []
     for objective, phi in rules.values():
-        own, mask = in_one_structure(phi), jnp.array(mask_of(objective.inputs))
+        own, mask = drift.in_one_structure(phi), jnp.array(mask_of(objective.inputs))
         lived = [jax.device_get(live(own, mask, jnp.int32(N))) for N in config.horizons]
         curves.append([history for history, _ in lived])
         returns.append([values for _, values in lived])
@@ -126,7 +125,7 @@ def run(config: Config, folder: RunFolder) -> None:
     ends = list(zip(config.horizons, quarters, strict=True))
     early = np.stack([curve[:, i, :, :q].mean(axis=2) for i, (_, q) in enumerate(ends)], axis=1)
     late = np.stack([curve[:, i, :, N - q : N].mean(axis=2) for i, (N, q) in enumerate(ends)], axis=1)
-    shared = [in_one_structure(closed.phi) for closed in found.values()]
+    shared = [drift.in_one_structure(closed.phi) for closed in found.values()]
     folder.save_result(
         rule=np.array(list(rules)),
         horizon=np.array(config.horizons),
@@ -141,19 +140,6 @@ def run(config: Config, folder: RunFolder) -> None:
         coefficients=np.array([phi["coefficients"] for phi in shared]),
         scales=np.array([phi["scales"] for phi in shared]),
     )
-
-
-def in_one_structure(phi: PyTree) -> PyTree:
-    """Parameters of any rule of `jaxrl.meta.drift` in one structure: what it does not have is zero."""
-    closed = {name: phi[name] for name in ("coefficients", "scales") if name in phi}
-    rest = {name: value for name, value in phi.items() if name not in closed}
-    coefficients = closed.get("coefficients", jnp.zeros((2, len(drift.TERMS), 1)))
-    missing = DEGREE + 1 - coefficients.shape[-1]
-    made = drift.padded(rest, UNITS, 2) | {
-        "coefficients": jnp.pad(coefficients, ((0, 0), (0, 0), (0, missing))),
-        "scales": closed.get("scales", jnp.ones(2)),
-    }
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), made)
 
 
 def _lives(config: Config) -> Callable[[PyTree, Array, Array], tuple[Array, Array]]:

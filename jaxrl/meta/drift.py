@@ -26,10 +26,11 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.baselines import ppo as ppo_learner
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Count, check_value
+from jaxrl.core.fields import Bound, Count, Positive, Share, Size, check_value
 from jaxrl.core.types import Algorithm, Array, Key, PyTree
 from jaxrl.envs.base import Env
 from jaxrl.meta.objective import Objective, Time, mask_of, time_inputs
@@ -82,6 +83,21 @@ def weights(phi: PyTree, time: Time) -> Array:
     live = time_inputs(time)
     scales = live[0], live[1] / jnp.log(phi["parts"].reference)
     return sum((scale * block for scale, block in zip(scales, blocks[1:], strict=False)), blocks[0])
+
+
+def reads(phi: PyTree, ratio: Array, log_ratio: Array, advantage: Array, time: Time) -> Array:
+    """float[..., F], the features of the network, then the terms of the closed form with their powers of n/N,
+    of what the rule has.
+    """
+    live, found = time_inputs(time), []
+    if "w2" in phi:
+        x, blocks = basis(log_ratio, advantage), phi["W1"].shape[0] // len(FEATURES)
+        scales = (1.0, live[0], live[1] / jnp.log(phi["parts"].reference))[:blocks]
+        found += [scale * x for scale in scales]
+    if "coefficients" in phi:
+        x = terms(ratio, log_ratio, advantage, phi["scales"], phi["parts"].clip)
+        found += [live[0] ** k * x for k in range(phi["coefficients"].shape[-1])]
+    return jnp.concatenate(found, axis=-1)
 
 
 def ppo_drift(ratio: Array, advantage: Array, clip: Array | float) -> Array:
@@ -217,8 +233,17 @@ def learner(
 
 
 def ppo(clip: float = 0.2, anneal: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Objective:
-    """PPO; `anneal` as in `Parts`. A clip of infinity never clips."""
-    return _rule("PPO", Parts(ppo=1.0, clip=clip, anneal=anneal))
+    """PPO; `anneal` as in `Parts`. A clip of infinity never clips.
+
+    Raises:
+        UsageError: the clip is negative, what is annealed is not three shares, or the clip is infinite and
+            annealed.
+    """
+    clip = check_value("clip", clip, Bound)
+    shares = check_value("anneal", tuple(np.ravel(anneal).tolist()), tuple[Share, Share, Share])
+    if np.isinf(clip) and shares[1]:
+        raise UsageError("anneal: an infinite clip has no share that could be gone; give a finite clip")
+    return _rule("PPO", Parts(ppo=1.0, clip=clip, anneal=shares))
 
 
 def dpo() -> Objective:
@@ -229,10 +254,10 @@ def dpo() -> Objective:
 def lpo(initial: Initial = "plain", hidden: int = 128) -> Objective:
     """Learned policy optimisation, blind to time: 8 features.
 
-    initial: what the network is added to. hidden: units of the network.
+    initial: what the network is added to. hidden: units of the network, >= 1.
 
     Raises:
-        UsageError: `initial` is neither "plain" nor "ppo".
+        UsageError: `initial` is neither "plain" nor "ppo", or `hidden` is below 1.
     """
     return _learned("LPO", initial, hidden, 1, ())
 
@@ -242,10 +267,10 @@ def ta_lpo(
 ) -> Objective:
     """Temporally-aware LPO: 16 features, or 24 with the horizon, which is measured against `reference`.
 
-    initial, hidden: as in `lpo`.
+    initial, hidden: as in `lpo`. reference: the horizon N_ref in updates, above 1.
 
     Raises:
-        UsageError: the number of features is neither 16 nor 24, or `initial` is neither "plain" nor "ppo".
+        UsageError: the number of features is neither 16 nor 24, `reference` is not above 1, and as `lpo`.
     """
     if features not in (16, 24):
         raise UsageError(f"features: TA-LPO has 16 (n/N), or 24 with ln N; got {features}")
@@ -271,7 +296,7 @@ def ta_dpo(degree: int = 2) -> Objective:
     powers = ("", "n/N ", *(f"(n/N)^{k} " for k in range(2, degree + 1)))[: degree + 1]
     names = tuple(power + term for power in powers for term in TERMS)
     live, name = (("n/N",), "TA-DPO") if degree else ((), "DPO, fitted")
-    return Objective(init, f, "drift", live, name, names)
+    return Objective(init, f, "drift", live, name, names, reads=reads)
 
 
 def scheduled_ppo() -> Objective:
@@ -289,8 +314,9 @@ def family(hidden: int = 32, blocks: int = 2) -> Objective:
     Which rule a member is, its parts and its mask say; what it does not have is 0.
 
     Raises:
-        UsageError: `blocks` is not 1, 2 or 3.
+        UsageError: `blocks` is not 1, 2 or 3, or `hidden` is below 1.
     """
+    hidden = check_value("hidden", hidden, Size)
     if blocks not in (1, 2, 3):
         raise UsageError(f"blocks: a drift has 1, 2 (n/N) or 3 (ln N, too) blocks of features, got {blocks}")
 
@@ -308,12 +334,17 @@ def padded(phi: PyTree, hidden: int, blocks: int) -> PyTree:
     phi: of any rule of this module, with at most `hidden` units and `blocks` blocks of features.
 
     Raises:
-        UsageError: the rule has a closed form, which the family has not.
+        UsageError: the rule has a closed form, which the family has not, or is larger than it.
     """
     if "coefficients" in phi:
         raise UsageError("phi: has a closed form, which no member of the family has; use the rule by itself")
     W1, w2 = phi.get("W1", jnp.zeros((0, 0))), phi.get("w2", jnp.zeros(0))
     rows, units = blocks * len(FEATURES) - W1.shape[0], hidden - W1.shape[1]
+    if rows < 0 or units < 0:
+        raise UsageError(
+            f"phi: has {W1.shape[0] // len(FEATURES)} blocks and {W1.shape[1]} units, the family {blocks} and"
+            f" {hidden}; take a larger one"
+        )
     return {
         "parts": phi["parts"],
         "W1": jnp.pad(W1, ((0, rows), (0, units))),
@@ -322,11 +353,25 @@ def padded(phi: PyTree, hidden: int, blocks: int) -> PyTree:
     }
 
 
+def in_one_structure(phi: PyTree, hidden: int = 32, degree: int = 2) -> PyTree:
+    """Parameters of any rule of this module in one structure, for `f`: what it does not have is zero.
+
+    phi: of a rule with at most `hidden` units, two blocks of features, and the power `degree` of n/N.
+    """
+    closed = {name: phi[name] for name in ("coefficients", "scales") if name in phi}
+    rest = {name: value for name, value in phi.items() if name not in closed}
+    coefficients = closed.get("coefficients", jnp.zeros((2, len(TERMS), 1)))
+    missing = degree + 1 - coefficients.shape[-1]
+    made = padded(rest, hidden, 2) | {
+        "coefficients": jnp.pad(coefficients, ((0, 0), (0, 0), (0, missing))),
+        "scales": closed.get("scales", jnp.ones(2)),
+    }
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), made)
+
+
 def _rule(name: str, parts: Parts) -> Objective:
-    timed = any(a != 0 for a in parts.anneal) if isinstance(parts.anneal, tuple) else False
-    return Objective(
-        lambda key: {"parts": parts}, f, "drift", (), name, schedule=scheduled if timed else None
-    )
+    schedule = scheduled if any(parts.anneal) else None
+    return Objective(lambda key: {"parts": parts}, f, "drift", (), name, schedule=schedule)
 
 
 def _learned(
@@ -334,6 +379,9 @@ def _learned(
 ) -> Objective:
     if initial not in ("plain", "ppo"):
         raise UsageError(f'initial: must be "plain" or "ppo", got {initial!r}')
+    hidden = check_value("hidden", hidden, Size)
+    if not check_value("reference", reference, Positive) > 1:
+        raise UsageError(f"reference: must be above 1, its logarithm divides that of N; got {reference:g}")
     parts = Parts(ppo=float(initial == "ppo"), xi=XI, reference=reference)
 
     def init(key: Key) -> PyTree:
@@ -341,7 +389,7 @@ def _learned(
 
     names = tuple(block + feature for block in BLOCKS[:blocks] for feature in FEATURES)
     title = name if initial == "plain" else f"{name}, from PPO"
-    return Objective(init, f, "drift", live, title, names)
+    return Objective(init, f, "drift", live, title, names, reads=reads)
 
 
 def start(key: Key, blocks: int, hidden: int) -> PyTree:

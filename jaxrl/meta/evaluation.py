@@ -126,7 +126,7 @@ def _bare(objective: Objective) -> Objective:
     """A drift without what makes no program, so that equal rules share one."""
     if objective.slot != "drift":
         return objective
-    return dataclasses.replace(objective, init=_nothing, inputs=(), name="", features=())
+    return dataclasses.replace(objective, init=_nothing, inputs=(), name="", features=(), reads=None)
 
 
 def _nothing(key: Key) -> PyTree:

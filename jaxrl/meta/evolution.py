@@ -153,7 +153,7 @@ def make(config: Config, problem: Problem, axis: str | None = None) -> Algorithm
 
     A step raises `UsageError` where the number of lanes is no multiple of the number of devices on `axis`.
     """
-    lane = config.lane or config.pairs
+    parts = Parts(config, problem, axis)
 
     def init(key: Key, hyper: Hyper, data: PyTree) -> State:
         k_start, k_run = jax.random.split(key)
@@ -171,53 +171,11 @@ def make(config: Config, problem: Problem, axis: str | None = None) -> Algorithm
         )
 
     def step(state: State, hyper: Hyper, data: PyTree) -> tuple[State, dict[str, Any]]:
-        k_noise, k_tasks = jax.random.split(stream(state.key, state.updates + 1))
         settings = _settings(hyper)
-        sigma = decayed(hyper.sigma, hyper.sigma_decay, hyper.sigma_limit, state.updates)
-        lr = decayed(hyper.lr, hyper.lr_decay, hyper.lr_limit, state.updates)
-        mean, unravel = ravel_pytree(state.params)
-        noise = perturbations(k_noise, config.pairs, mean.size)
-
-        def lifetime(phi: Array, task: PyTree) -> Array:
-            return problem.fitness(unravel(phi), task, settings, data)
-
-        def pair(one: tuple[Array, PyTree]) -> Array:
-            eps, task = one
-            both = mean[None] + sigma * jnp.stack([eps, -eps])
-            return jax.vmap(lambda phi: lifetime(phi, task))(both)
-
-        fitness = _in_lanes(pair, (noise, problem.tasks(k_tasks, config.pairs)), config.pairs, lane, axis)
-        weights = shaped(fitness, config.shaping)
-        gradient = unravel(weights @ noise / (2 * config.pairs * sigma))
-        ascent, opt_state = _adam(hyper).update(gradient, state.opt_state)
-        params = optax.apply_updates(state.params, jax.tree.map(lambda d: lr * d, ascent))
-        after = state.replace(params=params, opt_state=opt_state, updates=state.updates + 1)
-        metrics = _measured(fitness, weights, state.updates) | {
-            "gradient_norm": optax.tree.norm(gradient),
-            "params_norm": optax.tree.norm(params),
-            "sigma": sigma,
-            "lr": lr,
-        }
+        after, metrics = _generation(parts, state, hyper, settings, data)
         if not config.selection:
-            return after.replace(best_params=params, best_generation=after.updates), metrics
-        flat, _ = ravel_pytree(params)
-        tasks = problem.tasks(stream(state.key, SELECTION), config.selection)
-
-        def choose(after: State) -> tuple[State, Mean]:
-            width = math.gcd(2 * lane, config.selection)
-            found = _in_lanes(lambda task: lifetime(flat, task), tasks, config.selection, width, None).mean()
-            better = found > after.best_fitness  # False for NaN
-            chosen = after.replace(
-                best_params=tree_where(better, after.params, after.best_params),
-                best_fitness=jnp.where(better, found, after.best_fitness),
-                best_generation=jnp.where(better, after.updates, after.best_generation),
-            )
-            known = jnp.isfinite(found)
-            return chosen, Mean(jnp.where(known, found, 0.0), known.astype(jnp.float32))
-
-        due = after.updates % config.select_every == 0
-        nothing = Mean(jnp.zeros(()), jnp.zeros(()))
-        after, found = jax.lax.cond(due, choose, lambda after: (after, nothing), after)
+            return after.replace(best_params=after.params, best_generation=after.updates), metrics
+        after, found = _selection(parts, after, settings, data)
         return after, metrics | {"selection_fitness": found}
 
     def answer(params: PyTree, own: Settings, key: Key, obs: PyTree, memory: PyTree) -> tuple[Any, ...]:
@@ -231,6 +189,76 @@ def make(config: Config, problem: Problem, axis: str | None = None) -> Algorithm
         check_mask(hyper.mask, problem.aware, "Hyper.mask")
 
     return Algorithm(init, step, act, review=review, check_hyper=check_hyper)
+
+
+class Parts(NamedTuple):
+    """What `make` was given, for the functions of one generation."""
+
+    config: Config
+    problem: Problem
+    axis: str | None
+
+    @property
+    def lane(self) -> int:
+        """Pairs that run together."""
+        return self.config.lane or self.config.pairs
+
+
+def _generation(
+    parts: Parts, state: State, hyper: Hyper, settings: Settings, data: PyTree
+) -> tuple[State, dict[str, Any]]:
+    """Lifetimes of all pairs and a step of Adam along the estimate; what was measured."""
+    config, problem = parts.config, parts.problem
+    k_noise, k_tasks = jax.random.split(stream(state.key, state.updates + 1))
+    sigma = decayed(hyper.sigma, hyper.sigma_decay, hyper.sigma_limit, state.updates)
+    lr = decayed(hyper.lr, hyper.lr_decay, hyper.lr_limit, state.updates)
+    mean, unravel = ravel_pytree(state.params)
+    noise = perturbations(k_noise, config.pairs, mean.size)
+
+    def pair(one: tuple[Array, PyTree]) -> Array:
+        eps, task = one
+        both = mean[None] + sigma * jnp.stack([eps, -eps])
+        return jax.vmap(lambda phi: problem.fitness(unravel(phi), task, settings, data))(both)
+
+    tasks = problem.tasks(k_tasks, config.pairs)
+    fitness = _in_lanes(pair, (noise, tasks), config.pairs, parts.lane, parts.axis)
+    weights = shaped(fitness, config.shaping)
+    gradient = unravel(weights @ noise / (2 * config.pairs * sigma))
+    ascent, opt_state = _adam(hyper).update(gradient, state.opt_state)
+    params = optax.apply_updates(state.params, jax.tree.map(lambda d: lr * d, ascent))
+    after = state.replace(params=params, opt_state=opt_state, updates=state.updates + 1)
+    return after, _measured(fitness, weights, state.updates) | {
+        "gradient_norm": optax.tree.norm(gradient),
+        "params_norm": optax.tree.norm(params),
+        "sigma": sigma,
+        "lr": lr,
+    }
+
+
+def _selection(parts: Parts, after: State, settings: Settings, data: PyTree) -> tuple[State, Mean]:
+    """The best mean so far, where a choice is due, and the fitness of this one on the tasks of the choice."""
+    config, problem = parts.config, parts.problem
+    tasks = problem.tasks(stream(after.key, SELECTION), config.selection)
+
+    def choose(after: State) -> tuple[State, Mean]:
+        width = math.gcd(2 * parts.lane, config.selection)
+
+        def lifetime(task: PyTree) -> Array:
+            return problem.fitness(after.params, task, settings, data)
+
+        found = _in_lanes(lifetime, tasks, config.selection, width, None).mean()
+        better = found > after.best_fitness  # False for NaN
+        chosen = after.replace(
+            best_params=tree_where(better, after.params, after.best_params),
+            best_fitness=jnp.where(better, found, after.best_fitness),
+            best_generation=jnp.where(better, after.updates, after.best_generation),
+        )
+        known = jnp.isfinite(found)
+        return chosen, Mean(jnp.where(known, found, 0.0), known.astype(jnp.float32))
+
+    due = after.updates % config.select_every == 0
+    nothing = Mean(jnp.zeros(()), jnp.zeros(()))
+    return jax.lax.cond(due, choose, lambda after: (after, nothing), after)
 
 
 def decayed(first: Array | float, decay: Array | float, limit: Array | float, generation: Array) -> Array:

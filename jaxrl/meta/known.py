@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.core.fields import Size, check_value
 from jaxrl.core.types import Array, Key
 from jaxrl.meta.estimators import Unrolled
 
@@ -44,6 +45,7 @@ def table(phi: Array, n: Array) -> Array:
 
 def schedule(N: int) -> StepSize:
     """The step size exp(w_0 + w_1 n/N + w_2 ln N), its logarithm clipped to [-6, 4]; phi: float[3]."""
+    N = check_value("N", N, Size)
 
     def step_size(phi: Array, n: Array) -> Array:
         return jnp.exp(jnp.clip(phi[0] + phi[1] * n / N + phi[2] * jnp.log(N), -6, 4))
@@ -56,6 +58,7 @@ def network(N: int, longest: int, aware: Array | float = 1.0) -> StepSize:
 
     aware: float[], the factor of both inputs, 0 hides them. phi: float[337], `network_size()`.
     """
+    N = check_value("N", N, Size)
 
     def step_size(phi: Array, n: Array) -> Array:
         x = aware * jnp.stack([n / N, jnp.log(N) / jnp.log(longest) * jnp.ones_like(phi[0])])
@@ -79,6 +82,7 @@ def network_size() -> int:
 
 def quadratic(N: int, step_size: StepSize) -> Known:
     """Modes 0.1, 0.2, .. , 1 without noise; the fitness is minus the log of the mean squared residual."""
+    N = check_value("N", N, Size)
 
     def start(key: Key) -> Array:
         return jnp.ones(MODES)
@@ -106,6 +110,7 @@ def noisy_quadratic(
     moments: Sequence[float],
 ) -> Known:
     """Curvatures h, variances s^2 of the gradient's noise, and squared starts, `[M]` each."""
+    N = check_value("N", N, Size)
     h, s, theta = np.asarray(curvature), np.sqrt(variance), np.sqrt(moments)
 
     def start(key: Key) -> Array:
@@ -134,6 +139,7 @@ def bandit(N: int, step_size: StepSize, means: Sequence[Sequence[float]], noise:
     The truth enumerates all arms and rewards of a lifetime, (2 K)^N of them per task: for small N alone. With
     `held=True` its derivative holds the probabilities of arms fixed, as back-propagation through rollouts.
     """
+    N = check_value("N", N, Size)
     tasks = np.asarray(means)
     arms = tasks.shape[1]
 

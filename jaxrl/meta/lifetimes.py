@@ -151,7 +151,10 @@ def stratified_horizons(key: Key, low: int, high: int, n: int) -> Array:
 def work_in_lanes(horizons: np.ndarray, width: int) -> int:
     """Updates that lanes of `width` compute for these horizons int[B]: in each as many as its longest has,
     for all.
+
+    Raises `UsageError` where `width` does not divide their number.
     """
+    check_lanes(len(horizons), width)
     return int(np.reshape(horizons, (-1, width)).max(1).sum()) * width
 
 

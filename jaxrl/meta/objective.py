@@ -80,6 +80,7 @@ class Objective:
     name: what tables call it. features: names of what its network reads, in order, () where it has none.
     schedule: `(phi, hyper, time) -> hyper`, the learner's hyper-parameters at that time; None leaves them
     alone.
+    reads: with the arguments of `apply`, what `features` name, float[..., F]; None without features.
     """
 
     init: Callable[[Key], PyTree]
@@ -89,6 +90,7 @@ class Objective:
     name: str = ""
     features: tuple[str, ...] = ()
     schedule: Callable[[PyTree, Any, Time], Any] | None = None
+    reads: Callable[..., Array] | None = None
 
     def __post_init__(self) -> None:
         if self.slot not in ("drift", "targets"):
@@ -110,7 +112,13 @@ def time_inputs(time: Time, log_scale: float = 1.0, longest: float = 1.0) -> Arr
 
 
 def mask_of(inputs: Sequence[str]) -> tuple[float, ...]:
-    """The mask that lets the named time inputs through."""
+    """The mask that lets the named time inputs through.
+
+    Raises `UsageError` for a name that is none of `TIME_INPUTS`, and for a text in place of a sequence.
+    """
+    unknown = [inputs] if isinstance(inputs, str) else [name for name in inputs if name not in TIME_INPUTS]
+    if unknown:
+        raise UsageError(f"inputs: {unknown[0]!r} must be a sequence of names from {', '.join(TIME_INPUTS)}")
     return tuple(float(name in inputs) for name in TIME_INPUTS)
 
 

@@ -100,23 +100,30 @@ def lpg(
                 f"predictions: {name} reads {predictions} numbers, the learner predicts {window.y.shape[-1]};"
                 " make both with the same count"
             )
+        return _lpg_targets(nets, phi, window, reads(phi, window, time))
+
+    def reads(phi: PyTree, window: Window, time: Time) -> Array:
         extra = time_inputs(time, *scales)[live]
         if gamma_input:
             extra = jnp.concatenate([jnp.asarray(window.gamma, extra.dtype)[None], extra])
-        return _lpg_targets(nets, phi, window, extra)
+        return _lpg_inputs(nets, phi, window, extra)
 
-    return Objective(nets.init, apply, "targets", inputs, name=name, features=features)
+    return Objective(nets.init, apply, "targets", inputs, name=name, features=features, reads=reads)
 
 
-def _lpg_targets(nets: Networks, phi: PyTree, window: Window, extra: Array) -> tuple[Array, Array]:
-    """`(pihat [T, W], yhat [T, W, m])` of LPG; `extra` float[k] joins the inputs of every step."""
+def _lpg_inputs(nets: Networks, phi: PyTree, window: Window, extra: Array) -> Array:
+    """X of LPG, float[T, W, F]; `extra` float[k] joins the inputs of every step."""
     shape = window.reward.shape
     embedded = nets.embed.apply(phi["embed"], window.y)
     following = (1 - window.done)[..., None] * nets.embed.apply(phi["embed"], window.y_next)
     steps = jnp.stack([window.reward, window.done, window.prob], axis=-1)
     constant = jnp.broadcast_to(extra, (*shape, extra.shape[0]))
-    x = jnp.concatenate([steps, embedded, following, constant], axis=-1)
-    memory = jnp.zeros((shape[1], phi["cell"]["hn"]["bias"].shape[0]))
+    return jnp.concatenate([steps, embedded, following, constant], axis=-1)
+
+
+def _lpg_targets(nets: Networks, phi: PyTree, window: Window, x: Array) -> tuple[Array, Array]:
+    """`(pihat [T, W], yhat [T, W, m])` of LPG, whose network reads x, float[T, W, F]."""
+    memory = jnp.zeros((x.shape[1], phi["cell"]["hn"]["bias"].shape[0]))
     backwards = scan_memory(nets.cell, phi["cell"], memory, x[::-1], window.cut[::-1])
     u = jax.nn.relu(backwards[::-1])
     return nets.weight.apply(phi["weight"], u)[..., 0], jax.nn.softmax(nets.target.apply(phi["target"], u))
@@ -144,8 +151,12 @@ def reinforce(
         log_step = phi[0] + jnp.dot(phi[1:], time_inputs(time, *scales)[live])
         return _reinforce_targets(window, jnp.exp(log_step)), window.y
 
+    def reads(phi: Array, window: Window, time: Time) -> Array:
+        extra = time_inputs(time, *scales)[live]
+        return jnp.broadcast_to(extra, (*window.reward.shape, extra.shape[0]))
+
     name = "scheduled REINFORCE" if inputs else "REINFORCE"
-    return Objective(init, apply, "targets", inputs, name=name, features=inputs)
+    return Objective(init, apply, "targets", inputs, name=name, features=inputs, reads=reads)
 
 
 def _reinforce_targets(window: Window, step: Array) -> Array:

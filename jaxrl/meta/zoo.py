@@ -14,7 +14,7 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -72,8 +72,11 @@ def names(folder: Path | str = FOLDER, slot: Slot | None = None) -> list[str]:
     It makes no array, so that devices may be chosen afterwards.
 
     Raises:
+        UsageError: the slot is unknown.
         CorruptInput: a slot is given, and the record of a rule is damaged.
     """
+    if slot is not None and slot not in get_args(Slot):
+        raise UsageError(f"slot: {slot!r} is none of {', '.join(get_args(Slot))}")
     files = sorted(Path(folder).glob("*.json"))
     found = {name: _objective(name, name, own, UsageError).slot for name, own in BY_HAND.items()}
     found |= {path.stem: slot and _record(path)["slot"] for path in files}
@@ -152,6 +155,21 @@ def save(
         **about,
     }
     path = folder / f"{name}.json"
+    with atomic(path) as file:
+        file.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def note(name: str, about: dict[str, Any], folder: Path | str = FOLDER) -> Path:
+    """Adds to the record of a learned rule, whose arrays stay as they are; the path of the record.
+
+    about: entries that are added or replaced, of numbers, text, lists and dicts.
+
+    Raises:
+        CorruptInput: the record is damaged.
+    """
+    path = Path(folder) / f"{name}.json"
+    record = _record(path) | about
     with atomic(path) as file:
         file.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     return path

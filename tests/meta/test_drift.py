@@ -172,6 +172,14 @@ def test_a_learning_rate_that_is_annealed_to_zero_stays_there_beyond_the_horizon
     np.testing.assert_allclose([step(jnp.int32(n)) for n in (0, 1, 2, 8)], [0.05, 0.025, 0, 0], rtol=1e-6)
 
 
+def test_what_is_annealed_may_be_a_list_or_an_array():
+    for shares in ([1.0, 0.0, 0.0], np.array([1.0, 0.0, 0.0])):
+        rule = drift.ppo(0.2, shares)
+        own = rule.schedule(rule.init(jax.random.key(0)), ppo.Hyper(lr=0.1), Time(3.0, 4.0))
+        assert float(own.lr) == pytest.approx(0.025)
+    assert drift.ppo(0.2, [0.0, 0.0, 0.0]).schedule is None
+
+
 def test_rules_that_do_not_fit_are_refused():
     with pytest.raises(UsageError, match="blocks: a drift has 1, 2"):
         drift.family(blocks=4)
@@ -179,6 +187,21 @@ def test_rules_that_do_not_fit_are_refused():
         drift.ta_lpo(features=8)
     with pytest.raises(UsageError, match="initial"):
         drift.lpo("PPO")
+    for wrong, says in (
+        (lambda: drift.ppo(-1.0), r"clip: must be in \[0, inf\], got -1"),
+        (lambda: drift.ppo(0.2, (5.0, 0, 0)), r"anneal\[0\]: must be in \[0, 1\]"),
+        (lambda: drift.ppo(0.2, (0.5, 0.5)), "anneal: must be 3 values"),
+        (lambda: drift.ppo(np.inf, (0, 1, 0)), "anneal: an infinite clip"),
+        (lambda: drift.lpo(hidden=-1), "hidden: must be >= 1"),
+        (lambda: drift.family(hidden=0), "hidden: must be >= 1"),
+        (lambda: drift.ta_lpo(features=24, reference=1.0), "reference: must be above 1"),
+        (
+            lambda: drift.padded(weights(1, 40) | {"parts": drift.Parts()}, 32, 2),
+            "40 units, the family 2 and",
+        ),
+    ):
+        with pytest.raises(UsageError, match=says):
+            wrong()
     other = Objective(lambda key: (), lambda phi: phi, "targets", name="LPG")
     with pytest.raises(UsageError, match='LPG is of the slot "targets"'):
         drift.drift(other)

@@ -1,5 +1,6 @@
 """The study of rules for targets: what devices share, what is saved, and how rows are paired."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,17 +8,21 @@ import pytest
 
 from experiments.meta import grid_objectives, levels
 from jaxrl.cli import api
+from jaxrl.core.errors import UsageError
 
 ROOT = Path(grid_objectives.__file__).parents[2]
 
 
 @pytest.mark.slow
 def test_a_meta_run_that_two_devices_share_has_the_bits_of_one(tmp_path):
+    options = {"root": ROOT, "kinds": ("LPG",), "named": ("dense",), "horizons": (2, 4)}
     found = [
-        api.run("meta/grid_objectives", "smoke", root=ROOT, out=tmp_path / str(work), work=work).load_result()
+        api.run("meta/grid_objectives", "smoke", out=tmp_path / str(work), work=work, **options).load_result()
         for work in (1, 2)
     ]
     assert np.abs(found[0]["LPG"]).max() > 0  # it moved
+    assert found[0]["named"].tolist() == ["dense"] and found[0]["on_named"].shape == (1, 2, 2, 8)
+    assert "dense, TA-LPG, meta-seed 1: return" in grid_objectives.scores(found[0])
     for name, array in found[0].items():
         assert array.tobytes() == found[1][name].tobytes(), name
 
@@ -45,3 +50,11 @@ def test_a_generation_has_the_mean_of_the_log_uniform_horizons():
     config = levels.OnLevels(horizons=(5, 50))
     assert config.steps_per_generation(32) == int(64 * 45 / np.log(10) * 8 * 20)
     assert levels.OnLevels(horizons=(7, 7)).steps_per_generation(1) == 2 * 7 * 160
+
+
+def test_published_levels_are_those_of_the_paper_and_each_is_named_once():
+    paper = grid_objectives.PRESETS["paper"]
+    assert paper.named == ("dense", "sparse", "long", "longer", "long_dense", "mazes")
+    assert levels.environment("dense").time_limit(levels.environment("dense").default_params()) == 500
+    with pytest.raises(UsageError, match=r"Config\.named: must name each level once"):
+        dataclasses.replace(paper, named=("dense", "dense"))

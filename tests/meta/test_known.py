@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.meta import known
 from jaxrl.meta.estimators import run
 from theory.meta import quadratic
@@ -62,3 +63,9 @@ def test_the_network_sees_time_only_if_it_may():
     assert float(aware(phi, jnp.int32(0))) != float(aware(phi, jnp.int32(3)))
     assert float(blind(phi, jnp.int32(0))) == float(blind(phi, jnp.int32(3)))
     assert float(blind(phi, jnp.int32(0))) == float(known.network(2, 8, aware=0.0)(phi, jnp.int32(1)))
+
+
+def test_lifetimes_without_updates_are_refused():
+    for wrong in (lambda: known.schedule(0), lambda: known.quadratic(0, known.table)):
+        with pytest.raises(UsageError, match="N: must be >= 1, got 0"):
+            wrong()

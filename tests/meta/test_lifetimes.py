@@ -171,6 +171,8 @@ def test_what_cannot_be_judged_is_refused():
         lifetimes.lifetime(LEARNER, CartPole(), episodes=1, fitness="best")
     with pytest.raises(UsageError, match="3 tasks run together, which does not divide 8"):
         lifetimes.in_lanes(lambda x: x, 3)(jnp.zeros(8))
+    with pytest.raises(UsageError, match="2 tasks run together, which does not divide 3"):
+        lifetimes.work_in_lanes(np.array([1, 2, 3]), 2)
     with pytest.raises(UsageError, match=r"must be \(low, high\) with 1 <= low <= high"):
         lifetimes.check_horizons(6, 5)
     with pytest.raises(UsageError, match=r"got \(0, 5\)"):

@@ -21,6 +21,9 @@ def test_masks_name_their_inputs():
     assert mask_of(("n", "N")) == MASKS["raw"]
     assert mask_of(()) == MASKS["none"]
     assert all(len(mask) == len(TIME_INPUTS) for mask in MASKS.values())
+    for wrong in (["bogus"], "n/N"):
+        with pytest.raises(UsageError, match="must be a sequence of names from n/N, ln N"):
+            mask_of(wrong)
 
 
 @pytest.mark.parametrize(

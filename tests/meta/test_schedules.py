@@ -19,7 +19,7 @@ def test_rules_in_one_structure_are_the_rules():
     structures = set()
     entries = [zoo.load(name) for name in ("ppo", "dpo", "lpo_cartpole")]
     for objective, phi in [(closed, known), *((e.objective, e.phi) for e in entries)]:
-        shared = schedules.in_one_structure(phi)
+        shared = drift.in_one_structure(phi)
         np.testing.assert_allclose(drift.f(shared, *at), objective.apply(phi, *at), rtol=1e-6)
         structures.add(tuple((str(path), x.shape) for path, x in jax.tree_util.tree_leaves_with_path(shared)))
     assert len(structures) == 1

@@ -140,6 +140,8 @@ def test_files_that_do_not_fit_are_refused_with_both_sides(folder, fields, says)
 
 
 def test_damaged_records_and_unknown_names_are_refused(folder):
+    with pytest.raises(UsageError, match="slot: 'bogus' is none of drift, targets"):
+        zoo.names(slot="bogus")
     (folder / "own.json").write_text("{")
     with pytest.raises(CorruptInput, match="not the record of a rule"):
         zoo.load("own", folder=folder)
