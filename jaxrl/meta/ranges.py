@@ -1,4 +1,4 @@
-"""Which inputs a rule met over lifetimes, and where its certificate leaves them.
+"""Ranges of the inputs that a rule met over lifetimes, and where its certificate leaves them.
 
 Outside of the range that it met in training, a network says what nobody has selected. `met` lives lifetimes
 of the training task with the rule and keeps the least and the largest value of every feature; `outside` is
