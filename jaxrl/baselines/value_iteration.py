@@ -19,7 +19,7 @@ from jax.tree_util import Partial
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm, Array, Key, Origin, Policy, PyTree, struct
-from jaxrl.envs.tabular.mdp import TabularMDP, expected_reward
+from jaxrl.envs.tabular.mdp import TabularMDP, expected_reward, validate
 from jaxrl.envs.tabular.tabular import Tabular
 
 
@@ -64,6 +64,9 @@ def make(config: Config, env: Tabular) -> Algorithm:
         q = jnp.zeros((env.S, env.A), expected_reward(data).dtype)
         return State(q, key, jnp.zeros((), jnp.int32))
 
+    def check(data: TabularMDP) -> None:
+        validate(data)
+
     def step(state: State, hyper: Hyper, data: TabularMDP) -> tuple[State, dict[str, Array]]:
         q = sweep(state.q, data)
         return State(q, state.key, state.updates + 1), {"residual": jnp.abs(q - state.q).max()}
@@ -76,7 +79,7 @@ def make(config: Config, env: Tabular) -> Algorithm:
         return Policy(Partial(best, state.q))
 
     origin = Origin(__name__, config, env.observation_space, env.action_space, env)
-    return Algorithm(init, step, act, origin=origin)
+    return Algorithm(init, step, act, check=check, origin=origin)
 
 
 def sweep(q: Array, mdp: TabularMDP) -> Array:

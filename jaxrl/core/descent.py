@@ -19,7 +19,9 @@ def clip_norm(grads: PyTree, limit: float | Array | None) -> tuple[PyTree, Array
     """`(grads, norm)`: leaves shrunk by one factor, so that their joint norm is at most `limit` >= 0.
 
     `norm` is the Euclidean one before shrinking, float[]. A limit that is None or infinite changes nothing.
-    Where all leaves are zero the derivative is that of no shrinking; it is finite everywhere.
+    Where all leaves are zero the derivative is that of no shrinking; it is finite everywhere. Squares
+    are added in the leaves' own type: a float32 gradient whose norm is beyond 1.8e19 has an infinite norm and
+    becomes 0.
     """
     norm = root(optax.tree.norm(grads, squared=True))
     if limit is None:

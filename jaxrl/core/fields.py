@@ -101,6 +101,17 @@ def check_value(name: str, value: Any, hint: Any) -> Any:
     return _checked(value, hint, name)
 
 
+def check_leaf(name: str, value: Any, hint: Any) -> None:
+    """One argument that a program may be traced over, a number or an array, against the range of `hint`.
+
+    Tracers, which have no value yet, pass.
+
+    Raises `UsageError` that names the argument.
+    """
+    if not isinstance(value, Tracer):
+        _leaf(name, value, hint, float64=True)
+
+
 def check_numbers(hyper: Any, prefix: str | None = None) -> None:
     """Checks the leaves of a `Hyper`, numbers or arrays of any shape, against their annotated ranges.
 
@@ -116,20 +127,25 @@ def check_numbers(hyper: Any, prefix: str | None = None) -> None:
 def _check_ranges(hyper: Any, prefix: str, float64: bool) -> None:
     for name, hint in _hints(type(hyper)).items():
         value = getattr(hyper, name)
-        bounds, optional = _range(hint)
-        if bounds is None or isinstance(value, Tracer) or (value is None and optional):
-            continue
-        listed = isinstance(value, list | tuple) and _is_tuple(hint)
-        if not listed and not isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array):
-            raise UsageError(f"{prefix}.{name}: must be a number, got {value!r}")
-        if not bounds.holds(value):
-            raise UsageError(f"{prefix}.{name}: must be {range_text(bounds)}, got {_shown(value)}")
-        if not float64 and not isinstance(value, jax.Array):
-            with np.errstate(over="ignore"):
-                rounded = _as_numbers(value).astype(np.float32)
-            if not bounds.holds(rounded):
-                was = f"{_shown(value)}, in float32 {_shown(rounded.tolist())}"
-                raise UsageError(f"{prefix}.{name}: must be {range_text(bounds)}, got {was}")
+        if not isinstance(value, Tracer):
+            _leaf(f"{prefix}.{name}", value, hint, float64)
+
+
+def _leaf(name: str, value: Any, hint: Any, float64: bool) -> None:
+    bounds, optional = _range(hint)
+    if bounds is None or (value is None and optional):
+        return
+    listed = isinstance(value, list | tuple) and _is_tuple(hint)
+    if not listed and not isinstance(value, bool | int | float | np.number | np.ndarray | jax.Array):
+        raise UsageError(f"{name}: must be a number, got {value!r}")
+    if not bounds.holds(value):
+        raise UsageError(f"{name}: must be {range_text(bounds)}, got {_shown(value)}")
+    if not float64 and not isinstance(value, jax.Array):
+        with np.errstate(over="ignore"):
+            rounded = _as_numbers(value).astype(np.float32)
+        if not bounds.holds(rounded):
+            was = f"{_shown(value)}, in float32 {_shown(rounded.tolist())}"
+            raise UsageError(f"{name}: must be {range_text(bounds)}, got {was}")
 
 
 def _is_tuple(hint: Any) -> bool:

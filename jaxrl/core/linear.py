@@ -5,7 +5,7 @@ splits its batch over the threads of a pool and waits for them, and where such c
 once all threads can wait inside them for ever (jaxlib 0.10.2). For up to about a hundred unknowns.
 
 Every function takes one matrix, of float32 or float64; batches are made by `jax.vmap`. All can be
-differentiated.
+differentiated, and raise `UsageError` for other types and for shapes that do not fit.
 
 Legend: `n` unknowns, `k` right-hand sides.
 """
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from functools import partial
 
-import chex
 import jax
 import jax.numpy as jnp
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
 
 
@@ -57,6 +57,7 @@ def solve_positive(a: Array, b: Array) -> Array:
 
 def inverse(a: Array) -> Array:
     """The inverse of a `[n, n]`, as `solve` of the identity."""
+    _check(a)
     return solve(a, jnp.eye(a.shape[-1], dtype=a.dtype))
 
 
@@ -75,7 +76,7 @@ def cholesky(a: Array) -> Array:
 
     NaN where `a` is not positive definite to rounding. Only the lower triangle of `a` is read.
     """
-    chex.assert_rank(a, 2)
+    _check(a)
     index = jnp.arange(a.shape[0])
 
     def column(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -93,7 +94,7 @@ def semidefinite_root(a: Array) -> Array:
     Columns of pivots that are not positive are 0, so that a matrix which is singular, or indefinite by
     rounding, has a root, too; NaN stays NaN. Only the lower triangle of `a` is read.
     """
-    chex.assert_rank(a, 2)
+    _check(a)
     index = jnp.arange(a.shape[0])
 
     def column(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -144,6 +145,10 @@ def _columns(a: Array, b: Array) -> Array:
     return jnp.asarray(b, a.dtype).reshape(len(b), -1)
 
 
-def _check(a: Array, b: Array) -> None:
-    chex.assert_rank([a, b], [2, {1, 2}])
-    chex.assert_shape(a, (len(b), len(b)))
+def _check(a: Array, b: Array | None = None) -> None:
+    if jnp.ndim(a) != 2 or a.shape[0] != a.shape[1] or not a.size:
+        raise UsageError(f"a: must be one square matrix [n, n], got shape {jnp.shape(a)}; vmap over batches")
+    if not jnp.issubdtype(a.dtype, jnp.floating):
+        raise UsageError(f"a: must be of float32 or float64, got {a.dtype}")
+    if b is not None and (jnp.ndim(b) not in (1, 2) or len(b) != len(a)):
+        raise UsageError(f"b: must be [n] or [n, k] with n = {len(a)}, got shape {jnp.shape(b)}")

@@ -54,8 +54,9 @@ class Box:
     Bounds are stored as floats or tuples, so that a space (and an environment) is hashable; infinite ones
     stand for none.
 
-    Raises `UsageError` for bounds of another shape, in the wrong order, or beyond the range of the dtype (of
-    integers: of 32 bits, the widest that are drawn), and for integers where there is none between the bounds.
+    Raises `UsageError` for a dtype that is neither of floats nor of integers, bounds that are no numbers, of
+    another shape, in the wrong order, or beyond the range of the dtype (of integers: of 32 bits, the widest
+    that are drawn), and for integers where there is none between the bounds.
     """
 
     low: Any
@@ -65,8 +66,9 @@ class Box:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", check_value("Box.shape", self.shape, tuple[Count, ...]))
+        _check_dtype(self.dtype)
         for name in ("low", "high"):
-            bound = np.asarray(getattr(self, name), np.float64)
+            bound = _as_bound(name, getattr(self, name))
             if bound.shape not in ((), self.shape):
                 raise UsageError(f"Box.{name}: shape {bound.shape} is neither () nor {self.shape}")
             if np.any(np.isfinite(bound) & ~_holds(self.dtype, bound)):
@@ -151,6 +153,22 @@ def contains(space: Space, x: PyTree) -> Array:
     except ValueError:
         return jnp.asarray(False)
     return jnp.all(jnp.stack([leaf.contains(v) for leaf, v in zip(leaves, values, strict=True)]))
+
+
+def _check_dtype(dtype: Any) -> None:
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:
+        raise UsageError(f"Box.dtype: must be a type of numbers, got {dtype!r}") from error
+    if not jnp.issubdtype(kind, jnp.floating) and not jnp.issubdtype(kind, jnp.integer):
+        raise UsageError(f"Box.dtype: must be a type of floats or of integers, got {kind}")
+
+
+def _as_bound(name: str, bound: Any) -> np.ndarray:
+    try:
+        return np.asarray(bound, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"Box.{name}: must be numbers of the shape of the box, got {bound!r:.80}") from error
 
 
 def _holds(dtype: Any, bound: np.ndarray) -> np.ndarray:

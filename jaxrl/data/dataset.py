@@ -75,6 +75,10 @@ class Dataset:
         """int32[b], the indices of the rows that `sample` gives for the same key."""
         if self.mask is None:
             return jax.random.randint(key, (batch,), 0, self.size)
+        if self.mask.shape != (self.size,):
+            raise UsageError(
+                f"Dataset.mask: shape {self.mask.shape}; give one weight to each of {self.size} rows"
+            )
         check_weights(self.mask, "Dataset.mask")
         return _draw(key, batch, self.mask)
 
@@ -205,7 +209,10 @@ def _narrow(source: str, name: str, tree: PyTree) -> PyTree:
     """Numpy leaves of at most 32 bits, finite; lists count as arrays."""
 
     def leaf(x: Any) -> np.ndarray:
-        x = np.asarray(x)
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise CorruptInput(f"{source}: {name} has rows of different shapes; make them equal") from error
         if x.ndim == 0 or x.dtype.kind not in "biuf":
             raise CorruptInput(
                 f"{source}: {name} has shape {x.shape} and type {x.dtype}; give rows of numbers"

@@ -39,7 +39,7 @@ def relabel(data: Dataset, reward: Reward, name: str | None = None) -> Dataset:
         values = _values(reward, data.obs, data.action, data.next_obs)
     except (AttributeError, TypeError) as error:
         raise UsageError(f"{_cannot(data, name)} ({error})") from error
-    if not hasattr(values, "ndim") or values.ndim not in (1, 2):
+    if not hasattr(values, "ndim") or values.ndim not in (1, 2) or jnp.iscomplexobj(values):
         shape = jax.tree.map(lambda x: x.shape[1:], values)
         raise UsageError(f"reward: {name} returns {shape} per row; return a number, or a vector of rewards")
     counted = np.ones(data.size, bool) if data.mask is None else np.asarray(data.mask) > 0

@@ -104,7 +104,9 @@ def bootstrap_interval(
     quantile of `level` at n - 1 degrees of freedom and `n` the smallest number of runs.
     """
     _check_level(level)
-    n = min(np.shape(x)[-2] for x in scores)
+    if not scores:
+        raise ValueError("scores: give at least one sample")
+    n = min(_scores(x).shape[-2] for x in scores)
     if n < MIN_RUNS:
         return None
     reach = np.sqrt(n / (n - 1)) * stats.t.ppf((1.0 + level) / 2.0, n - 1)

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Share, Size, check_value
+from jaxrl.core.fields import Share, Size, check_leaf, check_value
 from jaxrl.core.prng import check_key, stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
 from jaxrl.envs.base import Env, HasTimeLimit
@@ -65,8 +64,7 @@ def evaluate(
     if not isinstance(policy, Policy):
         raise UsageError(f"policy: must be a Policy, which Policy(function) makes, got {policy!r:.80}")
     check_key(key)
-    if not isinstance(gamma, jax.Array | np.ndarray):
-        check_value("gamma", gamma, Share)
+    check_leaf("gamma", gamma, Share)
     episodes = check_value("episodes", episodes, Size)
     if limit is None and not isinstance(env, HasTimeLimit):
         raise UsageError(f"limit: {env.name} has no time limit of its own; pass the number of steps")

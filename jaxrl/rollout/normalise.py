@@ -40,7 +40,11 @@ class RunningMoments:
         return cls(mean, jax.tree.map(jnp.ones_like, mean), jnp.zeros((), jnp.int32))
 
     def update(self, rows: PyTree) -> RunningMoments:
-        """Moments that include `rows`; all leading axes beyond those of the example are batch axes."""
+        """Moments that include `rows`; all leading axes beyond those of the example are batch axes.
+
+        Raises `UsageError` for no rows, rows of another shape than the example, and more than 2^30 - 1 rows.
+        """
+        jax.tree.map(_check_rows, self.mean, rows)
         flat = jax.tree.map(lambda m, x: x.reshape(-1, *m.shape).astype(m.dtype), self.mean, rows)
         size = jax.tree.leaves(flat)[0].shape[0]
         if size >= MAX_COUNT:
@@ -136,3 +140,11 @@ def _lead(stat: Array, x: Array) -> Array:
 def _trail(mask: Array, x: Array) -> Array:
     """`mask` with trailing axes of size 1 up to the rank of `x`."""
     return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+
+
+def _check_rows(mean: Array, rows: Array) -> None:
+    batch = jnp.ndim(rows) - mean.ndim
+    if batch < 1 or rows.shape[batch:] != mean.shape:
+        raise UsageError(f"rows: shape {rows.shape}; give batches of rows of shape {mean.shape}")
+    if not rows.size:
+        raise UsageError("rows: there are none; give at least one")

@@ -24,9 +24,9 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Share, Size, check_leaf, check_value
 from jaxrl.core.tree import flatten_time
 from jaxrl.core.types import Array, PyTree, Transition
 
@@ -41,7 +41,8 @@ def discount_and_cut(
         limit as an end, as some released implementations do. Either way nothing crosses the cut.
     """
     end = transitions.terminated if bootstrap_truncated else transitions.done
-    discount = jnp.where(end, 0, jnp.asarray(_in_unit_interval("gamma", gamma), transitions.reward.dtype))
+    _check_share(transitions.reward, "gamma", gamma)
+    discount = jnp.where(end, 0, jnp.asarray(gamma, transitions.reward.dtype))
     return discount, transitions.done
 
 
@@ -50,8 +51,7 @@ def batched_apply(fn: Callable[[PyTree], PyTree], tree: PyTree, *, rows: int = 1
 
     Blocks of this size stay in the cache of a CPU, and bound the memory of `V(next_obs)` on any device.
     """
-    if rows < 1:
-        raise UsageError(f"rows: must be >= 1, got {rows}")
+    rows = check_value("rows", rows, Size)
     t, n = jax.tree.leaves(tree)[0].shape[:2]
     out = jax.lax.map(fn, flatten_time(tree), batch_size=rows)
     return jax.tree.map(lambda x: x.reshape(t, n, *x.shape[1:]), out)
@@ -69,7 +69,8 @@ def gae(
     Equation: schulman2016gae (16)
     """
     _check(reward, value=value, next_value=next_value, discount=discount, cut=cut)
-    discount, cut, lambda_ = _like(reward, discount, cut, _in_unit_interval("lambda_", lambda_))
+    _check_share(reward, "lambda_", lambda_)
+    discount, cut, lambda_ = _like(reward, discount, cut, lambda_)
     delta = reward + discount * next_value - value
     return _backward(delta, jnp.where(cut, 0, discount * lambda_))
 
@@ -86,7 +87,8 @@ def lambda_returns(
     Equation: sutton2018rl [lambda-return]
     """
     _check(reward, next_value=next_value, discount=discount, cut=cut)
-    discount, cut, lambda_ = _like(reward, discount, cut, _in_unit_interval("lambda_", lambda_))
+    _check_share(reward, "lambda_", lambda_)
+    discount, cut, lambda_ = _like(reward, discount, cut, lambda_)
     trace = jnp.where(cut, 0, lambda_)
     return _backward(reward + discount * (1 - trace) * next_value, discount * trace, next_value[-1])
 
@@ -99,8 +101,7 @@ def n_step(reward: Array, next_value: Array, discount: Array, cut: Array, n: int
     Equation: sutton2018rl [n-step return]
     """
     _check(reward, next_value=next_value, discount=discount, cut=cut)
-    if n < 1:
-        raise UsageError(f"n: must be >= 1, got {n}")
+    n = check_value("n", n, Size)
     discount, cut = _like(reward, discount, cut)
     return _lengthened(reward, next_value, discount, cut, n)
 
@@ -232,10 +233,12 @@ def _backward(a: Array, b: Array, last: float | Array = 0.0) -> Array:
 
 
 def _check(reward: Array, **arrays: Array) -> None:
-    """Raises `UsageError` unless `reward` is [T, N] or [T, N, m] and the others fit it."""
+    """Raises `UsageError` unless `reward` is [T, N] or [T, N, m] with T >= 1 and the others fit it."""
     chex.assert_rank(
         reward, {2, 3}, custom_message="reward: must be [T, N] or [T, N, m]", exception_type=UsageError
     )
+    if not reward.shape[0]:
+        raise UsageError("reward: has no steps; give at least one")
     for name, x in arrays.items():
         broadcasts = name not in ("value", "next_value", "q") and jnp.ndim(x) == 2
         chex.assert_shape(
@@ -253,8 +256,8 @@ def _like(reward: Array, *arrays: float | Array) -> tuple[Array, ...]:
     return tuple(x[..., None] if jnp.ndim(x) == 2 < reward.ndim else jnp.asarray(x) for x in arrays)
 
 
-def _in_unit_interval(name: str, x: float | Array) -> float | Array:
-    """`x` itself; raises `UsageError` for host numbers outside [0, 1] (a traced one has no value yet)."""
-    if isinstance(x, float | int | np.generic | np.ndarray) and not np.all((x >= 0) & (x <= 1)):
-        raise UsageError(f"{name}: must lie in [0, 1], got {x}")
-    return x
+def _check_share(reward: Array, name: str, x: float | Array) -> None:
+    """Raises `UsageError` for an array that does not fit `reward`, or numbers outside [0, 1]."""
+    check_leaf(name, x, Share)
+    if jnp.ndim(x):
+        _check(reward, **{name: jnp.asarray(x)})

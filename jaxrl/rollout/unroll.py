@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Size, check_fields, check_value
+from jaxrl.core.fields import Share, Size, check_fields, check_leaf, check_value
 from jaxrl.core.prng import step_keys, streams
 from jaxrl.core.tree import tree_broadcast, tree_take, tree_where
 from jaxrl.core.types import Array, Key, Policy, PyTree, Transition
@@ -137,10 +137,12 @@ def unroll(
 
     A call outside of jit is compiled once per environment, shapes and function of the policy, see `Policy`.
 
-    Raises `UsageError` for sizes and limits below 1 and for names that `Step.info` lacks.
+    Raises `UsageError` for sizes and limits below 1, a discount outside of [0, 1], and names that `Step.info`
+    lacks.
     """
     length = check_value("length", length, Size)
     check_limit(limit, vec.elapsed.shape[0])
+    check_leaf("gamma", gamma, Share)
     options = (length, params_axis, reset, tuple(keep))
     return _unroll(env, policy.as_tree(), vec, key, params, limit, gamma, offset, *options)
 

@@ -8,6 +8,7 @@ from jaxrl.core.errors import UsageError
 from jaxrl.envs.tabular.generators import garnet, gridworld, random_mdp
 from jaxrl.envs.tabular.mdp import make_mdp
 from jaxrl.envs.tabular.tabular import Tabular
+from jaxrl.run.train import train
 
 HYPER = value_iteration.Hyper()
 
@@ -133,3 +134,10 @@ def test_refusals_name_what_does_not_fit(env, message):
     with pytest.raises(UsageError, match=message):
         start(env, mdp)
     assert jnp.all(start(Tabular(4, 2), mdp).q == 0)
+
+
+def test_an_mdp_that_is_none_is_refused_before_training():
+    mdp = random_mdp(jax.random.key(0), 3, 2).replace(gamma=jnp.asarray(2.0))
+    algorithm = value_iteration.make(value_iteration.Config(), Tabular.of(mdp))
+    with pytest.raises(UsageError, match=r"^mdp\.gamma: must lie in \[0, 1\], got 2"):
+        train(algorithm, jax.random.split(jax.random.key(0), 1), HYPER, mdp, updates=5)

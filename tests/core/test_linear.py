@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.linear import (
     cholesky,
     inverse,
@@ -119,11 +120,20 @@ def test_derivatives_are_those_of_lapack(kind):
         chex.assert_trees_all_close(compare(FUNCTIONS[kind]), compare(jnp.linalg.solve), rtol=1e-8, atol=1e-8)
 
 
-def test_shapes_are_checked():
-    with pytest.raises(AssertionError):
-        solve(jnp.ones((3, 2)), jnp.ones(3))
-    with pytest.raises(AssertionError):
-        solve_positive(jnp.ones((2, 3, 3)), jnp.ones((2, 3)))
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: solve(jnp.ones((3, 2)), jnp.ones(3)), r"a: must be one square matrix .* shape \(3, 2\)"),
+        (lambda: solve_positive(jnp.ones((2, 3, 3)), jnp.ones((2, 3))), "a: must be one square matrix"),
+        (lambda: cholesky(jnp.ones((2, 3))), "a: must be one square matrix"),
+        (lambda: inverse(jnp.ones((0, 0))), "a: must be one square matrix"),
+        (lambda: semidefinite_root(jnp.ones((2, 2), int)), "a: must be of float32 or float64, got int32"),
+        (lambda: solve(jnp.eye(2), jnp.ones(3)), r"b: must be \[n\] or \[n, k\] with n = 2"),
+    ],
+)
+def test_what_is_no_system_is_refused(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()
 
 
 # four members on two devices, each with a batch of the size that the name says, in a scan of 50 updates; the

@@ -144,6 +144,14 @@ def test_spaces_are_values():
         (lambda: Box((0.0, 2.0), 1.0, (2,)), "Box.low: must not exceed high"),
         (lambda: Box(np.nan, 1.0, ()), "Box.low: must not exceed high"),
         (lambda: Box(0, 2**31, (), np.int32), "Box.high: beyond the range of int32, got 2147483648"),
+        (
+            lambda: Box(0.0, 1.0, (), complex),
+            "Box.dtype: must be a type of floats or of integers, got complex",
+        ),
+        (lambda: Box(0, 1, (), bool), "Box.dtype: must be a type of floats or of integers, got bool"),
+        (lambda: Box(0, 1, (), "words"), "Box.dtype: must be a type of numbers, got 'words'"),
+        (lambda: Box("a", 1.0, ()), "Box.low: must be numbers of the shape of the box, got 'a'"),
+        (lambda: Box(0.0, [[1.0], [1.0, 2.0]], (2,)), "Box.high: must be numbers of the shape of the box"),
         (lambda: Box(-1, 3, (), np.uint8), "Box.low: beyond the range of uint8, got -1"),
     ],
 )

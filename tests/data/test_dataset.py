@@ -346,3 +346,13 @@ def test_numbers_of_another_byte_order(kind):
     data = from_arrays(good() | {"obs": obs, "next_obs": obs})
     np.testing.assert_array_equal(data.obs, 100 * np.arange(ROWS))
     assert data.obs.dtype == np.dtype(kind).newbyteorder("=").str.replace("8", "4")
+
+
+def test_a_mask_of_another_length_is_refused():
+    with pytest.raises(UsageError, match=r"^Dataset\.mask: shape \(2,\); give one weight to each of 10 rows"):
+        from_arrays(arrays()).replace(mask=jnp.ones(2)).draw(KEY, 5)
+
+
+def test_rows_of_different_shapes_are_named():
+    with pytest.raises(CorruptInput, match=r"^arrays: obs has rows of different shapes"):
+        from_arrays(arrays(2, terminated=(1,), obs=[[1.0], [1.0, 2.0]]))

@@ -96,6 +96,7 @@ def test_one_function_is_compiled_once_and_double_precision_gives_float32(record
         (lambda obs, action, next_obs: obs[None], "matrix", r"matrix returns \(1, 3\) per row"),
         (lambda obs, action, next_obs: jnp.log(obs[0] - 2), "log", "log is not finite in row 0; bound it"),
         (lambda obs, action, next_obs: obs[0], None, "name: the metadata name the reward"),
+        (lambda obs, action, next_obs: obs[0] + 1j, "complex", "return a number, or a vector"),
     ],
 )
 def test_what_is_no_reward_of_these_rows_is_refused(recorded, reward, name, message):

@@ -186,6 +186,9 @@ def test_a_diverged_run_is_refused_and_counted_as_worst_on_request():
     [
         (lambda: statistics.iqm(np.zeros(3)), "expected"),
         (lambda: statistics.iqm(np.zeros((0, 1))), "expected"),
+        (lambda: statistics.bootstrap_interval(np.mean, np.arange(5.0)), "expected"),
+        (lambda: statistics.bootstrap_interval(np.mean, np.full((3, 1), np.nan)), "3 of 3 are not finite"),
+        (lambda: statistics.bootstrap_interval(np.mean), "give at least one sample"),
         (lambda: statistics.percentiles(statistics.iqm, HAND, resamples=0), "resamples"),
         (lambda: statistics.percentiles(statistics.iqm, HAND, level=1.0), "level"),
         (lambda: statistics.mean_interval(HAND, level=0.0), "level"),

@@ -207,7 +207,7 @@ def test_a_policy_made_inside_a_traced_function_may_hold_traced_parameters(act):
         ({"limit": "5"}, "limit: must be whole steps, int or int32[N], got '5'"),
         ({"limit": 2**40}, "limit: must be whole steps, int or int32[N], got 1099511627776"),
         ({"gamma": 1.5}, "gamma: must be in [0, 1], got 1.5"),
-        ({"gamma": None}, "gamma: must be a float, got None"),
+        ({"gamma": None}, "gamma: must be a number, got None"),
         ({"key": 0}, "key: must be one typed key, such as jax.random.key(0), got 0"),
         ({"key": jax.random.split(jax.random.key(0), 2)}, "key: must be one typed key"),
         ({"policy": lambda key, obs, memory: (0, (), memory)}, "policy: must be a Policy, which Policy("),
@@ -226,3 +226,10 @@ def test_refusals_name_the_argument(options, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         options = {"policy": constant_policy(), "key": KEY, "episodes": 2, "limit": 3} | options
         evaluate(Counter(), params=jnp.ones(()), **options)
+
+
+@pytest.mark.parametrize("gamma", [2.0, np.array(2.0), jnp.asarray(np.nan)])
+def test_a_discount_outside_of_the_unit_interval_is_refused_in_any_type(gamma):
+    env = CartPole()
+    with pytest.raises(UsageError, match=r"^gamma: must be (in \[0, 1\]|a float)"):
+        evaluate(env, random_policy(), KEY, env.default_params(), episodes=2, gamma=gamma)

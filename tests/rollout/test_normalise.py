@@ -122,3 +122,9 @@ def test_return_scale_is_1_before_data_and_makes_learning_blind_to_units():
 def test_batches_that_cannot_be_counted_are_refused():
     with pytest.raises(UsageError, match="rows: 1073741824 rows in one batch"):
         jax.eval_shape(RunningMoments.zeros(row()).update, row(2**30))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (4, 6), (4, 2), (3,)])
+def test_rows_of_another_shape_and_none_at_all_are_refused(shape):
+    with pytest.raises(UsageError, match=r"^rows: "):
+        RunningMoments.zeros(jnp.zeros(3)).update(jnp.zeros(shape))

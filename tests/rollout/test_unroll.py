@@ -274,6 +274,8 @@ def roll(**options):
         (lambda: roll(limit=0), "limit: must be >= 1 step, got 0"),
         (lambda: roll(limit=jnp.ones(3, int)), "limit: shape (3,) is neither () nor [N] = (2,)"),
         (lambda: roll(limit=jnp.ones(2)), "limit: must be whole steps, int or int32[N], got float32"),
+        (lambda: roll(gamma=np.array(2.0)), "gamma: must be in [0, 1], got array(2.)"),
+        (lambda: roll(gamma=float("nan")), "gamma: must be in [0, 1], got nan"),
         (lambda: roll(keep=("x",)), "keep: 'x' is not in Step.info of this environment, which has"),
         (lambda: Pool(0), "Pool.size: must be >= 1, got 0"),
         (lambda: start(Counter(), constant_policy(), KEY, jnp.ones(()), 0), "n: must be >= 1, got 0"),

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Share, Size, check_leaf, check_value
 from jaxrl.core.types import Key
 from jaxrl.envs.base import real
 from jaxrl.envs.tabular.mdp import TabularMDP, check_probability, make_mdp, simplex
@@ -24,6 +25,7 @@ def random_mdp(
     reward_dim: int | None = None,
 ) -> TabularMDP:
     """Rows and `mu0` uniform on the simplex, rewards uniform in [0, 1]; pure, so it vmaps over keys."""
+    _check_sizes(S, A, gamma)
     k_p, k_r, k_0 = jax.random.split(key, 3)
     time, tail = () if H is None else (H,), () if reward_dim is None else (reward_dim,)
     return TabularMDP(
@@ -40,6 +42,7 @@ def garnet(key: Key, S: int, A: int, branching: int, *, gamma: float = 0.9) -> T
     """Garnet(S, A, b): each pair reaches `branching` distinct states, with probabilities between sorted
     uniform cuts, and pays a standard normal reward; uniform start (Archibald, McKinnon, Thomas 1995). Pure.
     """
+    _check_sizes(S, A, gamma)
     if not 1 <= branching <= S:
         raise UsageError(f"branching: must lie in 1 .. S = {S}, got {branching}")
     k_next, k_cut, k_r = jax.random.split(key, 3)
@@ -169,3 +172,9 @@ def four_rooms(n: int = 9, slip: float = 0.1, *, gamma: float = 1.0) -> TabularM
     R = np.zeros(P.shape[:2])
     R[-1] = 1.0
     return make_mdp(P, R, 0, gamma)
+
+
+def _check_sizes(S: int, A: int, gamma: float) -> None:
+    check_value("S", S, Size)
+    check_value("A", A, Size)
+    check_leaf("gamma", gamma, Share)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import Range, check_fields
+from jaxrl.core.fields import Range
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, PyTree, Step
 from jaxrl.envs.base import Finite, RewardFn, real
@@ -56,14 +56,13 @@ class Accrued(Wrapper):
     hidden: ClassVar[tuple[type, ...]] = (Finite, RewardFn)
 
     def __post_init__(self) -> None:
-        check_fields(self)
         super().__post_init__()
         m = self.env.reward_dim
         if m is None:
-            raise UsageError(f"accrued.env: {self.env.name} has a scalar reward; give it a vector reward")
+            raise UsageError(f"Accrued.env: {self.env.name} has a scalar reward; give it a vector reward")
         shape = jax.eval_shape(self.u, jnp.zeros(m)).shape
         if shape != ():
-            raise UsageError(f"accrued.u: must return float[] of returns float[{m}], got shape {shape}")
+            raise UsageError(f"Accrued.u: must return float[] of returns float[{m}], got shape {shape}")
 
     @property
     def reward_dim(self) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import jax
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_where
 from jaxrl.core.types import Array, Key, PyTree, Step
@@ -26,13 +26,8 @@ class ActionRepeat(Wrapper):
     `info` is that of the last step taken. A time limit of L inner steps becomes ceil(L / k).
     """
 
-    k: int
+    k: Size
     hidden: ClassVar[tuple[type, ...]] = (Finite, RewardFn, Scripted)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.k < 1:
-            raise UsageError(f"action_repeat.k: must be >= 1, got {self.k}")
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> tuple[PyTree, Step]:
         """`k` inner steps."""

@@ -25,7 +25,7 @@ class ClipAction(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.env.action_space, Box):
-            raise UsageError(f"clip_action.env: {self.env.name} needs a Box action space")
+            raise UsageError(f"ClipAction.env: {self.env.name} needs a Box action space")
 
     def map_action(self, action: Array) -> Array:
         """Within the bounds."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Range
 from jaxrl.core.spaces import Box, Discrete
 from jaxrl.core.types import Array
 from jaxrl.envs.base import (
@@ -21,16 +22,14 @@ from jaxrl.envs.wrappers.wrapper import Wrapper, box_bounds
 class Discretise(Wrapper):
     """Box actions as Discrete(bins ** d): a grid from low to high, ends included, last axis fastest."""
 
-    bins: int
+    bins: Annotated[int, Range(2)]
     hidden: ClassVar[tuple[type, ...]] = (Finite,)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bins < 2:
-            raise UsageError(f"discretise.bins: must be >= 2, got {self.bins}")
         space = self.env.action_space
         if not isinstance(space, Box) or not np.all(np.isfinite(box_bounds(space))):
-            raise UsageError(f"discretise.env: {self.env.name} needs a Box action space with finite bounds")
+            raise UsageError(f"Discretise.env: {self.env.name} needs a Box action space with finite bounds")
 
     @property
     def action_space(self) -> Discrete:

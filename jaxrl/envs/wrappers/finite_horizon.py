@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size
 from jaxrl.core.spaces import Discrete, Space
 from jaxrl.core.types import Array, PyTree, Step
 from jaxrl.envs.base import (
@@ -47,15 +47,13 @@ class FiniteHorizon(Wrapper):
     one-hot of h. `H` is the largest horizon; `Params.horizon` (default H) may be smaller, and vmapped.
     """
 
-    H: int
+    H: Size
     one_hot: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.H < 1:
-            raise UsageError(f"finite_horizon.H: must be >= 1, got {self.H}")
         if self.one_hot:
-            check_flat_box("finite_horizon.one_hot", self.env.observation_space)
+            check_flat_box("FiniteHorizon.one_hot", self.env.observation_space)
 
     @property
     def observation_space(self) -> Space:

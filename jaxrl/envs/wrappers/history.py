@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, PyTree, Step
 from jaxrl.envs.base import (
@@ -37,17 +38,15 @@ class History(Wrapper):
     becomes `{"obs": o, "history": int32[n]}`.
     """
 
-    n: int
+    n: Size
     of: Callable[[PyTree, PyTree], Array] | None = None
     observe: bool = False
     hidden: ClassVar[tuple[type, ...]] = (Finite,)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.n < 1:
-            raise UsageError(f"history.n: must be >= 1, got {self.n}")
         if self.of is None and not isinstance(self.env, HasItem):
-            raise UsageError(f"history.of: {self.env.name} has no item; give a function (params, state)")
+            raise UsageError(f"History.of: {self.env.name} has no item; give a function (params, state)")
 
     @property
     def observation_space(self) -> Space:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Finite
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, PyTree, Step
 from jaxrl.envs.base import (
@@ -48,12 +49,12 @@ class ObserveTime(Wrapper):
     environment needs a time limit.
     """
 
-    scale: float | None = None
+    scale: Finite | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.scale is None and not isinstance(self.env, HasTimeLimit):
-            raise UsageError(f"observe_time.scale: {self.env.name} has no time limit; give a scale")
+            raise UsageError(f"ObserveTime.scale: {self.env.name} has no time limit; give a scale")
 
     @property
     def observation_space(self) -> Space:

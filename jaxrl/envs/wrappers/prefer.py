@@ -39,7 +39,7 @@ class Prefer(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.env.reward_dim is None:
-            raise UsageError(f"prefer.env: {self.env.name} has a scalar reward; there is nothing to weigh")
+            raise UsageError(f"Prefer.env: {self.env.name} has a scalar reward; there is nothing to weigh")
 
     @property
     def observation_space(self) -> Space:

@@ -49,7 +49,7 @@ class ResampleTask(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.env, SamplesParams):
-            raise UsageError(f"resample_params.env: {self.env.name} has no sample_params")
+            raise UsageError(f"ResampleTask.env: {self.env.name} has no sample_params")
 
     def default_params(self) -> PyTree:
         """The inner time limit."""

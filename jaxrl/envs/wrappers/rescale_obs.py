@@ -23,11 +23,11 @@ class RescaleObs(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         space = self.env.observation_space
-        check_flat_box("rescale_obs", space)
+        check_flat_box("RescaleObs", space)
         low, high = box_bounds(space)
         if not np.all(np.isfinite(low) & np.isfinite(high) & (low < high)):
             raise UsageError(
-                f"rescale_obs: needs finite bounds with low < high, got {space}; standardise such"
+                f"RescaleObs: needs finite bounds with low < high, got {space}; standardise such"
                 " observations where they are learned from instead"
             )
 

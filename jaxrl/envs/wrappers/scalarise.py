@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Weights
 from jaxrl.core.types import Array, PyTree, Step
 from jaxrl.envs.tabular.mdp import TabularMDP
 from jaxrl.envs.wrappers.wrapper import Wrapper
@@ -32,16 +32,16 @@ class Scalarise(Wrapper):
     w: the default weights, m numbers.
     """
 
-    w: Sequence[float]
+    w: Weights
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "w", tuple(np.asarray(self.w).tolist()))
         super().__post_init__()
         if self.env.reward_dim is None:
-            raise UsageError(f"scalarise.env: {self.env.name} has a scalar reward already")
-        object.__setattr__(self, "w", tuple(float(x) for x in self.w))
+            raise UsageError(f"Scalarise.env: {self.env.name} has a scalar reward already")
         if len(self.w) != self.env.reward_dim:
             raise UsageError(
-                f"scalarise.w: {len(self.w)} weights for {self.env.reward_dim} reward components"
+                f"Scalarise.w: {len(self.w)} weights for {self.env.reward_dim} reward components"
             )
 
     @property

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
-from jaxrl.core.fields import check_fields
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, PyTree, Step, Transition
 from jaxrl.envs.base import Env, Finite, HasItem, RewardFn, float_dtype
@@ -66,12 +65,11 @@ class SetReward(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_fields(self)
         if not isinstance(self.env, HasItem):
-            raise UsageError(f"set_reward.env: {self.env.name} has no item; give it `item(params, state)`")
+            raise UsageError(f"SetReward.env: {self.env.name} has no item; give it `item(params, state)`")
         missing = [f for f in ("default_params", "init", "gain", "add", "value") if not hasattr(self.F, f)]
         if missing:
-            raise UsageError(f"set_reward.F: has no {missing[0]}; a set function needs it")
+            raise UsageError(f"SetReward.F: has no {missing[0]}; a set function needs it")
 
     @property
     def reward_dim(self) -> None:
@@ -105,7 +103,7 @@ class SetReward(Wrapper):
         stat, _ = self.F.add(params.F, empty, self.env.item(params.env, inner))
         before, after = jax.eval_shape(lambda: (empty, stat))
         if before != after:
-            raise UsageError(f"set_reward.F: add turns the statistic {before} into {after}; keep its shape")
+            raise UsageError(f"SetReward.F: add turns the statistic {before} into {after}; keep its shape")
         return SetState(inner, stat), self._show(obs, stat, params)
 
     def advance(self, state: SetState, inner: PyTree, out: Step, params: SetParams) -> tuple[SetState, Step]:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Size
 from jaxrl.core.types import Array, Key, PyTree, Step
 from jaxrl.envs.base import (
     RewardFn,
@@ -39,16 +40,14 @@ class WithReward(Wrapper):
     """
 
     fn: Callable[[PyTree, PyTree, PyTree, PyTree], Array]
-    dim: int | None = None
+    dim: Size | None = None
     init: Callable[[], PyTree] | None = None
     provides: ClassVar[tuple[type, ...]] = (RewardFn,)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not callable(self.fn):
-            raise UsageError("with_reward.fn: must be a function (params, state, action, next_state)")
-        if self.dim is not None and self.dim < 1:
-            raise UsageError(f"with_reward.dim: must be None (scalar) or >= 1, got {self.dim}")
+            raise UsageError("WithReward.fn: must be a function (params, state, action, next_state)")
 
     @property
     def reward_dim(self) -> int | None:

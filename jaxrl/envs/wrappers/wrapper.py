@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import check_fields
 from jaxrl.core.spaces import Box, Space
 from jaxrl.core.types import Array, Key, PyTree, Step
 from jaxrl.envs.base import (
@@ -39,6 +40,9 @@ class Wrapper:
     provides: ClassVar[tuple[type, ...]] = ()
 
     def __post_init__(self) -> None:
+        if not all(hasattr(self.env, method) for method in ("reset", "step", "default_params")):
+            raise UsageError(f"{type(self).__name__}.env: must be an environment, got {self.env!r:.80}")
+        check_fields(self)
         missing: tuple[str, ...] = ()
         for capability, methods in CAPABILITIES.items():
             inside = isinstance(self.env, capability) and capability not in self.hidden

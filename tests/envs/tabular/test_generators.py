@@ -11,6 +11,7 @@ from jaxrl.envs.tabular.generators import (
     four_rooms_layout,
     garnet,
     gridworld,
+    random_mdp,
     random_walk,
     riverswim,
 )
@@ -87,6 +88,10 @@ def test_distribution_of_garnets():
     ("call", "message"),
     [
         (lambda: garnet(jax.random.key(0), 3, 2, 4), r"branching: must lie in 1"),
+        (lambda: random_mdp(jax.random.key(0), 3, 2, gamma=2.0), r"gamma: must be in \[0, 1\], got 2"),
+        (lambda: random_mdp(jax.random.key(0), 0, 2), "S: must be >= 1, got 0"),
+        (lambda: garnet(jax.random.key(0), 3, 2, 2, gamma=float("nan")), "gamma: must be in"),
+        (lambda: garnet(jax.random.key(0), 3, 0, 2), "A: must be >= 1, got 0"),
         (lambda: chain(1), "length: must be >= 2"),
         (lambda: chain(5, 1.2), r"slip: must be a probability in \[0, 1\], got 1\.2"),
         (lambda: riverswim(1), "S: must be >= 2"),

@@ -120,10 +120,10 @@ def test_payments_add_up_to_the_utility_of_the_discounted_return(float_state):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: accrued(Count(), jnp.min), r"accrued\.env: .* has a scalar reward"),
+        (lambda: accrued(Count(), jnp.min), r"Accrued\.env: .* has a scalar reward"),
         (
             lambda: accrued(DeepSeaTreasure(), lambda r: r),
-            r"accrued\.u: must return float\[\] .* shape \(2,\)",
+            r"Accrued\.u: must return float\[\] .* shape \(2,\)",
         ),
         (lambda: accrued(DeepSeaTreasure(), jnp.min, 1.5), r"Accrued\.gamma: must be in \[0, 1\], got 1\.5"),
     ],

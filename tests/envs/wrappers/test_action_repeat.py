@@ -40,7 +40,8 @@ def test_action_repeat_uses_fresh_randomness():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: action_repeat(CartPole(), 0), r"action_repeat\.k: must be >= 1"),
+        (lambda: action_repeat(CartPole(), 0), r"ActionRepeat\.k: must be >= 1"),
+        (lambda: action_repeat(CartPole(), 2.5), r"ActionRepeat\.k: must be an int, got 2\.5"),
     ],
 )
 def test_refusals_name_the_field(call, message):

@@ -17,7 +17,7 @@ def test_clip_action():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: clip_action(CartPole()), r"clip_action\.env: CartPole needs a Box"),
+        (lambda: clip_action(CartPole()), r"ClipAction\.env: CartPole needs a Box"),
     ],
 )
 def test_refusals_name_the_field(call, message):

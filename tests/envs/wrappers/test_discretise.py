@@ -25,8 +25,9 @@ def test_discretise_is_a_grid_with_the_ends():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: discretise(CartPole(), 3), r"discretise\.env: CartPole needs a Box"),
-        (lambda: discretise(Pendulum(), 1), r"discretise\.bins: must be >= 2"),
+        (lambda: discretise(CartPole(), 3), r"Discretise\.env: CartPole needs a Box"),
+        (lambda: discretise(Pendulum(), 1), r"Discretise\.bins: must be >= 2"),
+        (lambda: discretise(Pendulum(), 2.5), r"Discretise\.bins: must be an int, got 2\.5"),
     ],
 )
 def test_refusals_name_the_field(call, message):

@@ -67,10 +67,13 @@ def test_finite_horizon_of_tables_is_the_time_indexed_mdp():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: finite_horizon(CartPole(), 0), r"finite_horizon\.H: must be >= 1, got 0"),
+        (lambda: finite_horizon(CartPole(), 0), r"FiniteHorizon\.H: must be >= 1, got 0"),
+        (lambda: finite_horizon(CartPole(), 2.5), r"FiniteHorizon\.H: must be an int, got 2\.5"),
+        (lambda: finite_horizon(CartPole(), True), r"FiniteHorizon\.H: must be an int, got True"),
+        (lambda: finite_horizon(None, 3), r"FiniteHorizon\.env: must be an environment, got None"),
         (
             lambda: finite_horizon(Tabular(3, 2), 5, one_hot=True),
-            r"finite_horizon\.one_hot: needs observations float\[n\].*flatten_obs",
+            r"FiniteHorizon\.one_hot: needs observations float\[n\].*flatten_obs",
         ),
     ],
 )

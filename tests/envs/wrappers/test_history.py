@@ -19,8 +19,9 @@ def test_history_holds_the_last_items():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: history(CartPole(), 3), r"history\.of: CartPole has no item"),
-        (lambda: history(Tabular(3, 2), 0), r"history\.n: must be >= 1"),
+        (lambda: history(CartPole(), 3), r"History\.of: CartPole has no item"),
+        (lambda: history(Tabular(3, 2), 0), r"History\.n: must be >= 1"),
+        (lambda: history(Tabular(3, 2), 1.5), r"History\.n: must be an int, got 1\.5"),
     ],
 )
 def test_refusals_name_the_field(call, message):

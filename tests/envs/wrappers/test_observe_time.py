@@ -27,8 +27,10 @@ def test_observe_time():
     [
         (
             lambda: observe_time(Tabular(3, 2)),
-            r"observe_time\.scale: Tabular has no time",
+            r"ObserveTime\.scale: Tabular has no time",
         ),
+        (lambda: observe_time(Tabular(3, 2), float("nan")), r"ObserveTime\.scale: must be a float, not NaN"),
+        (lambda: observe_time(Tabular(3, 2), "a"), r"ObserveTime\.scale: must be a float .*got 'a'"),
     ],
 )
 def test_refusals_name_the_field(call, message):

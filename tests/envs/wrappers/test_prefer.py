@@ -41,5 +41,5 @@ def test_environment_passes_the_checks():
 
 
 def test_scalar_rewards_are_refused():
-    with pytest.raises(UsageError, match=r"prefer\.env: Count has a scalar reward"):
+    with pytest.raises(UsageError, match=r"Prefer\.env: Count has a scalar reward"):
         prefer(Count())

@@ -34,7 +34,7 @@ def test_resample_params_draws_a_task_per_reset_and_keeps_it():
     [
         (
             lambda: resample_params(flatten_obs(CartPole())),
-            r"resample_params\.env: FlattenObs\(CartPole\) has no sample_params",
+            r"ResampleTask\.env: FlattenObs\(CartPole\) has no sample_params",
         ),
     ],
 )

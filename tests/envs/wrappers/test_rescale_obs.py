@@ -35,8 +35,8 @@ def test_bounds_need_not_be_symmetric():
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        (CartPole(), r"rescale_obs: needs finite bounds.*; standardise such"),
-        (Tabular(3, 2), r"rescale_obs: needs observations float\[n\].*flatten_obs"),
+        (CartPole(), r"RescaleObs: needs finite bounds.*; standardise such"),
+        (Tabular(3, 2), r"RescaleObs: needs observations float\[n\].*flatten_obs"),
     ],
 )
 def test_refusals(env, message):

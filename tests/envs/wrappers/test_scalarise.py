@@ -34,10 +34,10 @@ def test_scalarise_is_the_inner_product_everywhere():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: scalarise(CartPole(), (1, 2)), r"scalarise\.env: CartPole has a scalar"),
+        (lambda: scalarise(CartPole(), (1, 2)), r"Scalarise\.env: CartPole has a scalar"),
         (
             lambda: scalarise(make("ResourceGathering"), (1, 2)),
-            r"scalarise\.w: 2 weights for 3 reward components",
+            r"Scalarise\.w: 2 weights for 3 reward components",
         ),
     ],
 )

@@ -193,7 +193,7 @@ class _Growing(Coverage):
             ),
             "keep its shape",
         ),
-        (lambda: set_reward(PlaceGrid(2, 2), object()), "set_reward.F: has no default_params"),
+        (lambda: set_reward(PlaceGrid(2, 2), object()), "SetReward.F: has no default_params"),
         (lambda: set_reward(Tabular(3, 2), Coverage(3), modular="yes"), "modular: must be True or False"),
     ],
 )
@@ -207,11 +207,11 @@ def test_refuses(call, sentence):
     [
         (
             lambda: set_reward(CartPole(), Coverage(3)),
-            r"set_reward\.env: CartPole has no item",
+            r"SetReward\.env: CartPole has no item",
         ),
         (
             lambda: set_reward(Tabular(3, 2), max),
-            r"set_reward\.F: has no default",
+            r"SetReward\.F: has no default",
         ),
     ],
 )

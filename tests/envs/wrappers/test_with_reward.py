@@ -42,7 +42,7 @@ def test_with_reward_reads_its_parameters_and_tables_agree():
     [
         (
             lambda: with_reward(CartPole(), 1.0),
-            r"with_reward\.fn: must be a function",
+            r"WithReward\.fn: must be a function",
         ),
     ],
 )
