@@ -32,16 +32,29 @@ def panel(ax: Any, result: dict[str, np.ndarray], task: str) -> None:
         base = method.removesuffix(" share")
         if method in CLONING:
             ax.axhline(
-                np.nanmean(values), color=plots.GREY, linestyle=CLONING[method], label=f"{method}, mean"
+                np.nanmean(values),
+                color=plots.GREY,
+                linestyle=CLONING[method],
+                label=f"{method}, mean of a run",
             )
         elif base in METHODS and np.isfinite(share).any():
             color = plots.PALETTE[METHODS.index(base)]
-            marker = "o" if base == method else "s"
-            ax.plot(share, values, marker, color=color, markersize=4, alpha=0.7, label=method)
-    ax.set(title=task, xlabel="effective share of the batch", ylabel="score", xlim=(0, 1.03))
+            # squares stand at one share: those of the second method are hollow, so that both are seen
+            marker, fill = ("o", color) if base == method else ("s", color if base == METHODS[0] else "none")
+            ax.plot(
+                share,
+                values,
+                marker,
+                color=color,
+                markerfacecolor=fill,
+                markersize=4.5,
+                alpha=0.7,
+                label=method,
+            )
+    ax.set(title=task, xlabel="effective share", ylabel="score", xlim=(0, 1.03))
 
 
-def picture(results: Sequence[dict[str, np.ndarray]], path: Path, columns: int = 3) -> list[Path]:
+def picture(results: Sequence[dict[str, np.ndarray]], path: Path, columns: int = 4) -> list[Path]:
     """Writes one panel per suite of all `results` that hold `ess`; the files.
 
     A suite that several results hold has the members of all of them in its panel, and one cloning line for

@@ -205,13 +205,16 @@ def arms(config: Config) -> list[str]:
     return names
 
 
+_share_weight = jax.jit(share_weight)  # one program for all kinds, shares and critics
+
+
 def _weights(config: Config, advantages: dict[str, np.ndarray], seed: int) -> np.ndarray:
     """float64`[A, n]`, the weights of all rows by the advantages of one critic."""
     critic = advantages["critic"][seed]
     n, rng = critic.size, np.random.default_rng([config.seed, seed])
 
     def of_share(y: np.ndarray, share: float) -> np.ndarray:
-        return np.asarray(share_weight(jnp.asarray(y), jnp.full(n, 1 / n), share), np.float64)
+        return np.asarray(_share_weight(y, np.full(n, 1 / n, np.float32), share), np.float64)
 
     found = [np.ones(n)]
     found += [np.minimum(np.exp(np.minimum(t * critic, 50.0)), 100.0) for t in config.temperatures]
@@ -275,6 +278,9 @@ def _advantages(
     return found
 
 
+_gae, _n_step = jax.jit(gae), jax.jit(n_step, static_argnums=4)
+
+
 def along_episodes(
     config: Config, data: Dataset, scale: float, gamma: float, here: np.ndarray, there: np.ndarray
 ) -> dict[str, np.ndarray]:
@@ -286,9 +292,9 @@ def along_episodes(
     reward, discount, cut = (np.repeat(np.asarray(x)[:, None], len(here), 1) for x in columns)
     found = {}
     for trace in config.traces:
-        found[f"lambda {trace:g}"] = np.asarray(gae(reward, here.T, there.T, discount, cut, trace)).T
+        found[f"lambda {trace:g}"] = np.asarray(_gae(reward, here.T, there.T, discount, cut, trace)).T
     for n in config.steps:
-        found[f"{n} steps"] = np.asarray(n_step(reward, there.T, discount, cut, n)).T - here
+        found[f"{n} steps"] = np.asarray(_n_step(reward, there.T, discount, cut, n)).T - here
     return found
 
 

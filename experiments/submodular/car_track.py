@@ -16,7 +16,7 @@ from jaxrl.cli.main import experiment_main
 from jaxrl.core.fields import NonNegative
 from jaxrl.core.types import Array
 from jaxrl.envs.control.car_track import CarParams, CarTrack, car_track
-from jaxrl.report import plots
+from jaxrl.report import plots, statistics
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.submodular import proximal
@@ -88,10 +88,18 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:
     half = result["lap"].shape[-1] // 2
     for a, learner in enumerate(result["learner"].tolist()):
         lap = result["lap"][a]
-        found[f"{learner}: laps finished"] = lap[:, -1]
+        found[f"{learner}: laps finished"] = _share(lap[:, -1])
         found[f"{learner}: most laps finished"] = median_of_capped(lap.max(-1), "more")
         found[f"{learner}: fewest laps in the second half"] = median_of_capped(lap[:, half:].min(-1), "more")
     return found | bodies.progress(result, "track", float(CarTrack().default_params().finish))
+
+
+def _share(values: np.ndarray) -> Score:
+    """Shares of episodes [M] with Student's interval of their mean cut at 0 and 1, which it cannot pass."""
+    finite = np.isfinite(values).all() and len(values) > 1
+    interval = statistics.mean_interval(values[:, None]) if finite else None
+    low, high = (0.0, 1.0) if interval is None else (max(0.0, interval[0]), min(1.0, interval[1]))
+    return Score(values, "more", None if interval is None else (float(low), float(high)))
 
 
 def figure(folder: RunFolder) -> list[Path]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Range, Size, check_value
 from jaxrl.minimax.problem import Problem, problem
 
 Function = Callable[[Any], Any]
@@ -28,7 +29,11 @@ class Grid(NamedTuple):
 
 
 def gaussian_grid(n: int) -> Grid:
-    """The `n`-node grid of the standard normal distribution, exact for polynomials up to degree 2n - 1."""
+    """The `n`-node grid of the standard normal distribution, exact for polynomials up to degree 2n - 1.
+
+    Raises `UsageError` for n < 1.
+    """
+    n = check_value("gaussian_grid.n", n, Size)
     x, p = np.polynomial.hermite_e.hermegauss(n)
     return Grid(x, p / p.sum(), hermite(x, n))
 
@@ -46,7 +51,7 @@ def mehler(grid: Grid, rho: float) -> np.ndarray:
 
     Resolves polynomials below degree n only, and has negative entries: for population flows, not to sample.
     """
-    _correlation("rho", rho)
+    correlation("rho", rho)
     decay = rho ** np.arange(len(grid.x))
     return (grid.hermite * decay) @ (grid.hermite.T * grid.p)
 
@@ -61,7 +66,7 @@ def npiv_gaussian(rho: float, lam: float, *, truth: Function = np.sin, n: int = 
 def ar1(a: float, gamma: float, *, reward: Function = np.sin, lam: float = 0.0, n: int = 24) -> Problem:
     """Policy evaluation of the stationary s' = a s + sqrt(1 - a^2) xi: T = I - gamma M_a, h = r."""
     grid = gaussian_grid(n)
-    T = np.eye(n) - _discount(gamma) * mehler(grid, a)
+    T = np.eye(n) - discount(gamma) * mehler(grid, a)
     return problem(T, reward(grid.x), grid.p, grid.p, grid.x, grid.x, lam=lam)
 
 
@@ -74,12 +79,12 @@ def evaluation(P: Any, r: Any, gamma: float, weights: Any, inputs: Any, *, lam: 
     P = np.asarray(P, np.float64)
     if np.any(P < 0) or not np.allclose(P.sum(1), 1, atol=1e-8):
         raise UsageError("evaluation: rows of P must be probabilities that sum to 1")
-    return problem(np.eye(len(P)) - _discount(gamma) * P, r, weights, weights, inputs, inputs, lam=lam)
+    return problem(np.eye(len(P)) - discount(gamma) * P, r, weights, weights, inputs, inputs, lam=lam)
 
 
 def ring(size: int = 20, gamma: float = 0.95, *, lam: float = 0.0) -> Problem:
     """States on a circle: +1 with probability 0.5, -1 with 0.4; r = cos w + sin(2 w) / 2 of the angle w."""
-    eye = np.eye(size)
+    eye = np.eye(check_value("ring.size", size, Size))
     P = 0.5 * np.roll(eye, 1, axis=1) + 0.4 * np.roll(eye, -1, axis=1) + 0.1 * eye
     w = 2 * np.pi * np.arange(size) / size
     weights = np.full(size, 1 / size)
@@ -90,7 +95,12 @@ def ring(size: int = 20, gamma: float = 0.95, *, lam: float = 0.0) -> Problem:
 def garnet(
     states: int = 30, branch: int = 4, gamma: float = 0.9, *, seed: int = 0, lam: float = 0.0
 ) -> Problem:
-    """A random chain in which every state has `branch` successors; inputs are one-hot, weights equal."""
+    """A random chain in which every state has `branch` successors; inputs are one-hot, weights equal.
+
+    Raises `UsageError` for fewer than one state, and for a branch outside 1 .. states.
+    """
+    check_value("garnet.states", states, Size)
+    check_value("garnet.branch", branch, Annotated[int, Range(1, states)])
     rng = np.random.RandomState(seed)
     P = np.zeros((states, states))
     for row in P:
@@ -149,6 +159,7 @@ def burnside(
 
     Nodes are (x - mean) / sd. Raises `UsageError` where no price exists, though the equation has a solution.
     """
+    correlation("burnside.economy.rho", economy.rho)
     if economy.radius >= 1:
         raise UsageError(f"burnside: no price exists, the spectral radius is {economy.radius:.4g} >= 1")
     grid = gaussian_grid(n)
@@ -193,12 +204,14 @@ def average_derivative(*, lam: float = 0.0, n: int = 16) -> Problem:
     return problem(-np.eye(n), -grid.x, grid.p, grid.p, grid.x, grid.x, lam=lam)
 
 
-def _discount(gamma: float) -> float:
+def discount(gamma: float) -> float:
+    """`gamma`; raises `UsageError` outside [0, 1)."""
     if not 0 <= gamma < 1:
         raise UsageError(f"gamma: must lie in [0, 1), got {gamma}")
     return gamma
 
 
-def _correlation(name: str, rho: float) -> None:
+def correlation(name: str, rho: float) -> None:
+    """Raises `UsageError` for a correlation `rho` outside (-1, 1), called `name`."""
     if not -1 < rho < 1:
         raise UsageError(f"{name}: must lie in (-1, 1), got {rho}")

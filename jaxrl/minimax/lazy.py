@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
 from jaxrl.minimax.particles import gram
 from jaxrl.minimax.problem import Data, Points
@@ -42,13 +43,20 @@ def linear_system(data: Data, primal: Array, dual: Array, tau: Array | float = 1
 def lazy_flow(A: Any, c: Any, start: Any, dt: float, steps: int) -> np.ndarray:
     """Float64 `[steps + 1, n]`, the solution of y' = A y + c at 0, dt, 2 dt ..., exact but for rounding.
 
-    A: `[n, n]`, c: `[n]`, start: `[n]`. A host function: it exponentiates a matrix.
+    A: `[n, n]`, c: `[n]`, start: `[n]`. A host function: it exponentiates a matrix. Raises `UsageError` for
+    shapes that do not fit and for numbers that are not finite.
     """
-    n = len(c)
+    A, c, start = (np.asarray(x, np.float64) for x in (A, c, start))
+    n = c.size
+    if A.shape != (n, n) or c.shape != (n,) or start.shape != (n,):
+        shapes = f"{A.shape}, {c.shape}, {start.shape}"
+        raise UsageError(f"lazy_flow.A, c, start: must be [n, n], [n], [n], got shapes {shapes}")
+    if not all(np.isfinite(x).all() for x in (A, c, start, np.asarray(dt))):
+        raise UsageError("lazy_flow: A, c, start and dt must be finite")
     augmented = np.zeros((n + 1, n + 1))
-    augmented[:n] = np.c_[np.asarray(A), np.asarray(c)]
+    augmented[:n] = np.c_[A, c]
     step = _exponential(dt * augmented)[:n]
-    path = [np.asarray(start, np.float64)]
+    path = [start]
     for _ in range(steps):
         path.append(step[:, :n] @ path[-1] + step[:, n])
     return np.stack(path)
@@ -70,9 +78,15 @@ def _exponential(a: np.ndarray) -> np.ndarray:
 def stability_limit(A: Any) -> float:
     """The eps below which Euler's method on y' = A y does not diverge: min 2 |Re m| / |m|^2; host function.
 
-    Over the eigenvalues m of A `[n, n]` that are not 0; 0.0 where one has a positive real part.
+    Over the eigenvalues m of A `[n, n]` that are not 0; 0.0 where one has a positive real part, infinity
+    where all are 0. Raises `UsageError` for an A that is not square or not finite.
     """
-    m = np.linalg.eigvals(np.asarray(A, np.float64))
+    A = np.asarray(A, np.float64)
+    if A.ndim != 2 or A.shape[0] != A.shape[1] or not A.size or not np.isfinite(A).all():
+        raise UsageError(f"stability_limit.A: must be finite and square, got shape {A.shape}")
+    m = np.linalg.eigvals(A)
+    if not np.any(m):
+        return math.inf
     m = m[np.abs(m) > ZERO * np.abs(m).max()]
     if m.real.max() > ZERO * np.abs(m).max():
         return 0.0

@@ -44,8 +44,11 @@ def signal(credit: Sum, reward: Array, cut: Array, first: float | Array = 0.0) -
     """Sums of rewards that a credit consists of, float[T, N], without a baseline.
 
     reward: float[T, N]; cut: bool[T, N], the next row belongs to another episode. first: float[] or float[N],
-    the value F({s_0}) before the first action.
+    the value F({s_0}) before the first action. Raises `UsageError` for an unknown credit and for another
+    shape of cut than that of reward.
     """
+    if cut.shape != reward.shape:
+        raise UsageError(f"signal.cut: shape {cut.shape} is not that of reward, {reward.shape}")
     if credit not in SUMS:
         raise UsageError(f"credit: must be one of {', '.join(SUMS)}, got {credit!r}")
     if credit == "marginal":

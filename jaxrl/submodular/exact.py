@@ -118,8 +118,8 @@ def unfold(mdp: TabularMDP, memory: Memory, states: int, bonus: np.ndarray | Non
 
     mdp: its states are the places; its rewards are not read. bonus: float[states, V], modular part of F,
     paid to visits by time and place. Raises `UsageError` for fewer than 2 states, for a horizon of the tables
-    that is not states - 1, for a bonus of another shape, for a memory of fewer places, and above 5 million
-    nodes in a layer.
+    that is not states - 1, for a bonus of another shape, for a memory of another number of places, and above
+    5 million nodes in a layer.
     """
     validate(mdp)
     if states < 2:
@@ -135,7 +135,7 @@ def unfold(mdp: TabularMDP, memory: Memory, states: int, bonus: np.ndarray | Non
     extra = np.zeros((states, P.shape[-1])) if bonus is None else np.asarray(bonus, np.float64)
     if extra.shape != (states, P.shape[-1]):
         raise UsageError(f"unfold.bonus: shape {extra.shape} is not [states, V] = {(states, P.shape[-1])}")
-    if memory.n_places < P.shape[-1]:
+    if memory.n_places != P.shape[-1]:
         raise UsageError(
             f"unfold.memory: knows {memory.n_places} places, the tables have {P.shape[-1]}; make it of all"
         )

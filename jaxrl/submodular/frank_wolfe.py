@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Array
@@ -45,12 +46,18 @@ def frank_wolfe(
 
     P: float[V, A, V]; mu0: float[V]. Each iteration solves the MDP that pays the gradient of the objective,
     and mixes its occupancy in with weight 2 / (k + 2). gap_k = max_d <gradient, d - d_k> bounds what is
-    missing. Raises `UsageError` for a horizon or a number of iterations below 1.
+    missing. Raises `UsageError` for a horizon or a number of iterations below 1, and for rows of P or a mu0
+    that are no probabilities.
 
     Equation: hazan2019provably [Frank-Wolfe over occupancies]
     """
     if horizon < 1 or iterations < 1:
         raise UsageError(f"frank_wolfe.horizon, iterations: must be >= 1, got {horizon}, {iterations}")
+    for name, rows in (("P", P), ("mu0", mu0)):
+        if not isinstance(rows, jax.core.Tracer):
+            rows = np.asarray(rows, np.float64)
+            if not (np.all(rows >= 0) and np.allclose(rows.sum(-1), 1, atol=1e-5)):
+                raise UsageError(f"frank_wolfe.{name}: rows must be probabilities that sum to 1")
     P, mu0 = jnp.asarray(P), jnp.asarray(mu0)
     first = _solve(P, jnp.zeros_like(mu0), horizon)
     value_and_gradient = jax.value_and_grad(objective)

@@ -8,6 +8,7 @@ refused where the ground set is not traced.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -216,7 +217,9 @@ def greedy_bound(k: int, c: float = 1.0) -> float:
     if k < 1:
         raise UsageError(f"greedy_bound.k: must be >= 1, got {k}")
     _check_curvature("greedy_bound.c", c)
-    return 1.0 if c == 0 else (1 - (1 - c / k) ** k) / c
+    if c == 0 or c == k:  # the second at k = c = 1
+        return 1.0
+    return -math.expm1(k * math.log1p(-c / k)) / c  # exact for small c, too, where (1 - c / k)^k rounds to 1
 
 
 def partition_bound(c: float = 1.0) -> float:

@@ -15,6 +15,7 @@ from jaxrl.core.prng import stream, streams
 from jaxrl.core.tree import tree_take, tree_where
 from jaxrl.core.types import Array, Key, PyTree
 from jaxrl.envs.sets.protocol import SetFunction, Visit, check_capacity, check_ground
+from jaxrl.submodular.search import check_places
 
 
 class Iterates(NamedTuple):
@@ -63,7 +64,8 @@ def global_rl(
     and the best result is taken: the order decides at which time a place pays, so a bad one leaves no
     incentive to move. The first trajectory takes action 0 throughout.
 
-    Raises `UsageError` for fewer than 2 states, for sizes below 1, and where F cannot hold all visits.
+    Raises `UsageError` for fewer than 2 states, for sizes below 1, for a start or ends that are no places,
+    and where F cannot hold all visits.
 
     Equation: desanti2024global [GRL iteration]
     """
@@ -71,6 +73,7 @@ def global_rl(
         raise UsageError(
             f"global_rl.states, iterations, orders: must be >= 2, 1, 1, got {states}, {iterations}, {orders}"
         )
+    check_places("global_rl.ends", ends, start)
     # host tables have 64 bits, which the loops below would not carry from step to step
     ends, start = jnp.asarray(ends, jnp.int32), jnp.asarray(start, jnp.int32)
     n_places = ends.shape[0]

@@ -6,13 +6,14 @@ a set function of places; what it remembers need not fit into a few bits, unlike
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Range, Size, check_value
 from jaxrl.core.prng import streams
 from jaxrl.core.tree import tree_take
 from jaxrl.core.types import Array, Key, PyTree
@@ -29,17 +30,33 @@ class Path(NamedTuple):
     value: Array
 
 
+def check_places(name: str, table: Any, start: Any) -> None:
+    """Raises `UsageError` unless `table` is integers [V, m] that with `start` [] are places 0 .. V - 1.
+
+    Numbers that are known only inside a compiled program are not looked at.
+    """
+    if isinstance(table, jax.core.Tracer):
+        return
+    table = np.asarray(table)
+    places = table.ravel() if isinstance(start, jax.core.Tracer) else np.append(table.ravel(), start)
+    if table.ndim != 2 or not indices_below(places, len(table)).all():
+        raise UsageError(
+            f"{name}, start: must be integers [V, m] and [], places 0 .. V - 1 = {len(table) - 1}"
+        )
+
+
 def greedy_rollout(
     F: SetFunction, params: PyTree, successor: Array, probability: Array, start: Array, states: int, key: Key
 ) -> Path:
     """One trajectory of the policy that maximises the expected gain of the next state, the lowest of equals.
 
     successor: int[V, m], probability: float[V, A, m], see `exact.successors`; start: int[]. Pure: vmap it
-    over keys where moves are random. Raises `UsageError` for fewer than 2 states or more than F can hold.
+    over keys where moves are random. Raises `UsageError` for fewer than 2 states or more than F can hold, and
+    for a start or successors that are no places.
     """
-    if states < 2:
-        raise UsageError(f"greedy_rollout.states: must be >= 2 visited states, got {states}")
+    states = check_value("greedy_rollout.states", states, Annotated[int, Range(2)])
     check_capacity("greedy_rollout.states", F, states)
+    check_places("greedy_rollout.successor", successor, start)
     # host tables have 64 bits, which the loop below would not carry from step to step
     successor, start = jnp.asarray(successor, jnp.int32), jnp.asarray(start, jnp.int32)
     probability = jnp.asarray(probability)
@@ -68,16 +85,12 @@ def beam_search(
     kept. Not for jit. Raises `UsageError` for fewer than 2 states or more than F can hold, for a width below
     1, and for a start or ends that are no places of `ends` and of F.
     """
-    if states < 2 or width < 1:
-        raise UsageError(f"beam_search.states, width: must be >= 2 and >= 1, got {states} and {width}")
+    states = check_value("beam_search.states", states, Annotated[int, Range(2)])
+    width = check_value("beam_search.width", width, Size)
     check_capacity("beam_search.states", F, states)
     ends = np.asarray(ends)
-    places = np.append(ends.ravel(), start)
-    if ends.ndim != 2 or not indices_below(places, len(ends)).all():
-        raise UsageError(
-            f"beam_search.ends, start: must be integers [V, A] and [], places 0 .. V - 1 = {len(ends) - 1}"
-        )
-    check_ground("beam_search.ends", F, places)
+    check_places("beam_search.ends", ends, start)
+    check_ground("beam_search.ends", F, np.append(ends.ravel(), start))
     n_actions = ends.shape[1]
 
     @jax.jit

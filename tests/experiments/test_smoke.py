@@ -23,7 +23,7 @@ FAMILIES = sorted({e.name.split("/")[0] for e in EXPERIMENTS})
 
 def with_marks(experiments):
     """Simulators of bodies, derivatives through updates, and two stages of lifetimes compile for long."""
-    heavy = ("envs.adapters", "coverage.ant_coverage", "meta_gradient", "input_ablation")
+    heavy = ("envs.adapters", "coverage.ant_coverage", "control.car_track", "meta_gradient", "input_ablation")
     slow = {e.name for e in experiments if any(h in e.path.read_text() for h in heavy)}
     return [pytest.param(e.name, marks=pytest.mark.slow if e.name in slow else ()) for e in experiments]
 

@@ -103,6 +103,16 @@ def test_bad_instances_are_refused():
         instances.ar1(0.9, 1.0)
     with pytest.raises(UsageError, match=r"rho: must lie in \(-1, 1\)"):
         npiv_gaussian(1.0, 0.1)
+    with pytest.raises(UsageError, match=r"burnside\.economy\.rho: must lie in"):
+        instances.burnside(Burnside(rho=2.0))
+    for call, name in (
+        (lambda: instances.garnet(3, 5), r"garnet\.branch"),
+        (lambda: instances.garnet(0, 0), r"garnet\.states"),
+        (lambda: instances.ring(0), r"ring\.size"),
+        (lambda: instances.gaussian_grid(0), r"gaussian_grid\.n"),
+    ):
+        with pytest.raises(UsageError, match=f"{name}: must be"):
+            call()
     with pytest.raises(UsageError, match="rows of P"):
         instances.evaluation([[0.5, 0.6], [0, 1]], [0, 0], 0.9, [0.5, 0.5], [0.0, 1.0])
     assert Pricing().drift(0.0) == pytest.approx(0.02 - 0.09 * 0.64 / 2 - 0.005)

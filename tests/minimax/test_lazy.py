@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.minimax import instances, lazy
 from jaxrl.minimax.flow import gap
 from jaxrl.minimax.particles import COS, cos_kernel, quadrature
@@ -43,6 +44,14 @@ def test_stability_limits_and_the_warning():
             )
         assert found == pytest.approx(limit, abs=1e-4)
     assert lazy.stability_limit(np.diag([-1.0, 0.5])) == 0.0
+    assert lazy.stability_limit(np.zeros((2, 2))) == np.inf
+    for broken in (np.full((2, 2), np.nan), np.zeros((2, 3)), np.zeros((0, 0))):
+        with pytest.raises(UsageError, match=r"stability_limit\.A: must be finite and square"):
+            lazy.stability_limit(broken)
+    with pytest.raises(UsageError, match=r"lazy_flow\.A, c, start"):
+        lazy.lazy_flow(np.eye(2), np.ones(3), np.ones(2), 0.1, 2)
+    with pytest.raises(UsageError, match="must be finite"):
+        lazy.lazy_flow(np.eye(2), np.ones(2), [np.nan, 0], 0.1, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         rows = npiv_points(jax.random.key(0), 200, 0.7, lam=0.1)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.core.errors import UsageError
 from jaxrl.minimax import instances, samplers
 from jaxrl.minimax.instances import npiv_gaussian
 from jaxrl.minimax.particles import TANH, features, predict, vjp
@@ -98,3 +99,19 @@ def test_gradients_of_single_observations_are_unbiased():
 
         for (mean, error), expected in zip(blocks(jax.random.key(6)), exact, strict=True):
             assert np.all(np.abs(mean - expected) < 4 * error)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda key: samplers.npiv_points(key, 4, 2.0), "npiv_points.rho: must lie in"),
+        (lambda key: samplers.npiv_points(key, 0, 0.5), "n: must be"),
+        (lambda key: samplers.ar1_points(key, 4, 2.0, 0.9), "ar1_points.a: must lie in"),
+        (lambda key: samplers.ar1_points(key, 4, 0.5, 2.0), "gamma: must lie in"),
+        (lambda key: samplers.derivative_points(key, 4, step=0.0), "derivative_points.step: must be"),
+        (lambda key: samplers.treatment_points(key, 0), "treatment_points.n: must be"),
+    ],
+)
+def test_what_the_grids_refuse_is_refused_by_the_samplers(call, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        call(jax.random.key(0))

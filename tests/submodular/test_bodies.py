@@ -115,3 +115,6 @@ def test_laps_of_all_evaluations_are_medians_of_the_largest_and_of_the_smallest_
     assert fewest.values == [0.25] and fewest.interval is None
     assert fewest.note == "median of 2 seeds, 0.2 to 0.3"
     assert found["ModPO: most laps finished"].values == [0.95]
+    last = found["ModPO: laps finished"]
+    np.testing.assert_array_equal(last.values, [0.2, 0.6])
+    assert last.interval == (0.0, 1.0) and not last.derived  # Student's t: 0.4 +- 2.5

@@ -146,3 +146,6 @@ def test_unknown_credits_are_refused():
     x = jnp.zeros((2, 1))
     with pytest.raises(UsageError, match=r"credit: must be one of to_go"):
         signal("suffix", x, x == 0)
+    for credit in ("marginal", "to_go"):
+        with pytest.raises(UsageError, match=r"signal\.cut: shape \(1, 1\)"):
+            signal(credit, x, x[:1] == 0)

@@ -24,6 +24,11 @@ def test_frank_wolfe_spreads_out():
     assert float(entropy(jnp.full(n, 1 / n))) == pytest.approx(np.log(n), abs=1e-4)
     with pytest.raises(UsageError, match=r"frank_wolfe\.horizon"):
         frank_wolfe(P, mu0, 0, 3)
+    for broken in (np.ones_like(P), P * np.nan, -P):
+        with pytest.raises(UsageError, match=r"frank_wolfe\.P: rows must be probabilities"):
+            frank_wolfe(broken, mu0, H, 3)
+    with pytest.raises(UsageError, match=r"frank_wolfe\.mu0"):
+        frank_wolfe(P, 2 * mu0, H, 3)
 
 
 def test_occupancy_does_not_determine_the_value():

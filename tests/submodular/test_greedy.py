@@ -218,6 +218,9 @@ def test_bounds_by_hand():
     assert greedy_bound(1) == 1 and greedy_bound(2) == 0.75 and greedy_bound(3, 0) == 1
     assert greedy_bound(10**6) == pytest.approx(1 - np.exp(-1), abs=1e-6)
     assert greedy_bound(10**6, 0.5) == pytest.approx((1 - np.exp(-0.5)) / 0.5, abs=1e-6)
+    for c in (1e-17, 1e-12, 1e-6):  # 1 - c (k - 1) / (2 k) up to terms of second order
+        assert greedy_bound(5, c) == pytest.approx(1 - 0.4 * c, abs=c**2, rel=1e-15)
+    assert greedy_bound(4, 0.5) == (1 - 0.875**4) / 0.5
     assert partition_bound() == 0.5 and partition_bound(0) == 1
     assert sample_size(10, 10, 1e-9) == 10
 

@@ -45,6 +45,13 @@ def test_global_rl_never_falls_and_reaches_the_optimum_from_some_orders():
     assert float(m[15]) == W16[15] and float(m.sum()) == sum(W16)
 
 
+@pytest.mark.parametrize(("entry", "at"), [(9, 0), (0, 7), (-1, 0), (0.5, 0)])
+def test_ends_and_starts_that_are_no_places_are_refused(entry, at):
+    ends = np.array([[entry, 0], [1, 1], [2, 2]])
+    with pytest.raises(UsageError, match=r"global_rl\.ends, start: must be integers"):
+        global_rl(OfPlaces(F), PARAMS.F, ends, at, 3, jax.random.key(0), 2)
+
+
 def test_loops_carry_places_of_32_bits_also_where_tables_have_64():
     with jax.enable_x64(True):
         _, params, mdp, _, F = problem()

@@ -49,6 +49,22 @@ def test_greedy_rollouts_take_the_tables_of_the_oracles_in_either_precision(wide
         assert path.place.dtype == jnp.int32 and np.asarray(path.place).tolist() == [0, 1, 2, 6, 10, 9]
 
 
+@pytest.mark.parametrize(
+    ("at", "states", "sentence"),
+    [
+        (7, 3, "start: must be integers"),
+        (0, 3.5, "states: must be an int"),
+        (0, 1, "states: must be"),
+    ],
+)
+def test_greedy_rollouts_refuse_what_is_no_place_and_no_number_of_states(at, states, sentence):
+    table, chance = np.array([[0], [1]]), np.ones((2, 1, 1))
+    with pytest.raises(UsageError, match=rf"greedy_rollout\..*{sentence}"):
+        greedy_rollout(F, PARAMS.F, table, chance, at, states, jax.random.key(0))
+    with pytest.raises(UsageError, match=r"greedy_rollout\.successor, start"):
+        greedy_rollout(F, PARAMS.F, table + 9, chance, 0, 3, jax.random.key(0))
+
+
 def test_beam_search_finds_the_optimum_of_small_problems():
     ends = MDP.P.argmax(-1)
     path, value = beam_search(F, PARAMS.F, ends, 0, 6, 200)

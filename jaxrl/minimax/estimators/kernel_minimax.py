@@ -18,11 +18,11 @@ Legend: x `[n, dx]`, z `[n, dz]`, y `[n]`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Range, Size, check_value
 from jaxrl.minimax.estimators.checks import (
     Observed,
     Predictor,
@@ -47,7 +47,11 @@ class KernelMinimax(NamedTuple):
 
 
 def critical_radius(n: float) -> float:
-    """The radius delta = 5 / n^0.4 of `n` observations (of a fold: possibly a fraction)."""
+    """The radius delta = 5 / n^0.4 of `n` observations (of a fold: possibly a fraction).
+
+    Raises `UsageError` for n <= 0.
+    """
+    positive(n=n)
     return 5 / n**0.4
 
 
@@ -92,9 +96,9 @@ def kernel_minimax_cv(
     positive(gamma=gamma)
     scales = candidates("scales", scales)
     kh, kf = rbf(data.x, data.x, gamma), rbf(data.z, data.z, gamma)
-    loss = np.zeros(len(scales))
+    loss, parts = np.zeros(len(scales)), _folds(len(y), folds)
     n_train, n_test = len(y) * (folds - 1) / folds, len(y) / folds
-    for train, test in _folds(len(y), folds):
+    for train, test in parts:
         own = kh[np.ix_(train, train)]
         m_train = inner(kf[np.ix_(train, train)], n_train)
         path = ridge_path(own, m_train, m_train @ y[train])
@@ -122,13 +126,14 @@ def kernel_minimax_nystrom(
     """
     x, z, y = observed(x, z, y)
     positive(gamma=gamma)
-    scales = candidates("scales", scales)
+    scales, parts = candidates("scales", scales), _folds(len(y), folds)
+    check_value("rank", rank, Size)
     draw = np.random.default_rng(seed)
     features_x, features_z = nystrom(x, gamma, rank, draw), nystrom(z, gamma, rank, draw)
     h, g = features_x(x), features_z(z)
     loss = np.zeros(len(scales))
     n_train, n_test = len(y) * (folds - 1) / folds, len(y) / folds
-    for train, test in _folds(len(y), folds):
+    for train, test in parts:
         q_test = _inner_features(g[test], n_test)
         for i, scale in enumerate(scales):
             coef = _features_fit(h[train], g[train], y[train], n_train, scale)
@@ -161,7 +166,6 @@ def _fit(
 
 
 def _folds(n: int, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    if not 2 <= folds <= n:
-        raise UsageError(f"folds: must lie between 2 and the {n} observations, got {folds}")
+    check_value("folds", folds, Annotated[int, Range(2, n)])
     index = np.arange(n)
     return [(np.setdiff1d(index, test), test) for test in np.array_split(index, folds)]

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import numpy as np
 
 from jaxrl.core.errors import UsageError
+from jaxrl.core.fields import Range, check_value
 from jaxrl.minimax.estimators.checks import (
     Predictor,
     candidates,
@@ -78,8 +80,7 @@ def poly2sls_plugin(
     """
     x, z, y = observed(x, z, y)
     ridges = candidates("ridges", ridges)
-    if not 2 <= folds <= len(y):
-        raise UsageError(f"folds: must lie between 2 and the {len(y)} observations, got {folds}")
+    check_value("folds", folds, Annotated[int, Range(2, len(y))])
     fitted = _ridge_cv(z, x, degrees, ridges, folds)(z)
     second = _ridge_cv(fitted, y[:, None], degrees, ridges, folds)
     return predictor(lambda at: second(at)[:, 0], x.shape[1])

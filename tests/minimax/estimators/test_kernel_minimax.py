@@ -69,8 +69,15 @@ def test_cross_validation_is_the_loop(small):
     assert fit.scale == scales[int(np.argmin(loss))]
     expected = literal_fit(x, rbf(z, z, 2.0), y, 2.0, fit.scale, 48, AT)
     np.testing.assert_allclose(fit.predict(AT), expected, rtol=1e-5, atol=1e-8)
-    with pytest.raises(UsageError, match="folds: must lie between 2 and the 48"):
+    with pytest.raises(UsageError, match=r"folds: must be in \[2, 48\], got 1"):
         km.kernel_minimax_cv(x, z, y, folds=1)
+    for folds in (0, 2.5):
+        with pytest.raises(UsageError, match="folds: must be"):
+            km.kernel_minimax_cv(x, z, y, folds=folds)
+    with pytest.raises(UsageError, match=r"rank: must be an int, got 2\.5"):
+        km.kernel_minimax_nystrom(x, z, y, rank=2.5)
+    with pytest.raises(UsageError, match="n: must be > 0"):
+        km.critical_radius(0)
 
 
 def test_all_landmarks_are_the_whole_kernel(small):
