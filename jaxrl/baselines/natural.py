@@ -55,7 +55,8 @@ def direction(
     """Step along the natural gradient, of a divergence of about `trust` at most.
 
     divergence: see `fisher_product`; grads: like `params`; iterations: of conjugate gradients; damping:
-    float[], c above.
+    float[], c above, > 0 unless F is known to be positive definite: where F is 0 along a gradient, nothing
+    else bounds the step.
     """
     product = fisher_product(divergence, params)
     x = conjugate_gradients(product, grads, iterations=iterations, damping=damping)

@@ -35,7 +35,7 @@ from jaxrl.dual_rl import agent as shared
 from jaxrl.dual_rl.agent import Agent, Parts, State, StepSize
 from jaxrl.dual_rl.data import Batch, Data, check_data, joined
 from jaxrl.dual_rl.diagnostics import cloning, residuals, review
-from jaxrl.dual_rl.methods import Method, method
+from jaxrl.dual_rl.methods import Method, check_parameter, method
 from jaxrl.dual_rl.objectives import dual_q_objective, mixture, recoil_objective
 
 Name = Literal["AlgaeDICE", "CQL", "IQ-Learn", "ValueDICE", "OPOLO", "ReCOIL-Q"]
@@ -153,8 +153,11 @@ def make(
         )
         return state, metrics | moved
 
+    def check_hyper(hyper: Hyper, data: Data) -> None:
+        check_parameter(row, float(hyper.parameter))
+
     origin = Origin(__name__, config, observation_space, action_space)
-    return Algorithm(init, step, parts.act, review, check, origin)
+    return Algorithm(init, step, parts.act, review, check, origin, check_hyper)
 
 
 def _update(

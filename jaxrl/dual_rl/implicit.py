@@ -34,7 +34,7 @@ from jaxrl.dual_rl import agent as shared
 from jaxrl.dual_rl.agent import Agent, Parts, State, StepSize
 from jaxrl.dual_rl.data import Ahead, Batch, Data, check_data
 from jaxrl.dual_rl.diagnostics import agreement, clipping, residuals, review
-from jaxrl.dual_rl.methods import Method, method
+from jaxrl.dual_rl.methods import Method, check_parameter, method
 from jaxrl.dual_rl.objectives import awr_weight, dual_weight, huber
 from jaxrl.dual_rl.weighting import Choices, EffectiveShare, episode_advantage, is_linear, share_weight
 
@@ -163,8 +163,14 @@ def make(
         )
         return state, metrics | moved
 
+    def check_hyper(hyper: Hyper, data: Data) -> None:
+        which = int(hyper.which)
+        if which >= len(rows):
+            raise UsageError(f"Hyper.which: must be below {len(rows)}, the number of methods, got {which}")
+        check_parameter(rows[which], float(hyper.parameter))
+
     origin = Origin(__name__, config, observation_space, action_space)
-    return Algorithm(init, step, parts.act, review, check, origin)
+    return Algorithm(init, step, parts.act, review, check, origin, check_hyper)
 
 
 def _update(

@@ -71,9 +71,12 @@ def share_weight(
         return spmd.mean((weights * w).sum(), axis)
 
     mean = average(y)
-    std = jnp.sqrt(average((y - mean) ** 2))
+    # in units of the largest, whose square neither vanishes nor overflows
+    unit = spmd.largest(jnp.abs(y - mean).max(), axis)
+    away = (y - mean) / jnp.maximum(unit, jnp.finfo(y.dtype).tiny)
+    std = jnp.sqrt(average(away**2))
     # numbers that are equal but for rounding have no spread
-    u = jnp.where(std > 1e-6 * jnp.abs(mean), (y - mean) / jnp.maximum(std, 1e-30), 0.0)
+    u = jnp.where(unit * std > 1e-6 * jnp.abs(mean), away / jnp.maximum(std, 1e-30), 0.0)
     largest = spmd.largest(u.max(), axis)
 
     def unscaled(z: Array) -> Array:

@@ -85,8 +85,8 @@ class Hyper:
     """Decay of the generalised advantages of `credit="gae"`, in [0, 1]."""
     mixture: tuple[Finite, Finite, Finite, Finite] = (1.0, 0.0, 0.0, 0.0)
     """Shares of the sums to_go, total, marginal and prefix; read with `credit="mixture"`."""
-    damping: NonNegative = 1e-3
-    """Multiple of the identity that is added to the Fisher matrix, >= 0; read with `fisher` > 0."""
+    damping: Positive = 1e-3
+    """Multiple of the identity that is added to the Fisher matrix, > 0; read with `fisher` > 0."""
     trust: Positive = 1e-2
     """Largest Kullback-Leibler divergence of a natural step, in nats, > 0; read with `fisher` > 0."""
 

@@ -9,7 +9,7 @@ import pytest
 from jaxrl.core.errors import UsageError
 from jaxrl.core.tree import tree_take
 from jaxrl.data.dataset import from_occupancy
-from jaxrl.dual_rl import agent, forms
+from jaxrl.dual_rl import agent, forms, implicit
 from jaxrl.dual_rl.data import Data
 from jaxrl.dual_rl.methods import METHODS
 from tests.dual_rl.dual_tables import (
@@ -216,3 +216,19 @@ def test_dual_weights_extract_the_exact_policy():
 def test_four_devices_take_the_steps_of_one():
     """With the exponential loss, whose largest exponent is one of the whole batch."""
     check_data_parallel("XQL", BOX)
+
+
+@pytest.mark.parametrize(
+    ("name", "hyper", "sentence"),
+    [
+        ("f-DVL tv", {"parameter": 0.3}, "lambda"),
+        ("f-DVL chi2", {"parameter": 5.0}, "lambda"),
+        ("IQL", {"parameter": 3.0}, "the level of IQL"),
+        ("XQL", {"parameter": 1.0, "which": 7}, "Hyper.which: must be below 1"),
+    ],
+)
+def test_hyper_parameters_without_a_meaning_are_refused_without_the_help_of_forms(name, hyper, sentence):
+    algorithm = implicit.make(implicit.Config(methods=(name,)), OBS, BOX)
+    algorithm.check_hyper(implicit.Hyper(parameter=0.7), None)
+    with pytest.raises(UsageError, match=sentence):
+        algorithm.check_hyper(implicit.Hyper(**hyper), None)

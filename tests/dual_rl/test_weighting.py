@@ -68,6 +68,10 @@ def test_linear_weights_are_the_best_at_their_chi2_divergence(share):
 def test_weights_know_no_unit_and_end_at_cloning_and_at_the_largest(linear):
     w = found(0.5, linear=linear)
     np.testing.assert_allclose(found(0.5, 1e3 * Y - 7, linear=linear), w, rtol=1e-6, atol=1e-9)
+    for unit in (1e-25, 1e25):  # squares of these are 0 and infinite in float32
+        y = jnp.asarray(unit * Y, jnp.float32)
+        small = share_weight(y, jnp.asarray(P, jnp.float32), 0.5, linear=linear)
+        np.testing.assert_allclose(small, w, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found(1.0, linear=linear), 1, rtol=1e-12)
     np.testing.assert_allclose(found(0.2, np.full(9, 3.3), linear=linear), 1, rtol=1e-12)
     assert np.all(np.diff(w[np.argsort(Y)]) >= 0) and w[Y.argmax()] > 1
