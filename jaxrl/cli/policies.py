@@ -68,7 +68,7 @@ def export_policy(dest: Path, algorithm: Algorithm, state: PyTree, hyper: PyTree
     record = {
         "format": FORMAT,
         "algorithm": origin.module,
-        "config": config_to_dict(config),
+        "config": None if config is None else config_to_dict(config),
         "interface": {"name": interface.name, "reward_dim": interface.reward_dim},
         "env": env,
         "standardise": _describe(origin.standardise, "standardise", arrays),
@@ -161,7 +161,8 @@ def _load(path: Path, greedy: bool, trust: Sequence[str]) -> tuple[Policy, Any]:
         if record.get("float64", False) and not jax.config.read("jax_enable_x64"):
             raise _Refused(f"{path}: computes in float64; load and use it inside `jax.enable_x64(True)`")
         module = _trusted_module(record["algorithm"], ("jaxrl", *trust))
-        config = config_from_dict(module.Config, record["config"])
+        stored = record["config"]
+        config = None if stored is None else config_from_dict(module.Config, stored)
         spaces = [_space_from_dict(record[name]) for name in ("observation_space", "action_space")]
         plain = Interface(
             record["interface"]["name"], spaces[0], spaces[1], record["interface"]["reward_dim"]
@@ -185,7 +186,13 @@ def _standardised(act: Any, offset: np.ndarray, scale: np.ndarray, key: Any, obs
 
 
 def _own_config(module: ModuleType, config: Any) -> Any:
-    """The fields that the module's own `Config` has, where a family has extended it."""
+    """The fields that the module's own `Config` has, where a family extended it; None where it has none."""
+    if config is None:
+        return None
+    if not hasattr(module, "Config"):
+        raise UsageError(
+            f"policy: {module.__name__} has no `Config`; name there what its `make` takes as config"
+        )
     if type(config) is module.Config:
         return config
     return module.Config(**dict(_fields(config, module.Config)))

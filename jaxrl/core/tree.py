@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -30,6 +32,17 @@ def tree_take(tree: PyTree, index: int | Array) -> PyTree:
 def tree_broadcast(tree: PyTree, n: int) -> PyTree:
     """Leaves `[...]` repeated to `[n, ...]`."""
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), tree)
+
+
+def strong(tree: PyTree) -> PyTree:
+    """Leaves as arrays of their own dtypes, strongly typed: a Python number is an array afterwards."""
+
+    def convert(leaf: Any) -> Array:
+        x = jnp.asarray(leaf)
+        is_key = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+        return x if is_key else jax.lax.convert_element_type(x, x.dtype)
+
+    return jax.tree.map(convert, tree)
 
 
 def flatten_time(tree: PyTree) -> PyTree:

@@ -11,13 +11,14 @@ import numpy as np
 
 from jaxrl.core.errors import UsageError
 from jaxrl.core.fields import Size, check_value
+from jaxrl.core.prng import check_key
 from jaxrl.core.spaces import Space, sample
 from jaxrl.core.types import Key, Policy, PyTree
 from jaxrl.data.dataset import Dataset, Meta, from_arrays
 from jaxrl.data.episodes import drop_padding
 from jaxrl.data.record import from_unroll
 from jaxrl.envs.base import Env, HasTimeLimit
-from jaxrl.rollout.host import host_evaluate
+from jaxrl.rollout.host import host_evaluate, reset_of, step_of
 from jaxrl.rollout.unroll import Freeze, start, unroll
 
 
@@ -36,8 +37,12 @@ def collect(
     limit: steps, by default the environment's own limit. Compiled once per environment, number of episodes,
     limit and function of the policy, see `Policy`.
 
-    Raises `UsageError` if `episodes` or `limit` is below 1, or if there is no limit at all.
+    Raises `UsageError` if `episodes` or `limit` is below 1, if there is no limit at all, for a function in
+    place of a `Policy`, and a key that is not one typed key.
     """
+    if not isinstance(policy, Policy):
+        raise UsageError(f"policy: must be a Policy, which Policy(function) makes, got {policy!r:.80}")
+    check_key(key)
     if limit is None:
         if not isinstance(env, HasTimeLimit):
             raise UsageError(f"limit: {env.name} has no time limit of its own; pass the number of steps")
@@ -76,6 +81,8 @@ def host_collect(
     action_space: refuses actions outside of it.
     """
     made: list[_Recorder] = []
+    if not callable(make_env):
+        raise UsageError(f"make_env: must be a function that makes one, got {make_env!r:.80}")
 
     def make() -> _Recorder:
         made.append(_Recorder(make_env()))
@@ -98,12 +105,12 @@ class _Recorder:
     def __init__(self, env: Any) -> None:
         self.env, self.spec, self.rows = env, getattr(env, "spec", None), []
 
-    def reset(self, seed: int | None = None) -> tuple[Any, dict]:
-        self.obs, info = self.env.reset(seed=seed)
+    def reset(self, seed: int) -> tuple[Any, dict]:
+        self.obs, info = reset_of(self.env, seed)
         return self.obs, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict]:
-        out = self.env.step(action)
+        out = step_of(self.env, action)
         ends = {"terminated": bool(out[2]), "truncated": bool(out[3]) and not out[2]}
         row = {
             "obs": self.obs,

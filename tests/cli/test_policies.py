@@ -1,5 +1,6 @@
 """Policies as files: the same actions bit for bit, without a simulator, in gymnasium, of any module."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -165,6 +166,35 @@ def test_a_policy_of_ones_own_module_loads_where_it_is_trusted(tmp_path):
     for s in range(toy.STATES):
         expected = algorithm.act(state, toy.Hyper(), True).act(jax.random.key(0), s, ())[0]
         assert int(loaded.act(jax.random.key(0), s, ())[0]) == int(expected)
+
+
+BARE = """
+import jax
+from jaxrl.core import simple
+
+def choose(learned, obs, key):
+    return 1 * (obs @ learned > 0)
+
+def make(config, env):
+    def start(key, hyper, data):
+        return jax.random.normal(key, env.observation_space.shape)
+    def update(learned, key, hyper, data):
+        return learned, {}
+    return simple.algorithm(config, env, start, update, choose)
+"""
+
+
+def test_a_module_without_a_config_stores_none_and_another_config_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "bare_module.py").write_text(BARE)
+    monkeypatch.syspath_prepend(tmp_path)
+    module, env = importlib.import_module("bare_module"), CartPole()
+    algorithm = module.make(None, env)
+    state = algorithm.init(jax.random.key(0), (), env.default_params())
+    policies.export_policy(tmp_path / "policy", algorithm, state, ())
+    loaded = policies.load_policy(tmp_path / "policy", trust=("bare_module",))
+    np.testing.assert_array_equal(actions(loaded), actions(algorithm.act(state, (), True)))
+    with pytest.raises(UsageError, match="bare_module has no `Config`"):
+        policies.export_policy(tmp_path / "other", module.make({"width": 3}, env), state, ())
 
 
 def test_a_file_does_not_choose_what_is_imported(stored):

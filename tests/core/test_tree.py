@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.tree import flatten_time, tree_broadcast, tree_stack, tree_take, tree_where
+from jaxrl.core.tree import flatten_time, strong, tree_broadcast, tree_stack, tree_take, tree_where
 
 
 def test_tree_where_selects_rows_of_leaves_of_any_rank_and_of_keys():
@@ -39,3 +39,11 @@ def test_flatten_time_puts_step_t_of_environment_i_in_row_t_n_plus_i():
     out = flatten_time({"x": x, "y": x[..., 0]})
     np.testing.assert_array_equal(out["x"][1 * 3 + 2], x[1, 2])
     assert out["x"].shape == (6, 4) and out["y"].shape == (6,)
+
+
+def test_strong_keeps_dtypes_and_values_and_loses_weak_types():
+    key = jax.random.key(0)
+    out = strong({"weak": jnp.asarray(2.0), "number": 3, "half": jnp.ones(2, jnp.bfloat16), "key": key})
+    assert not any(x.weak_type for name, x in out.items() if name != "key")
+    assert [str(out[name].dtype) for name in ("weak", "number", "half")] == ["float32", "int32", "bfloat16"]
+    assert (out["weak"], out["number"]) == (2, 3) and out["key"] == key

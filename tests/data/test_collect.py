@@ -176,6 +176,18 @@ def test_host_episodes_of_dicts_and_tuples():
             ),
             "drop_padding: every row is padding",
         ),
+        (
+            lambda e, p: collect(e, uniform(e).act, jax.random.key(0), p, episodes=1),
+            "policy: must be a Policy, which",
+        ),
+        (
+            lambda e, p: collect(e, uniform(e), jax.random.PRNGKey(0), p, episodes=1),
+            "key: must be one typed key",
+        ),
+        (
+            lambda e, p: host_collect(e, lambda _: uniform(e), (), jax.random.key(0), episodes=1),
+            "make_env: must be a function that makes one",
+        ),
     ],
 )
 def test_usage(call, message):

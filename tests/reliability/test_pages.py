@@ -50,6 +50,17 @@ TASK = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(\w+)\n(.*?)^```", re.MULTIL
 SHELL = "subprocess.run(['bash', '-euo', 'pipefail', '-c', {!r}], check=True)\n"
 
 
+def test_no_task_takes_twenty_lines_of_code():
+    """Lines that are blank, comments or docstrings do not count; imports do."""
+    found = []
+    for file, _, text in TASK.findall(TASKS.read_text()):
+        written = re.sub(r'(?s)""".*?"""', "", text).splitlines()
+        lines = [line for line in written if line.strip() and not line.strip().startswith("#")]
+        found.append((len(lines), file or text.splitlines()[0]))
+    assert len(found) > 15
+    assert [name for count, name in found if count >= 20] == []
+
+
 @pytest.mark.slow  # seven processes
 def test_tasks_work_in_a_folder_outside_the_repository(tmp_path):
     """Files are written first; one process has the Python of the page and starts its commands in between."""

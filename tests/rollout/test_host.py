@@ -126,11 +126,61 @@ def test_one_compilation_per_policy_function():
             lambda: host_evaluate(lambda: Coin(limit=None), count, 1.0, KEY, episodes=1),
             "limit: the environment has no time limit of its own; pass",
         ),
+        (lambda: host_evaluate(Coin(), count, 1.0, KEY, episodes=1), "make_env: must be a function"),
+        (lambda: host_evaluate(Coin, count(1.0), 1.0, KEY, episodes=1), "policy: must be a function"),
+        (
+            lambda: host_evaluate(Coin, count, 1.0, jax.random.PRNGKey(0), episodes=1),
+            "key: must be one typed key",
+        ),
+        (lambda: host_evaluate(Coin, count, 1.0, KEY, episodes=1, gamma=np.nan), "gamma: must be"),
+        (lambda: host_evaluate(Coin, count, 1.0, KEY, episodes=1, gamma="0.9"), "gamma: must be"),
+        (lambda: host_evaluate(Coin, count, 1.0, KEY, episodes=1, gamma=2.0), "gamma: must be"),
     ],
 )
 def test_refusals(call, message):
     with pytest.raises(UsageError, match="^" + message):
         call()
+
+
+class Odd(Coin):
+    """Returns `found` instead of what gymnasium asks for, at reset or at every step."""
+
+    def __init__(self, reset=None, step=None):
+        super().__init__()
+        self.odd = {"reset": reset, "step": step}
+
+    def reset(self, seed=None):
+        usual = super().reset(seed)
+        return usual if self.odd["reset"] is None else self.odd["reset"](usual)
+
+    def step(self, action):
+        usual = super().step(action)
+        return usual if self.odd["step"] is None else self.odd["step"](usual)
+
+
+@pytest.mark.parametrize(
+    ("odd", "sentence"),
+    [
+        ({"reset": lambda found: found[0]}, "reset returns ndarray, not"),
+        ({"step": lambda found: found[:2] + found[3:]}, "step returns 4 values, not"),
+        ({"step": lambda found: (found[0], None, *found[2:])}, "a reward is None, not a number"),
+        ({"step": lambda found: (found[0], 1j, *found[2:])}, "a reward is 1j, not a number"),
+        ({"step": lambda found: (np.zeros(2), *found[1:])}, "observations change structure or shape"),
+        ({"reset": lambda found: ("north", {})}, "observations hold <U5, not numbers"),
+        ({"reset": lambda found: ({}, {})}, "observations are empty, not numbers"),
+    ],
+)
+def test_environments_that_are_not_gymnasiums_are_named(odd, sentence):
+    with pytest.raises(UsageError, match="^make_env: " + sentence):
+        host_evaluate(lambda: Odd(**odd), count, 1.0, KEY, episodes=1)
+
+
+def test_observations_of_several_lengths_are_refused():
+    lengths = iter((1, 2))
+    with pytest.raises(UsageError, match=r"^make_env: observations differ in structure or shape"):
+        host_evaluate(
+            lambda: Odd(reset=lambda found: (np.zeros(next(lengths)), {})), count, 1.0, KEY, episodes=2
+        )
 
 
 def test_gymnasiums_own_limit_counts_as_truncation():

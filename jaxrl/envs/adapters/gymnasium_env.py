@@ -105,7 +105,10 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """`(obs, info)` of new episodes everywhere; leaves of `obs` are `[n, ...]`, `info` is empty."""
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        one = isinstance(seed, int | np.integer)
+        seeds = [int(seed) + i for i in range(self.num_envs)] if one else seed
+        if seeds is not None and len(seeds) != self.num_envs:
+            raise UsageError(f"seed: must be a number or {self.num_envs} numbers, got {len(seeds)}")
         for i, s in enumerate(seeds or [None] * self.num_envs):
             if s is not None or len(self._roots) <= i:
                 self._roots[i], self._episodes[i] = _root_key(np_random(s)[0]), -1
@@ -120,7 +123,8 @@ class GymnasiumVectorEnv(gymnasium.vector.VectorEnv):
         """`(obs, reward, terminated, truncated, info)`, leaves `[n, ...]`; a time limit is a truncation."""
         if self._carry is None:
             raise gymnasium.error.ResetNeeded(f"{self.env.name}: call reset before step")
-        actions, limit = _in(self.env.action_space, actions), np.int32(self.limit)
+        actions = _in(self.env.action_space, actions, (self.num_envs,))
+        limit = np.int32(self.limit)
         self._carry, out, truncated, fresh = _step_all(
             self.env, self._keys, self._carry, actions, self.params, limit
         )
@@ -158,14 +162,28 @@ def _root_key(generator: np.random.Generator) -> Key:
     return jax.random.key(int(generator.integers(2**32)))
 
 
-def _cast(leaf: Discrete | Box, x: Any) -> Any:
-    return np.asarray(x, leaf.dtype)
+def _cast(leaf: Discrete | Box, x: Any, batch: tuple[int, ...]) -> Any:
+    given = np.asarray(x)
+    if given.dtype.kind not in "biuf" or given.shape != batch + leaf.shape or not np.isfinite(given).all():
+        raise ValueError
+    value = given.astype(leaf.dtype)
+    if isinstance(leaf, Discrete) and not np.all((value == given) & (value >= 0) & (value < leaf.n)):
+        raise ValueError
+    return value
 
 
-def _in(space: Space, x: Any) -> PyTree:
-    """A value of gymnasium's, or a batch of them, with our structure and dtypes."""
-    x = dict(x) if isinstance(space, dict) else x
-    return jax.tree.map(_cast, space, x, is_leaf=is_space)
+def _in(space: Space, x: Any, batch: tuple[int, ...] = ()) -> PyTree:
+    """An action of gymnasium's, or a batch of them, with our structure and dtypes.
+
+    Raises UsageError for another structure or shape, for what is not finite, and for an index out of range;
+    numbers beyond a `Box` are the environment's to handle.
+    """
+    try:
+        x = dict(x) if isinstance(space, dict) else x
+        return jax.tree.map(lambda leaf, part: _cast(leaf, part, batch), space, x, is_leaf=is_space)
+    except (ValueError, TypeError) as error:
+        many = f"{batch[0]} actions" if batch else "an action"
+        raise UsageError(f"action: must be {many} of {space}, got {x!r:.80}") from error
 
 
 def _out(space: Space, x: PyTree) -> Any:

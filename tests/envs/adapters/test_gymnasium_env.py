@@ -164,6 +164,45 @@ def test_a_step_before_the_first_reset_is_refused(host):
         host.step(host.action_space.sample())
 
 
+@pytest.mark.parametrize("action", [2, -1, 0.5, np.nan, "left", None, [1], np.zeros(2, int)])
+def test_an_action_outside_of_a_discrete_space_is_refused(cartpole, action):
+    with pytest.raises(UsageError, match=r"^action: must be an action of Discrete"):
+        cartpole.step(action)
+
+
+@pytest.mark.parametrize("action", [0, True, np.int64(1), np.array(1), 1.0])
+def test_one_that_is_whole_and_inside_is_taken(cartpole, action):
+    assert cartpole.step(action)[1] == 1.0
+
+
+@pytest.fixture(scope="module")
+def cartpole():
+    host = as_gymnasium(CartPole())
+    host.reset(seed=0)
+    return host
+
+
+def test_actions_of_a_vector_have_one_entry_per_environment():
+    host = as_gymnasium_vector(CartPole(), 3)
+    host.reset(seed=0)
+    for actions in (0, [0, 1], np.zeros((3, 1), int), [0, 1, 2]):
+        with pytest.raises(UsageError, match=r"^action: must be 3 actions of Discrete"):
+            host.step(actions)
+    assert host.step([0, 1, 0])[1].tolist() == [1, 1, 1]
+    with pytest.raises(UsageError, match=r"^seed: must be a number or 3 numbers, got 2"):
+        host.reset(seed=[1, 2])
+    np.testing.assert_array_equal(host.reset(seed=np.int64(5))[0], host.reset(seed=5)[0])
+
+
+def test_continuous_actions_have_the_shape_of_the_space():
+    host = as_gymnasium(Pendulum())
+    host.reset(seed=0)
+    for action in (0.5, np.zeros(2), [np.inf], {"u": 1.0}):
+        with pytest.raises(UsageError, match=r"^action: must be an action of Box"):
+            host.step(action)
+    assert np.isfinite(host.step([9.0])[1])  # beyond the bounds, which is the environment's to handle
+
+
 @pytest.mark.peers
 def test_algorithms_of_stable_baselines_train_on_our_cartpole():
     """A random policy has return 22; their PPO exceeds 100 within 15,000 steps."""
