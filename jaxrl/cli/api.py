@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 from jaxrl.cli import execution, machine, overrides, plan
 from jaxrl.cli.notebook import Run
+from jaxrl.core.errors import UsageError
+from jaxrl.core.files import as_path
 from jaxrl.run import catalogue, lanes
 from jaxrl.run.folder import RunFolder
 
@@ -99,25 +101,33 @@ def export(
     path: str | Path,
     to: Literal["csv", "parquet", "policy"] = "csv",
     *,
-    member: int = 0,
+    member: int | None = None,
     stage: str | None = None,
     dest: str | Path | None = None,
     root: str | Path | None = None,
 ) -> list[Path]:
     """Writes the metrics of a run as a table, or the trained policy of one member; returns the files.
 
-    stage: which population of a run that trains several. dest: folder, by default `export` inside the run
-    folder. Raises `MissingExtra` where Parquet needs a
-    library, `StorageError` where the folder cannot be written, `UsageError` for a member that does not exist.
+    member: whose policy, by default 0. stage: which population of a run that trains several. dest: folder, by
+    default `export` inside the run folder. Raises `MissingExtra` where Parquet needs a library,
+    `StorageError` where the folder cannot be written, `UsageError` for a member that does not exist, and for
+    a member or a stage beside a table, which holds them all.
     """
     from jaxrl.cli import export as formats
 
+    chosen = {"member": member, "stage": stage}
+    unused = [name for name, value in chosen.items() if value is not None and to != "policy"]
+    if unused:
+        raise UsageError(
+            f"{unused[0]}: chooses a policy, and a table holds every one; leave it, or export a policy"
+        )
+
     folder = RunFolder.open(path)
-    target = folder.path / "export" if dest is None else Path(dest).expanduser().resolve()
+    target = folder.path / "export" if dest is None else as_path("dest", dest)
     if to != "policy":
         return [formats.export_metrics(folder, target, to)]
     folder, module, config = _reopened(path, root)
-    return formats.export_run(module, config, folder, target, member=member, stage=stage)
+    return formats.export_run(module, config, folder, target, member=member or 0, stage=stage)
 
 
 def verify(path: str | Path, *, root: str | Path | None = None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import stat
 import tempfile
@@ -15,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from jaxrl.core.errors import CorruptInput, JaxrlError, StorageError, UsageError
+from jaxrl.core.files import as_path
 from jaxrl.run import catalogue, lanes
 from jaxrl.run.checkpoint import Checkpoints
 from jaxrl.run.config import config_from_dict, config_hash, differences
@@ -26,9 +26,10 @@ LIVE_S = 10.0  # seconds between two rewrites of a live report
 def find_root(root: str | Path | None, run: Path | None = None) -> Path:
     """`root` if it holds `experiments/`, else the nearest one above `run` or the working directory."""
     if root is not None:
-        if not (Path(root) / "experiments").is_dir():
+        path = as_path("root", root)
+        if not (path / "experiments").is_dir():
             raise UsageError(f"root: {root} holds no folder 'experiments'")
-        return Path(root).resolve()
+        return path
     if run is not None:
         with contextlib.suppress(UsageError):
             return catalogue.find_root(run)
@@ -38,16 +39,9 @@ def find_root(root: str | Path | None, run: Path | None = None) -> Path:
 def runs_folder(root: Path, out: str | Path | None) -> Path:
     """`out`, by default `runs` below the root: a run leaves nothing in the working directory.
 
-    Raises `UsageError` for a name that is not UTF-8, which checkpoints cannot use.
+    Raises `UsageError` for what no folder can be called, see `as_path`.
     """
-    if out is None:
-        return root / "runs"
-    try:
-        path = Path(out).expanduser().resolve()
-        os.fsencode(path).decode("utf-8")
-    except (UnicodeError, RuntimeError) as error:
-        raise UsageError(f"out: {out!s:.200} is no folder name that can be used ({error})") from error
-    return path
+    return root / "runs" if out is None else as_path("out", out)
 
 
 def reopen(folder: RunFolder, root: str | Path | None = None) -> tuple[ModuleType, Any]:
@@ -153,7 +147,7 @@ def draw(module: ModuleType, folder: RunFolder, dest: str | Path | None = None) 
 
     Raises `StorageError` where they cannot be written.
     """
-    shown = folder if dest is None else _DrawnElsewhere(folder.path, Path(dest).expanduser().resolve())
+    shown = folder if dest is None else _DrawnElsewhere(folder.path, as_path("dest", dest))
     with writing("--dest"):
         return list(module.figure(shown))
 

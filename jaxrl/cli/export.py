@@ -40,9 +40,12 @@ class WatchedRun(RunFolder):
 def export_metrics(folder: RunFolder, dest: Path, kind: str) -> Path:
     """Writes metrics.csv or metrics.parquet: one row per log point; `name[i]` columns hold the members.
 
-    Raises `MissingExtra` where Parquet needs a library, `StorageError` where `dest` cannot be written.
+    Raises `MissingExtra` where Parquet needs a library, `StorageError` where `dest` cannot be written,
+    `UsageError` for a run that has logged nothing.
     """
     records = [_columns(r) for r in folder.read_metrics()]
+    if not records:
+        raise UsageError(f"{folder.path}: the run has logged nothing, so that there is no table to export")
     names = list(dict.fromkeys(name for r in records for name in r))
     policies.make_folder(dest)
     path = dest / f"metrics.{kind}"

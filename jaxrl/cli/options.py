@@ -125,10 +125,10 @@ class ExportOptions:
     """The folder of the run."""
     to: Literal["csv", "parquet", "policy"] = "csv"
     """Format: metrics as a table, or the trained policy as policy.npz and policy.json."""
-    member: int = 0
-    """Index of the member whose policy is exported, in its population."""
+    member: int | None = None
+    """Index of the member whose policy is exported, in its population; by default 0."""
     stage: str | None = None
-    """Name of the population, where a run trains several."""
+    """Name of the population whose policy is exported, where a run trains several."""
     dest: Path | None = None
     """Folder to write to; by default `export` inside the run folder."""
 

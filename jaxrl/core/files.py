@@ -9,6 +9,9 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from jaxrl.core.errors import UsageError
 
 
 @contextlib.contextmanager
@@ -29,6 +32,19 @@ def atomic(target: Path | str) -> Iterator[Path]:
         sync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def as_path(name: str, value: Any) -> Path:
+    """`value` as an absolute path; UsageError that calls it `name` for what no file can be called.
+
+    Names that are not UTF-8 are refused too, because checkpoints cannot use them.
+    """
+    try:
+        path = Path(value).expanduser().resolve()
+        os.fsencode(path).decode("utf-8")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"{name}: {value!s:.200} is no folder name that can be used ({error})") from error
+    return path
 
 
 def atomic_write(path: Path | str, content: bytes | str) -> None:

@@ -29,6 +29,7 @@ from jaxrl.core.errors import CorruptInput, NumericalFailure, UsageError, neares
 from jaxrl.report import statistics
 from jaxrl.run import catalogue
 from jaxrl.run.folder import RunFolder, atomic_write
+from jaxrl.run.records import once
 
 BEGIN = "<!-- table: written by `jaxrl report RUN --publish`, do not edit -->"
 END = "<!-- end of table -->"
@@ -265,7 +266,7 @@ def read_expected(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
         return {}
     defaults = {"rule": "within", "tolerance": 0.0, "reason": ""}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
         entries = {
             n: {k: {"quantity": k, **defaults, **e} for k, e in labels.items()}
             for n, labels in content.items()
@@ -278,16 +279,6 @@ def read_expected(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
             if problem:
                 raise CorruptInput(f"{path}: {name}: {label}: {problem}")
     return entries
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; `ValueError` for a name that it holds twice, of which Python keeps the last."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"'{name}' is given twice")
-        found[name] = value
-    return found
 
 
 def _problem(entry: Mapping[str, Any]) -> str | None:

@@ -61,6 +61,9 @@ class Checkpoints:
         if keep < 1:
             raise UsageError(f"keep: must be >= 1, got {keep}")
         self.folder = Path(folder).resolve()
+        for path in (self.folder.parent, self.folder):
+            if path.exists() and not path.is_dir():
+                raise CorruptInput(f"{path}: is a file where a folder of checkpoints belongs; move it away")
         self.keep, self.say = keep, say
         self._manager: Any = None
 

@@ -30,6 +30,7 @@ import numpy as np
 
 from jaxrl.core import files
 from jaxrl.core.errors import CorruptInput, JaxrlError, NumericalFailure, Preempted, StorageError, UsageError
+from jaxrl.core.files import as_path
 from jaxrl.run import lanes, records, signals, terminal
 from jaxrl.run.config import config_from_dict, config_hash, config_to_dict
 from jaxrl.run.grid import check_values
@@ -92,7 +93,7 @@ class RunFolder:
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """An existing folder; UsageError where there is none, CorruptInput where config.json is damaged."""
-        folder = cls(Path(path))
+        folder = cls(as_path("run", path))
         if not _is_file(folder.path / "config.json"):
             raise UsageError(f"{folder.path}: not a run folder (no config.json)")
         schema = folder._record["schema"]

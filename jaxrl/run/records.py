@@ -199,11 +199,21 @@ _NAMES = {
 
 def _parsed(data: bytes | str, where: str, error: type[JaxrlError], hint: str = "") -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        return json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=once)
     except RecursionError as failure:
         raise error(f"{where}: is nested too deeply to be a record of a run") from failure
     except ValueError as failure:
         raise error(f"{where}: not readable as JSON ({failure}){hint}") from failure
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; `ValueError` for a name that it holds twice, of which Python keeps the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"'{twice}' is given twice")
+    return found
 
 
 def _refuse_constant(name: str) -> None:

@@ -70,6 +70,10 @@ def test_the_policy_of_any_run_is_exported_without_work_of_its_experiment(finish
         assert int(loaded.act(None, s, ())[0]) == np.argmax(table[1, s])
     code, found = document("export", finished.path, "--to", "policy", "--member", "2", "--dest", tmp_path)
     assert (code, found["error"]) == (2, "member: must be >= 0 and < 2, got 2")
+    for option, value in (("--member", 0), ("--stage", "train")):
+        code, found = document("export", finished.path, option, value, "--dest", tmp_path / "table")
+        assert (code, found["error"].partition(",")[0]) == (2, f"{option[2:]}: chooses a policy")
+    assert not (tmp_path / "table").exists()
     code, found = document("export", finished.path, "--to", "policy", "--stage", "tain", "--dest", tmp_path)
     assert (code, found["error"]) == (2, "stage: the run has train; got tain")
 

@@ -165,3 +165,20 @@ def test_a_configuration_of_many_brackets_is_refused():
     values = {"algo": {"width": 0, "poison": None}, "hyper": {"lr": 0.1, "gamma": 0.9}, "updates": 1}
     with pytest.raises(UsageError, match="config"):
         config_from_dict(Config, values | {"grid": {"hyper.lr": nested}})
+
+
+def test_a_name_that_is_given_twice_is_refused_in_every_file_of_json(finished, tmp_path, capfd):
+    """Python keeps the last value, so that a line left behind by an editor would decide in silence."""
+    stored = json.loads((finished.path / "config.json").read_text())["config"]
+    text = json.dumps(stored)
+    twice = tmp_path / "config.json"
+    twice.write_text(text[:-1] + ', "updates": 3}')
+    assert (
+        main(["run", "toy/ring", "--config-file", str(twice), "--root", str(finished.path.parents[4])]) == 2
+    )
+    assert "'updates' is given twice" in capfd.readouterr().err
+    path = tmp_path / "run"
+    shutil.copytree(finished.path, path)
+    (path / "status.json").write_text('{"state": "done", "state": "failed"}')
+    with pytest.raises(CorruptInput, match="'state' is given twice"):
+        _ = RunFolder.open(path).status
