@@ -26,7 +26,7 @@ from jaxrl.data import d4rl, minari
 COMMANDS = [
     (
         True,
-        ["--rows", "10000", "100000", "1000000", "--rounds", "3"],
+        ["--rows", "10000", "100000", "1000000", "--rounds", "2"],
         ["--rows", "1000", "2000", "--rounds", "1"],
     )
 ]

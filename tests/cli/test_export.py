@@ -1,6 +1,7 @@
 """Exports of a run: metrics keep every member, policies come from the populations that it trained."""
 
 import csv
+import shutil
 import sys
 import types
 
@@ -90,3 +91,12 @@ def test_a_destination_that_cannot_be_a_folder_is_refused(finished, tmp_path, do
         code, found = document("export", finished.path, "--to", kind, "--dest", dest)
         assert (code, "cannot be a folder" in found["error"]) == (6, True)
     assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_run_that_has_logged_nothing_has_no_table(finished, tmp_path, document):
+    path = tmp_path / "run"
+    shutil.copytree(finished.path, path)
+    (path / "metrics.jsonl").unlink()
+    code, found = document("export", path, "--dest", tmp_path / "table")
+    assert code == 2 and "the run has logged nothing" in found["error"]
+    assert not (tmp_path / "table").exists()

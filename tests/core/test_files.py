@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from jaxrl.core.files import atomic, atomic_write, sha256
+from jaxrl.core.errors import UsageError
+from jaxrl.core.files import as_path, atomic, atomic_write, sha256
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
@@ -40,3 +41,15 @@ def test_text_bytes_and_their_digest(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         atomic_write(tmp_path / "missing" / "a.txt", "x")
+
+
+@pytest.mark.parametrize("value", [3, None, "a\0b", b"\xff", "~nobody-of-this-name/x", ["a"]])
+def test_what_is_no_path_is_refused_by_name(value):
+    with pytest.raises(UsageError, match=r"^out: .* is no folder name that can be used"):
+        as_path("out", value)
+
+
+def test_a_path_is_absolute_and_its_home_is_filled_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert as_path("out", "runs") == as_path("out", "~/runs") == tmp_path / "runs"

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from jaxrl.core.errors import StorageError
+from jaxrl.core.errors import CorruptInput, StorageError
 from jaxrl.run.checkpoint import MANIFEST, Checkpoints, CorruptCheckpoint
 from tests.reliability import toy_run
 from tests.reliability.processes import run as run_script
@@ -74,6 +74,13 @@ def test_damage_to_any_file_of_a_checkpoint_is_named(finished, copy, damage):
             assert checkpoints.choose("latest-good")[0] == 10
         file.write_bytes(original)
     assert checkpoints.choose("latest")[0] == 20
+
+
+def test_a_file_where_checkpoints_belong_is_named(copy):
+    shutil.rmtree(copy.checkpoints)
+    copy.checkpoints.write_text("")
+    with pytest.raises(CorruptInput, match="checkpoints: is a file where a folder of checkpoints belongs"):
+        Checkpoints(copy.checkpoints / "train")
 
 
 def test_debris_is_set_aside_with_one_line(finished, copy, capsys):
