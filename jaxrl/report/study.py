@@ -87,7 +87,7 @@ def run(
     folder.save_result(
         update=members[0].update[shown],
         point=labels(config.grid),
-        value=values[:, shown].reshape(len(points), config.seeds, -1),
+        value=values[:, shown].reshape(len(points), config.seeds, int(shown.sum())),
         quantity=quantity,
         diverged=np.array([max(m.first_bad.values()) >= 0 for m in members]).reshape(len(points), -1),
     )
@@ -106,8 +106,11 @@ def figure(folder: RunFolder) -> list[Path]:
     with plots.paper():
         fig, axes = plots.subplots(1, 1)
         for label, value in zip(result["point"], result["value"], strict=True):
+            if not np.isfinite(value).any():  # every member diverged before its first log point
+                continue
             plots.learning_curve(axes[0][0], result["update"], value, label=str(label))
         around = "95 % band" if result["value"].shape[1] >= statistics.MIN_RUNS else "every seed"
         axes[0][0].set(xlabel="update", ylabel=f"{result['quantity']} (IQM, {around})")
-        axes[0][0].legend()
+        if axes[0][0].lines:
+            axes[0][0].legend()
         return plots.save(fig, folder.figures / "curves")

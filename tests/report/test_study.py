@@ -1,6 +1,7 @@
 """A study of one algorithm: its arrays, its scores and its curves are those of the members."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -52,6 +53,21 @@ def test_a_member_that_diverged_has_no_score():
         "point": np.array(["default"]),
     }
     np.testing.assert_array_equal(study.scores(result)["default"], [1, np.nan])
+
+
+def test_members_without_a_finite_value_are_no_curve(tmp_path):
+    result = {
+        "value": np.full((2, 2, 3), np.nan),
+        "update": np.arange(3),
+        "point": np.array(["a", "b"]),
+        "quantity": np.array("loss"),
+        "diverged": np.ones((2, 2), bool),
+    }
+    result["value"][1] = 1.0
+    folder = SimpleNamespace(load_result=lambda: result, figures=tmp_path)
+    assert study.figure(folder)
+    result["value"][:] = np.nan
+    assert study.figure(folder) and np.isnan(study.scores(result)["a"]).all()
 
 
 def test_the_figure_has_a_curve_per_point(folder):
