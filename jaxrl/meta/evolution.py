@@ -131,7 +131,8 @@ class State:
     """What a generation changes, and `key`, which it does not.
 
     params: the mean phi. best_params, best_fitness float[], best_generation int32[]: the chosen mean, its
-    fitness on the tasks of the choice (-inf before the first one), and the generations it took.
+    fitness on the tasks of the choice, and the generations it took; before the first choice the last mean,
+    and -inf.
     """
 
     params: PyTree
@@ -239,6 +240,11 @@ def _selection(parts: Parts, after: State, settings: Settings, data: PyTree) -> 
     """The best mean so far, where a choice is due, and the fitness of this one on the tasks of the choice."""
     config, problem = parts.config, parts.problem
     tasks = problem.tasks(stream(after.key, SELECTION), config.selection)
+    unchosen = jnp.isneginf(after.best_fitness)
+    after = after.replace(
+        best_params=tree_where(unchosen, after.params, after.best_params),
+        best_generation=jnp.where(unchosen, after.updates, after.best_generation),
+    )
 
     def choose(after: State) -> tuple[State, Mean]:
         width = math.gcd(2 * parts.lane, config.selection)

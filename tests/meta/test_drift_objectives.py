@@ -1,18 +1,34 @@
 """The study of drifts: tasks that they have never seen, and what is said of them."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from experiments.meta import drift_objectives, tasks
-from experiments.meta.rules import HAND
+from experiments.meta.rules import ARMS, HAND
 from jaxrl.baselines import ppo
 from jaxrl.core.errors import UsageError
 from jaxrl.meta import evolution
 from jaxrl.run.folder import RunFolder
 
+PUBLISHED = dict(np.load(Path(drift_objectives.__file__).with_name("results") / "drift_objectives-quick.npz"))
 SMOKE, GAMES = (drift_objectives.PRESETS[name] for name in ("smoke", "games"))
+
+
+def errors(differences):
+    """Means of paired differences [..., n], in standard errors."""
+    return differences.mean(-1) / (differences.std(-1, ddof=1) / differences.shape[-1] ** 0.5)
+
+
+def test_the_harness_sees_a_clip_and_drifts_from_nothing_find_a_trust_region():
+    """No clip is five standard errors below clip .2, and every plain drift as much above no clip."""
+    hand = dict(zip(HAND, PUBLISHED["hand"], strict=True))
+    assert errors(hand["PPO, clip 0.2"] - hand["no clip"]) >= 5
+    names = [list(ARMS)[i] for i in PUBLISHED["arm"]]
+    plain = PUBLISHED["learned"][[names.index("LPO"), names.index("TA-LPO")]]
+    assert plain.shape == (2, 2, 96) and (errors(plain - hand["no clip"]) >= 5).all()
 
 
 def test_horizons_of_tasks_are_their_steps_over_those_of_an_update():

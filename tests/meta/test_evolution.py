@@ -115,6 +115,13 @@ def test_evolution_climbs_to_the_optimum_and_keeps_the_best_mean():
     assert int(state.best_generation) == 5 * (1 + chosen.argmax())
 
 
+def test_before_the_first_choice_the_best_mean_is_the_last_one():
+    config = evolution.Config(pairs=8, selection=2)
+    state, _ = runs(quadratic(), config, config.select_every - 1)
+    assert int(state.best_generation) == 4 and float(state.best_fitness) == -np.inf
+    assert state.params.any() and np.array_equal(state.best_params, state.params)
+
+
 def test_lanes_do_not_change_a_generation():
     wide, _ = runs(quadratic(), evolution.Config(pairs=8, selection=0), 3)
     narrow, _ = runs(quadratic(), evolution.Config(pairs=8, lane=2, selection=0), 3)

@@ -11,6 +11,27 @@ from jaxrl.cli import api
 from jaxrl.core.errors import UsageError
 
 ROOT = Path(grid_objectives.__file__).parents[2]
+PUBLISHED = dict(np.load(Path(grid_objectives.__file__).with_name("results") / "grid_objectives-quick.npz"))
+
+
+def errors(differences):
+    """Means of paired differences [..., n], in standard errors."""
+    return differences.mean(-1) / (differences.std(-1, ddof=1) / differences.shape[-1] ** 0.5)
+
+
+def test_every_evolved_rule_is_five_standard_errors_above_the_start_at_the_longest_horizon():
+    at = PUBLISHED["horizon"].tolist().index(50)
+    assert PUBLISHED["returns"].shape == (4, 2, 5, 512)
+    assert (errors(PUBLISHED["returns"][:, :, at] - PUBLISHED["start"][at]) >= 5).all()
+
+
+def test_blind_rules_do_not_change_a_bit_when_told_another_horizon_and_scheduled_reinforce_does():
+    truth = PUBLISHED["returns"][:, :, PUBLISHED["horizon"].tolist().index(20)]
+    change = PUBLISHED["told"] - truth[:, :, None]
+    arms = PUBLISHED["arm"].tolist()
+    assert not change[[arms.index("REINFORCE"), arms.index("LPG")]].any()
+    beyond = np.abs(errors(change[arms.index("scheduled REINFORCE")])) > 3
+    assert beyond.any(axis=-1).all()  # for both meta-seeds, of N/4 and 4N at least one
 
 
 @pytest.mark.slow

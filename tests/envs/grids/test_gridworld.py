@@ -112,6 +112,36 @@ def test_tabular_reproduces_the_published_values_of_level_c():
                 assert mdp.mu0 @ value == pytest.approx(values[horizon], abs=1e-8)
 
 
+def test_the_optimum_of_level_c_agrees_in_single_precision():
+    params = level(4, 4, **LEVEL_C, limit=20, dtype=jnp.float32)
+    mdp = jax.tree.map(np.asarray, jax.jit(GridWorld(levels(4, 3, 3)).to_tabular)(params))
+    value = np.zeros(mdp.n_states, np.float32)
+    for _ in range(60):
+        value = (mdp.R + mdp.P @ value).max(1)
+    assert value.dtype == np.float32 and mdp.mu0 @ value == pytest.approx(3.6776609154, rel=5e-5)
+
+
+@pytest.mark.slow  # plays 100,000 episodes
+def test_the_uniform_policy_earns_its_exact_value_on_level_c():
+    """Within 4 standard errors, a false alarm in 16,000."""
+    env, n = GridWorld(levels(4, 3, 3)), 100_000
+    params = level(4, 4, **LEVEL_C, limit=20, dtype=jnp.float32)
+
+    def episode(key):
+        def play(carry, k):
+            state, alive = carry
+            k_action, k_step = jax.random.split(k)
+            state, out = env.step(k_step, state, jax.random.randint(k_action, (), 0, 5), params)
+            return (state, alive & ~out.terminated), jnp.where(alive, out.reward, 0.0)
+
+        first = env.reset(key, params)[0], jnp.asarray(True)
+        return jax.lax.scan(play, first, jax.random.split(key, 20))[1].sum()
+
+    returns = np.asarray(jax.jit(jax.vmap(episode))(jax.random.split(jax.random.key(0), n)), np.float64)
+    error = returns.std(ddof=1) / n**0.5
+    assert error < 0.004 and abs(returns.mean() - 0.0277643574) < 4 * error
+
+
 def test_tabular_reproduces_the_published_values_of_dense():
     env = GridWorld(LEVELS["dense"])
     with jax.enable_x64(True):

@@ -66,3 +66,30 @@ def test_maze_masks():
     assert [len(m) for m in MAZES.values()] == [46, 53, 72, 72, 72, 73, 72, 71, 71]
     assert len(LEVELS["long_dense"].designs[0]) == 17
     assert len(LEVELS["longer"].designs[0]) == 7
+
+
+def apart(values, low, high):
+    """Largest distance of the distribution of ln values [n] from a uniform one on [ln low, ln high]."""
+    u = np.sort(np.log(values / low) / np.log(high / low))
+    ranks = np.arange(len(u) + 1) / len(u)
+    return max((ranks[1:] - u).max(), (u - ranks[:-1]).max())
+
+
+@pytest.mark.slow  # draws 20,000 levels
+def test_levels_of_all_have_the_distributions_that_are_asked_for():
+    """Each of twelve tests has a false-alarm rate of 1e-4, by Pearson's and by Kolmogorov's statistic."""
+    n = 20_000
+    _, p = sampled("all", n)
+    for values, low, high, quantile in ((p.side, 4, 10, 27.86), (p.n_objects, 1, 5, 23.51)):
+        counts, expected = np.bincount(values)[low:], n / (high - low + 1)
+        assert len(counts) == high - low + 1 and ((counts - expected) ** 2 / expected).sum() < quantile
+    largest = np.sqrt(np.log(2 / 1e-4) / (2 * n))
+    u = np.random.default_rng(0).uniform(-0.5, 0.5, n)  # undoes the rounding to whole steps
+    assert apart(np.clip(p.limit + u, 20, 750), 20, 750) < largest + 1e-3
+    for k in range(5):
+        assert apart(p.p_end[:, k], 1e-2, 1) < largest
+        assert apart(p.p_respawn[:, k], 1e-3, 1e-1) < largest
+    assert p.reward[:, 0].min() >= 0 and p.reward[:, 1:].min() < -0.99
+    placed = np.concatenate([p.start[:, None], p.cells], 1)
+    assert not np.take_along_axis(p.walls, placed, 1).any() and (placed < p.side[:, None] ** 2).all()
+    assert (np.diff(np.sort(placed, 1), axis=1) > 0).all()
