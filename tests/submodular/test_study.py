@@ -1,11 +1,14 @@
 """Rows of the studies on maps: each kind of learner reports F of the episodes that it trained on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from experiments.submodular import study
 from experiments.submodular.problems import LEARNERS, PROBLEMS, Learner, make
 from jaxrl.core.errors import UsageError
+from jaxrl.report import tables
 from jaxrl.run.folder import RunFolder
 
 
@@ -34,6 +37,13 @@ def test_gain_to_go_is_compared_with_every_other_credit_seed_by_seed():
     assert found["items: M minus M gae"].derived
     assert set(study.CREDITS) < set(LEARNERS)
     assert [k for k in found if "minus" in k and "ModPO" not in k] == ["items: M minus M gae"]
+
+
+@pytest.mark.parametrize("family", ["submodular", "baselines"])
+def test_every_row_is_judged_or_says_why_not(family):
+    entries = tables.read_expected(Path(study.__file__).parent.parent / family / "expected.json")
+    silent = [e["reason"] for labels in entries.values() for e in labels.values() if e["paper"] is None]
+    assert set(silent) <= {"no published value", "other data", "exploratory"}
 
 
 def test_kinds_of_learners():
