@@ -84,7 +84,7 @@ def drawn(given: Problem, key: jax.Array) -> list[tuple[np.ndarray, ...]]:
 
     def of(k: jax.Array) -> tuple[jax.Array, ...]:
         if given.module is ucrl_rfe:
-            return (drawing.uniforms(key, k, H, jnp.result_type(float)),)
+            return (drawing.uniforms(key, k, H, jnp.int32(H), jnp.result_type(float)),)
         env, oracle = jax.random.split(stream(key, k))
         u = jax.random.uniform(env, (H + 1,), jnp.result_type(float))
         return u, jax.random.bernoulli(oracle, 0.5, (RANDOM_SETS, S)).astype(float)

@@ -22,13 +22,33 @@ from jaxrl.envs.tabular.mdp import inverse_cdf
 from jaxrl.envs.tabular.mixture import validate_mixture
 from jaxrl.reward_free.features import Dense, form_of
 
+SHORT = 32  # stages; numbers for 256 would cost a third as much as an episode of 8
 Learned = TypeVar("Learned")
 AnyState = TypeVar("AnyState")
 
 
-def uniforms(key: Key, index: Array, horizon: int, dtype: jnp.dtype) -> Array:
-    """The uniform numbers of episode `index` int32[], float[horizon + 1], the first for the start."""
-    return jax.random.uniform(stream(key, index), (horizon + 1,), dtype)
+def uniforms(key: Key, index: Array, size: int, horizon: Array, dtype: jnp.dtype) -> Array:
+    """The uniform numbers of episode `index` int32[], `drawn` from the stream of its index."""
+    return drawn(stream(key, index), size, horizon, dtype)
+
+
+def drawn(key: Key, size: int, horizon: Array, dtype: jnp.dtype) -> Array:
+    """The uniform numbers of an episode, float[size + 1], the first for the start, the next of its stages.
+
+    Those of the `horizon` int32[] stages that are played are the same for every size; later ones may be 0. An
+    episode of up to `SHORT` stages in a program for more of them draws no more than it may need.
+    """
+
+    def numbers(stages: int) -> Array:
+        return jax.random.uniform(key, (stages + 1,), dtype)
+
+    if size <= SHORT:
+        return numbers(size)
+
+    def few() -> Array:
+        return jnp.zeros(size + 1, dtype).at[: SHORT + 1].set(numbers(SHORT))
+
+    return jax.lax.cond(horizon <= SHORT, few, lambda: numbers(size))
 
 
 def several(count: int, one: Callable[[AnyState], AnyState], state: AnyState) -> AnyState:

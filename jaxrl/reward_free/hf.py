@@ -163,7 +163,7 @@ def make(config: Config, env: Any) -> Algorithm:
         form = form_of(data)
 
         def one(state: State) -> State:
-            u = uniforms(config, state, data.mu0.dtype)
+            u = uniforms(config, state, hyper, data.mu0.dtype)
             return episode(config, env, form, state, hyper, data, u)
 
         state = episodes.several(config.episodes, one, state)
@@ -202,14 +202,13 @@ def radius(config: Config, form: Form, hyper: Hyper, k: Array) -> Radius:
     return Radius(beta, alpha, gamma)
 
 
-def uniforms(config: Config, state: State, dtype: jnp.dtype) -> tuple[Array, Key]:
-    """The uniform numbers of the next episode, float[H + 1], the first for the start; and a key for its
-    oracle.
+def uniforms(config: Config, state: State, hyper: Hyper, dtype: jnp.dtype) -> tuple[Array, Key]:
+    """The uniform numbers of the next episode, float[H + 1], see `episodes.drawn`; and a key for its oracle.
 
     Episode k draws the same numbers whatever the largest horizon is.
     """
     env, oracle = jax.random.split(stream(state.key, state.episodes))
-    return jax.random.uniform(env, (config.horizon + 1,), dtype), oracle
+    return episodes.drawn(env, config.horizon, hyper.horizon, dtype), oracle
 
 
 def episode(

@@ -97,7 +97,7 @@ def learner(module: str, config: Config, env: Any, rule: Rule) -> Algorithm:
         form, mu0 = form_of(data.mixture), data.mixture.mu0
 
         def one(_: Array, state: State) -> State:
-            u = episodes.uniforms(state.key, state.episodes, config.horizon, mu0.dtype)
+            u = episodes.uniforms(state.key, state.episodes, config.horizon, hyper.horizon, mu0.dtype)
             return episode(env, form, rule, state, hyper, data, u)
 
         state = jax.lax.fori_loop(0, config.episodes, one, state)

@@ -109,7 +109,7 @@ def make(config: Config, env: Any) -> Algorithm:
         form = form_of(data)
 
         def one(state: State) -> State:
-            u = episodes.uniforms(state.key, state.episodes, config.horizon, data.mu0.dtype)
+            u = episodes.uniforms(state.key, state.episodes, config.horizon, hyper.horizon, data.mu0.dtype)
             return episode(config, env, form, state, hyper, data, u)
 
         state = episodes.several(config.episodes, one, state)

@@ -85,7 +85,7 @@ def make(config: Config, env: Any) -> Algorithm:
         form = form_of(data)
 
         def one(state: ucrl_rfe.State) -> ucrl_rfe.State:
-            u = episodes.uniforms(state.key, state.episodes, config.horizon, data.mu0.dtype)
+            u = episodes.uniforms(state.key, state.episodes, config.horizon, hyper.horizon, data.mu0.dtype)
             return episode(config, env, form, state, hyper, data, u)
 
         state = episodes.several(config.episodes, one, state)

@@ -55,9 +55,20 @@ def test_a_plan_is_due_at_first_and_after_growth():
 
 def test_episodes_draw_other_numbers_and_the_same_again():
     key = jax.random.key(0)
-    first, again, other = (episodes.uniforms(key, jnp.int32(i), 4, jnp.float32) for i in (0, 0, 1))
+    first, again, other = (
+        episodes.uniforms(key, jnp.int32(i), 4, jnp.int32(4), jnp.float32) for i in (0, 0, 1)
+    )
     np.testing.assert_array_equal(first, again)
     assert first.shape == (5,) and not np.any(first == other)
+
+
+def test_numbers_of_the_stages_that_are_played_do_not_depend_on_the_room_of_the_program():
+    key = jax.random.key(3)
+    whole = jax.random.uniform(key, (101,), jnp.float32)
+    for size, horizon in ((4, 4), (32, 8), (100, 8), (100, 32), (100, 33), (100, 100)):
+        found = episodes.drawn(key, size, jnp.int32(horizon), jnp.float32)
+        assert found.shape == (size + 1,)
+        np.testing.assert_array_equal(found[: horizon + 1], whole[: horizon + 1])
 
 
 def test_data_of_other_sizes_and_horizons_beyond_the_program_are_refused():
