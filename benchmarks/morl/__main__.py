@@ -1,7 +1,7 @@
 """The peers of multi-objective RL.
 
 python -m benchmarks.morl setup     builds .cache/morl with the versions of peers.txt
-python -m benchmarks.morl peer      C-MORL and morl-baselines on convex Deep Sea Treasure, each a process
+python -m benchmarks.morl peer      C-MORL and morl-baselines by CPU seconds, each a process
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Both stages of C-MORL on convex Deep Sea Treasure, as `experiments/morl/discrete_suite.py` trains them.
+"""Both stages of C-MORL on convex Deep Sea Treasure or Minecart, as the experiments train them.
 
-python -m benchmarks.morl.front_worker --seed 0 --seconds 600
+python -m benchmarks.morl.front_worker --problem sea --seed 0 --seconds 600
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from benchmarks.morl.fronts import Watch, worker_arguments
-from experiments.morl.settings import finite, grid, learner, numbers, setting
+from experiments.morl import discrete_suite, episodic, minecart
+from experiments.morl.stages import Plan
 from jaxrl.core.prng import stream
 from jaxrl.morl import cmorl, scalarised
 from jaxrl.morl.hypervolume import exact_hypervolume
@@ -19,14 +20,20 @@ from jaxrl.morl.preferences import preferences
 from jaxrl.run.population import as_arrays
 from jaxrl.run.sweep import member_keys
 
-TASK, ENVS, UPDATES, CAPACITY = "dst-convex", 64, 20, 128
+T, BETA = 20.0, 0.9  # sharpness of the barrier, retained share
+
+
+def plan_of(problem: str) -> Plan:
+    """What the experiments train on a problem."""
+    if problem == "sea":
+        return discrete_suite.plan(discrete_suite.Config(("dst-convex",), capacity=128), "dst-convex")[0]
+    return episodic.plan(minecart.PRESETS["quick"], "minecart-deterministic")
 
 
 def main() -> None:
     args = worker_arguments(__doc__)
-    one, found = setting(TASK), finite(TASK)
-    reference = np.asarray(found.task.reference, np.float32)
-    config, initial = learner(one, ENVS), one.initial
+    own = plan_of(args.problem)
+    reference = np.asarray(own.reference, np.float32)
     archives: list[Any] = []
 
     def volume() -> float:
@@ -49,15 +56,14 @@ def main() -> None:
         return state.archive
 
     key = member_keys(args.seed, 1)[0]
-    first = scalarised.make(scalarised.Config(config, CAPACITY, found.evaluation), found.env)
-    weights = preferences(grid(one), len(reference))
-    hyper = scalarised.Hyper(weights, reference, numbers(one, found, initial), found.task.gamma)
-    begin = rounds(first, hyper, found.mdp, key, initial)
-    later = numbers(one, found, UPDATES).replace(entropy=0.0)
-    second = cmorl.make(cmorl.Config(config, found.evaluation, one.selected, UPDATES, one.rounds), found.env)
-    extended = cmorl.Hyper(reference, later, found.task.gamma, t=one.t[0])
+    static = scalarised.Config(own.learner, own.capacity, own.evaluation, own.every)
+    hyper = scalarised.Hyper(preferences(own.weights, len(reference)), reference, own.first, own.gamma)
+    begin = rounds(scalarised.make(static, own.env), hyper, own.data, key, own.initial)
+    second = cmorl.Config(own.learner, own.evaluation, own.selected, own.updates, own.rounds)
+    extended = cmorl.Hyper(reference, own.later, own.gamma, beta=BETA, t=T)
     if watch.spent < args.seconds:
-        rounds(second, extended, cmorl.Data(found.mdp, begin), stream(key, 2), one.rounds)
+        data = cmorl.Data(own.data, begin)
+        rounds(cmorl.make(second, own.env), extended, data, stream(key, 2), own.rounds)
     watch.show(always=True)
 
 

@@ -22,6 +22,7 @@ from experiments.morl.settings import Finite, finite, learner, setting
 from experiments.morl.stages import share
 from jaxrl.baselines.ppo import networks
 from jaxrl.core.errors import JaxrlError, UsageError
+from jaxrl.core.types import Key
 from jaxrl.morl import archive as archives
 from jaxrl.morl.archive import Entries
 from jaxrl.morl.hypervolume import hypervolume
@@ -77,8 +78,12 @@ def stored(folder: RunFolder, task: str, stage: str, seed: int, found: Finite) -
     """`(members, tables)` of one archive of a run; tables are probabilities float64[n, S, A]."""
     record = found.task.record() | {"task": task, "stage": stage, "seed": seed}
     nets = networks(learner(setting(task), 1), found.env)
-    policy = {"params": jax.eval_shape(nets.init, jax.random.key(0)), "moments": (), "scale": ()}
-    like = archives.empty(policy, len(found.task.reference), folder.config["capacity"])
+
+    def empty(key: Key) -> archives.Archive:
+        policy = {"params": nets.init(key), "moments": (), "scale": ()}
+        return archives.empty(policy, len(found.task.reference), folder.config["capacity"])
+
+    like = jax.eval_shape(empty, jax.random.key(0))
     path = folder.path / "archives" / f"{task}--{stage}--{seed}.npz"
     members = archives.members(archives.load(path, like, json.loads(json.dumps(record))))
     return members, tables(found, nets, members)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.morl import certificate, front_page, rollouts, stages
@@ -21,7 +20,7 @@ from jaxrl.core.fields import Seed, Share, Size, check_fields
 from jaxrl.core.tree import tree_take
 from jaxrl.morl.constraints import Optimiser
 from jaxrl.morl.hypervolume import hypervolume
-from jaxrl.morl.metrics import expected_utility, hull_gap
+from jaxrl.morl.metrics import hull_gap
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
@@ -49,14 +48,17 @@ class Config:
     """Updates of every run in a round. Paper: 20."""
     capacity: Size = 512
     """Members of the archive. Paper: 200."""
-    beta: Share = 0.9
-    """Share of every constrained return that a run retains, in [0, 1]. Paper: 0.9."""
+    beta: tuple[Share, ...] = (0.9,)
+    """Shares of every constrained return that runs retain, each in [0, 1], one or more; every optimiser of
+    stage 2 has a variant for each. Paper: 0.9."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("tasks", "optimisers"):
+        for name in ("tasks", "optimisers", "beta"):
             if not getattr(self, name):
-                raise UsageError(f"Config.{name}: must hold at least one name")
+                raise UsageError(f"Config.{name}: must hold at least one entry")
+        if len(set(self.beta)) < len(self.beta):
+            raise UsageError(f"Config.beta: must hold different shares, got {list(self.beta)}")
         for name in self.tasks:
             setting(name)
 
@@ -70,6 +72,7 @@ PRESETS = {
     "convex": Config(("dst-convex",)),
     "tree": Config(("fruit-tree-5",)),
     "constraints": Config(("dst-concave",), ("barrier", "lagrangian", "cpo", "official", "none")),
+    "retention": Config(("dst-concave",), ("barrier", "lagrangian", "cpo", "none"), beta=(0.5, 0.9, 0.99)),
     "paper": Config(
         ("dst-concave", "dst-convex", "dst-mirrored", "fruit-tree-5", "fruit-tree-6"),
         ("barrier", "lagrangian", "cpo", "official", "none"),
@@ -99,8 +102,8 @@ def estimate(config: Config) -> dict[str, int]:
     members = steps = 0
     for name in config.tasks:
         one = setting(name)
-        counts = stages.variants(config.optimisers, one.t)
-        variants = sum(len(sharpness) for sharpness in counts.values())
+        counts = stages.variants(config.optimisers, one.t, config.beta)
+        variants = sum(len(settings) for settings in counts.values())
         m, initial, rounds = len(one.objectives), config.initial or one.initial, config.rounds or one.rounds
         runs = initial * len(grid(one)) + variants * rounds * config.updates * one.selected * m
         members += (1 + 3 * variants) * config.seeds
@@ -108,11 +111,11 @@ def estimate(config: Config) -> dict[str, int]:
     return {"members": members, "env_steps": steps}
 
 
-def _plan(config: Config, name: str) -> tuple[Plan, Finite]:
+def plan(config: Config, name: str) -> tuple[Plan, Finite]:
     """Both stages on the tables of a task."""
     one, found = setting(name), finite(name)
     initial = config.initial or one.initial
-    plan = Plan(
+    own = Plan(
         name=name,
         env=found.env,
         data=found.mdp,
@@ -130,17 +133,16 @@ def _plan(config: Config, name: str) -> tuple[Plan, Finite]:
         updates=config.updates,
         capacity=config.capacity,
         gamma=found.task.gamma,
-        beta=config.beta,
     )
-    return plan, found
+    return own, found
 
 
 def _solve(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
-    plan, found = _plan(config, name)
-    begin = stages.initialise(plan, config.seeds, config.seed, folder).state.archive
+    own, found = plan(config, name)
+    begin = stages.initialise(own, config.seeds, config.seed, folder)
     after: dict[str, stages.Extended] = {}
-    for optimiser, sharpness in stages.variants(config.optimisers, setting(name).t).items():
-        after |= stages.extend(plan, config.seeds, config.seed, folder, optimiser, sharpness, begin)
+    for optimiser, settings in stages.variants(config.optimisers, setting(name).t, config.beta).items():
+        after |= stages.extend(own, config.seeds, config.seed, folder, optimiser, settings, begin)
     every = {"initialise": begin} | {variant: trained.archive for variant, trained in after.items()}
     for stage, archive in every.items():
         for s in range(config.seeds):
@@ -149,20 +151,18 @@ def _solve(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
     for stage, row in zip(every, sets, strict=True):
         volumes = ", ".join(f"{hypervolume(x, found.task.reference).value:.4f}" for x in row)
         folder.say(f"{name}, {stage}: hypervolume {volumes}")
-    arrays = _measures(found, sets) | stages.padded(sets, config.capacity) | stages.records(plan, after)
+    padded = stages.padded(sets, config.capacity)
+    utility = stages.utilities(padded, found.task.preferences())
+    arrays = padded | {"utility": utility} | _measures(found, sets) | stages.records(own, after)
     return {"variant": list(after)} | arrays
 
 
 def _measures(found: Finite, sets: list[list[np.ndarray]]) -> dict[str, Any]:
-    """Hypervolume, hull gap and expected utility of every set."""
-    z, grid_ = found.task.reference, found.task.preferences()
-    utility = [
-        [float(expected_utility(jnp.asarray(x), jnp.ones(len(x), bool), jnp.asarray(grid_))) for x in row]
-        for row in sets
-    ]
+    """Hypervolume and hull gap of every set."""
+    z = found.task.reference
     volume = [[hypervolume(x, z).value for x in row] for row in sets]
     gap = [[hull_gap(x, found.front, z) if len(z) < 4 else np.nan for x in row] for row in sets]
-    return {"volume": volume, "gap": gap, "utility": utility}
+    return {"volume": volume, "gap": gap}
 
 
 def scores(result: dict[str, np.ndarray]) -> dict[str, np.ndarray | Score]:

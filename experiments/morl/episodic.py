@@ -137,5 +137,4 @@ def plan(config: Config, name: str) -> Plan:
         updates=config.updates,
         capacity=config.capacity,
         gamma=found.gamma,
-        beta=config.beta,
     )

@@ -78,13 +78,15 @@ def certify(folder: RunFolder, config: Config) -> list[Row]:
     rows = []
     for name in config.tasks:
         own = plan(config, name)
+        like = _shapes(own)
         for stage in ("initialise", *config.optimisers):
-            rows += [_row(folder, config, own, stage, s, keys[s]) for s in range(config.seeds)]
+            for s in range(config.seeds):
+                found = _stored(folder, own, like, stage, s)
+                rows.append(_row(config, own, stage, s, found, keys[s]))
     return rows
 
 
-def _row(folder: RunFolder, config: Config, own: Plan, stage: str, seed: int, key: Key) -> Row:
-    found = stored(folder, own, stage, seed)
+def _row(config: Config, own: Plan, stage: str, seed: int, found: archives.Entries, key: Key) -> Row:
     episodes = again(own, found.policy, key, config.fresh)
     certified = certified_hypervolume(episodes, own.reference)
     W, limit, reached = bounds(own, config.hours)
@@ -127,15 +129,26 @@ def _bound(weights: tuple[float, ...], hours: int) -> float:
     return bound(weights, hours, FIRST_HOUR).value
 
 
-def stored(folder: RunFolder, own: Plan, stage: str, seed: int) -> archives.Entries:
+def members(folder: RunFolder, own: Plan, stage: str, seed: int) -> archives.Entries:
     """Members of one archive of a run."""
+    return _stored(folder, own, _shapes(own), stage, seed)
+
+
+def _stored(folder: RunFolder, own: Plan, like: archives.Archive, stage: str, seed: int) -> archives.Entries:
     record = task(own.name).record() | {"task": own.name, "stage": stage, "seed": seed}
-    inner, weights = ppo.make(own.learner, own.env), jnp.ones(len(own.reference))
-    first = own.first.replace(w=weights)
-    policy = jax.eval_shape(lambda key: snapshot(inner.init(key, first, own.data)), jax.random.key(0))
-    like = archives.empty(policy, len(own.reference), own.capacity)
     path = folder.path / "archives" / f"{own.name}--{stage}--{seed}.npz"
     return archives.members(archives.load(path, like, json.loads(json.dumps(record))))
+
+
+def _shapes(own: Plan) -> archives.Archive:
+    """Shapes of the archives of a plan."""
+    inner, m = ppo.make(own.learner, own.env), len(own.reference)
+    first = own.first.replace(w=jnp.ones(m))
+
+    def empty(key: Key) -> archives.Archive:
+        return archives.empty(snapshot(inner.init(key, first, own.data)), m, own.capacity)
+
+    return jax.eval_shape(empty, jax.random.key(0))
 
 
 def again(

@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.morl import episodic_certificate, front_page, rollouts, stages
 from experiments.morl.episodic import SETTINGS, Config, plan
 from jaxrl.core.tree import tree_take
-from jaxrl.morl.metrics import expected_utility, weight_lattice
+from jaxrl.morl.metrics import weight_lattice
 from jaxrl.morl.tasks import task
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
@@ -46,11 +45,11 @@ def run(config: Config, folder: RunFolder) -> None:
 
 def _train(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
     own = plan(config, name)
-    begin = stages.initialise(own, config.seeds, config.seed, folder).state.archive
+    begin = stages.initialise(own, config.seeds, config.seed, folder)
     after: dict[str, stages.Extended] = {}
     for optimiser in config.optimisers:
-        sharpness = {optimiser: config.t}
-        after |= stages.extend(own, config.seeds, config.seed, folder, optimiser, sharpness, begin)
+        settings = {optimiser: stages.Bounds(config.t, config.beta)}
+        after |= stages.extend(own, config.seeds, config.seed, folder, optimiser, settings, begin)
     every = {"initialise": begin} | {variant: trained.archive for variant, trained in after.items()}
     for stage, archive in every.items():
         for s in range(config.seeds):
@@ -60,7 +59,7 @@ def _train(config: Config, name: str, folder: RunFolder) -> dict[str, Any]:
 
 def _measures(config: Config, rows: list[Row]) -> dict[str, Any]:
     """What the certificate says, by stage and seed."""
-    count, grid = 1 + len(config.optimisers), jnp.asarray(task(rows[0].task).preferences())
+    count = 1 + len(config.optimisers)
 
     def by_stage(values: list[Any]) -> np.ndarray:
         return np.array(values).reshape(count, config.seeds, *np.shape(values[0]))
@@ -70,12 +69,11 @@ def _measures(config: Config, rows: list[Row]) -> dict[str, Any]:
             [values[i : i + config.seeds] for i in range(0, len(rows), config.seeds)], config.capacity
         )
 
-    utility = [
-        float(expected_utility(jnp.asarray(x.fresh), jnp.ones(len(x.fresh), bool), grid)) for x in rows
-    ]
+    fresh = sets([row.fresh for row in rows])
     found = {n: by_stage([getattr(row, n) for row in rows]) for n in ("volume", "fresh_volume", "certified")}
-    found |= sets([row.selection for row in rows]) | {"fresh": sets([row.fresh for row in rows])["returns"]}
-    found |= {"utility": by_stage(utility), "reached": by_stage([row.reached for row in rows])}
+    found |= sets([row.selection for row in rows]) | {"fresh": fresh["returns"]}
+    found |= {"utility": stages.utilities(fresh, task(rows[0].task).preferences())}
+    found |= {"reached": by_stage([row.reached for row in rows])}
     return found | {"preferences": rows[0].preferences, "bound": rows[0].bound}
 
 
@@ -155,7 +153,7 @@ def _page(folder: RunFolder, config: Config, result: dict[str, np.ndarray], i: i
         returns=result[f"fresh_{i}"][1, 0][result[f"valid_{i}"][1, 0]],
         reference=own.reference,
         record=task(name).record() | {"episodes": config.fresh},
-        rollouts=rollouts.of_task(own, episodic_certificate.stored(folder, own, variant, 0).policy),
+        rollouts=rollouts.of_task(own, episodic_certificate.members(folder, own, variant, 0).policy),
         **stages.arrows(**arrays),
     )
     path = folder.figures / f"front-{name}.html"

@@ -32,7 +32,8 @@ from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 
-GAMMA, LENGTH, T, RADIUS = 0.99, 20, 100.0, 10.0
+GAMMA, LENGTH, RADIUS = 0.99, 20, 10.0
+T, BETA = 100.0, 0.9  # sharpness of the barrier, retained share
 METHODS = ("C-MORL", "conditioned")
 
 
@@ -123,9 +124,9 @@ def run(config: Config, folder: RunFolder) -> None:
 def _compare(config: Config, m: int, folder: RunFolder) -> dict[str, np.ndarray]:
     own, W = _plan(config, m), drawn(config, m)
     exact = GAMMA ** (config.depth - 1) * leaves(config.depth, m)
-    begin = stages.initialise(own, config.seeds, config.seed, folder).state.archive
-    name = "barrier"
-    after = stages.extend(own, config.seeds, config.seed, folder, name, {name: T}, begin)[name]
+    begin = stages.initialise(own, config.seeds, config.seed, folder)
+    settings = {"barrier": stages.Bounds(T, BETA)}
+    after = stages.extend(own, config.seeds, config.seed, folder, "barrier", settings, begin)["barrier"]
     sets = [stages.members(after.archive, s) for s in range(config.seeds)]
     served = _conditioned(config, own, W, folder)
     utility = np.array([[(x @ W.T).max(0) for x in sets], (served * W).sum(-1)])
@@ -161,7 +162,6 @@ def _plan(config: Config, m: int) -> Plan:
         weights=np.eye(m),
         every=1,
         gamma=GAMMA,
-        beta=0.9,
         **stages.budget(config),
     )
 
@@ -175,25 +175,30 @@ def _conditioned(config: Config, own: Plan, W: np.ndarray, folder: RunFolder) ->
     """Returns float64[S, W, m] of the network for every preference, after C-MORL's number of transitions."""
     updates = _budget(config, len(own.objectives))
     static, trained = stages.condition(own, config.seeds, config.seed, W, updates, folder)
-    return np.stack([_served(own, static, trained.state, s, W) for s in range(config.seeds)])
+    algorithm, states = conditioned.make(static, own.env), np.arange(own.data.n_states, dtype=np.int32)
+
+    @jax.jit
+    def actions(state: Any) -> Any:
+        """Most likely actions int32[W, S] of one member."""
+        policy = algorithm.act(state, own.first, True)
+
+        def action(s: Any, w: Any) -> Any:
+            return policy.act(jax.random.key(0), {"obs": s, "preference": w}, policy.memory)[0]
+
+        pairs = jax.vmap(jax.vmap(action, (0, None)), (None, 0))
+        return pairs(jnp.asarray(states), jnp.asarray(W, jnp.float32))
+
+    state = trained.state
+    return np.stack([_served(own, np.asarray(actions(tree_take(state, s)))) for s in range(config.seeds)])
 
 
-def _served(own: Plan, static: conditioned.Config, state: Any, seed: int, W: np.ndarray) -> np.ndarray:
-    """Returns float64[W, m] of one member's network, by following its most likely actions."""
-    algorithm = conditioned.make(static, own.env)
-    policy = algorithm.act(tree_take(state, seed), own.first, True)
-    S = own.data.n_states
-    key = jax.random.key(0)
-
-    def action(s: Any, w: Any) -> Any:
-        return policy.act(key, {"obs": s, "preference": w}, policy.memory)[0]
-
-    pairs = jax.vmap(jax.vmap(action, (0, None)), (None, 0))
-    taken = np.asarray(pairs(jnp.arange(S, dtype=jnp.int32), jnp.asarray(W, jnp.float32)))
+def _served(own: Plan, taken: np.ndarray) -> np.ndarray:
+    """Returns float64[W, m] of following the actions int[W, S]."""
     P, R = np.asarray(own.data.P), np.asarray(own.data.R, np.float64)
-    G, at = np.zeros((len(W), R.shape[-1])), np.zeros(len(W), int)
+    W = len(taken)
+    G, at = np.zeros((W, R.shape[-1])), np.zeros(W, int)
     for t in range(own.evaluation.limit or 0):
-        chosen = taken[np.arange(len(W)), at]
+        chosen = taken[np.arange(W), at]
         G += GAMMA**t * R[at, chosen]
         at = P[at, chosen].argmax(-1)
     return G

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,11 +18,13 @@ from experiments.morl.stages import Plan
 from jaxrl.baselines import ppo
 from jaxrl.core.prng import stream
 from jaxrl.core.types import Array, PyTree
-from jaxrl.envs.base import Renders
+from jaxrl.envs.base import Env, Renders
 from jaxrl.envs.control.building import GROUPS, Building
 from jaxrl.envs.control.minecart import Minecart
 from jaxrl.morl.learners import acting
 from jaxrl.report import page
+
+Look = Callable[[Any, Array], Array]
 
 
 def on_map(found: Finite, tables: np.ndarray) -> Rollouts | None:
@@ -92,10 +95,7 @@ def _cart(own: Plan, policies: PyTree) -> Rollouts:
     start, _ = env.reset(jax.random.key(0), own.data)
     picture = np.asarray(jax.jit(env.render)(start, own.data))
 
-    def look(state: Any, action: Array) -> Array:
-        return jnp.stack([state.x, state.y])
-
-    places, ended = _played(own, policies, own.data, look, own.evaluation.limit or 0)
+    places, ended = _played(own, policies, own.data, _place, own.evaluation.limit or 0)
     lengths = np.where(ended.any(-1), ended.argmax(-1) + 1, places.shape[1])
     home = np.array([[float(start.x), float(start.y)]])
     paths = [np.concatenate([home, p[:n]]) + MARGIN for p, n in zip(places, lengths, strict=True)]
@@ -107,12 +107,7 @@ def _cart(own: Plan, policies: PyTree) -> Rollouts:
 def _building(own: Plan, policies: PyTree) -> Curves:
     first = jnp.asarray(1, jnp.int32)
     data = own.data._replace(offset_low=first, offset_high=first, noise=jnp.zeros_like(own.data.noise))
-    member = jnp.asarray(np.repeat(np.eye(3) / np.array(GROUPS), GROUPS, axis=0), jnp.float32)
-
-    def look(state: Any, action: Array) -> Array:
-        return jnp.concatenate([state.T @ member, action @ member])
-
-    values, _ = _played(own, policies, data, look, HOURS)
+    values, _ = _played(own, policies, data, _parts, HOURS)
     parts = ("lower", "middle", "upper")
     return Curves(
         panels=(("temperature, degrees C", parts), ("power, cooling below 0", parts)),
@@ -122,28 +117,47 @@ def _building(own: Plan, policies: PyTree) -> Curves:
     )
 
 
+def _place(state: Any, action: Array) -> Array:
+    """Where the cart is, float[2]."""
+    return jnp.stack([state.x, state.y])
+
+
+def _parts(state: Any, action: Array) -> Array:
+    """Means of temperatures and powers over the parts of the building, float[6]."""
+    member = np.repeat(np.eye(3) / np.array(GROUPS), GROUPS, axis=0).astype(np.float32)
+    return jnp.concatenate([state.T @ member, action @ member])
+
+
 def _played(
-    own: Plan, policies: PyTree, data: PyTree, look: Any, steps: int
+    own: Plan, policies: PyTree, data: PyTree, look: Look, steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What `look(state, action)` float[k] sees after every step, float[n, T, k], and whether the
     episode had ended by then, bool[n, T].
     """
-    nets, greedy = ppo.networks(own.learner, own.env), own.evaluation.kind == "greedy"
+    static = (own.learner, own.env, own.evaluation.kind == "greedy", look, steps)
+    seen, ended = _all_played(*static, policies, data)
+    return np.asarray(seen), np.asarray(ended)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
+def _all_played(
+    learner: ppo.Config, env: Env, greedy: bool, look: Look, steps: int, policies: PyTree, data: PyTree
+) -> tuple[Array, Array]:
+    nets = ppo.networks(learner, env)
 
     def one(policy: PyTree) -> tuple[Array, Array]:
-        chosen = acting(own.learner, nets, policy, greedy)
+        chosen = acting(learner, nets, policy, greedy)
 
         def step(carry: tuple[Any, Array, Array], t: Array) -> tuple[tuple, tuple[Array, Array]]:
             state, obs, ended = carry
             k_act, k_env = jax.random.split(stream(jax.random.key(0), t))
             action = chosen.act(k_act, obs, chosen.memory)[0]
-            after, out = own.env.step(k_env, state, action, data)
+            after, out = env.step(k_env, state, action, data)
             after = jax.tree.map(lambda new, old: jnp.where(ended, old, new), after, state)
             ended = ended | out.terminated
             return (after, out.obs, ended), (look(after, action), ended)
 
-        state, obs = own.env.reset(jax.random.key(0), data)
+        state, obs = env.reset(jax.random.key(0), data)
         return jax.lax.scan(step, (state, obs, jnp.zeros((), bool)), jnp.arange(steps))[1]
 
-    seen, ended = jax.jit(jax.vmap(one))(policies)
-    return np.asarray(seen), np.asarray(ended)
+    return jax.vmap(one)(policies)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.baselines import ppo
@@ -20,6 +19,7 @@ from jaxrl.morl import archive as archives
 from jaxrl.morl import cmorl, conditioned, objectives, scalarised
 from jaxrl.morl.constraints import Optimiser
 from jaxrl.morl.learners import EvaluationOptions
+from jaxrl.morl.metrics import expected_utility
 from jaxrl.morl.preferences import preferences
 from jaxrl.report import plots
 from jaxrl.run.folder import RunFolder
@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     name: of the task; env, data: the environment and its parameters; first, later: hyper-parameters of PPO in
     either stage; weights: preferences float[M, m] of stage 1; initial: evaluations of stage 1; every: updates
     of PPO between two of them; selected, rounds, updates: N, rounds and K of stage 2; capacity: members of
-    the archive; gamma: discount of the evaluation; beta: retained share.
+    the archive; gamma: discount of the evaluation.
     """
 
     name: str
@@ -53,12 +53,21 @@ class Plan(NamedTuple):
     updates: int
     capacity: int
     gamma: float
-    beta: float
 
     @property
     def window(self) -> int:
         """Transitions of one learner in one update of PPO."""
         return self.learner.n_envs * self.learner.length
+
+
+class Bounds(NamedTuple):
+    """How a variant of stage 2 constrains its runs.
+
+    t: sharpness of the barrier, which the other optimisers do not read; beta: retained share, in [0, 1].
+    """
+
+    t: float
+    beta: float
 
 
 class Extended(NamedTuple):
@@ -68,8 +77,10 @@ class Extended(NamedTuple):
     history: dict[str, np.ndarray]
 
 
-def initialise(plan: Plan, seeds: int, seed: int, folder: RunFolder) -> Trained:
-    """Stage 1 of `seeds` members; says which learners diverged and what the reference point left out."""
+def initialise(plan: Plan, seeds: int, seed: int, folder: RunFolder) -> archives.Archive:
+    """Archives `[S, ...]` of stage 1 on the host; says which learners diverged and what the reference point
+    left out.
+    """
     weights = preferences(plan.weights, len(plan.reference))
     static = scalarised.Config(plan.learner, plan.capacity, plan.evaluation, plan.every)
     hyper = scalarised.Hyper(
@@ -90,11 +101,12 @@ def initialise(plan: Plan, seeds: int, seed: int, folder: RunFolder) -> Trained:
     )
     for text in diverged(trained, [f"preference {w.round(6).tolist()}" for w in weights]):
         folder.say(f"{plan.name}, initialise, {text}")
+    archive = jax.device_get(trained.state.archive)
     for s in np.flatnonzero(~trained.diverged):
-        line = archives.check_reference(tree_take(trained.state.archive, int(s)), plan.reference)
+        line = archives.check_reference(tree_take(archive, int(s)), plan.reference)
         if line is not None:
             folder.say(f"{plan.name}, seed {s}: {line}")
-    return trained
+    return archive
 
 
 def extend(
@@ -103,12 +115,12 @@ def extend(
     seed: int,
     folder: RunFolder,
     optimiser: Optimiser,
-    sharpness: dict[str, float],
+    settings: dict[str, Bounds],
     begin: archives.Archive,
 ) -> dict[str, Extended]:
     """Stage 2 by one optimiser from the archives `begin` `[S, ...]`: `{variant: its result}`.
 
-    sharpness: t by variant; all variants and seeds are members of one program.
+    settings: by variant; all variants and seeds are members of one program.
     """
     m = len(plan.objectives)
     static = cmorl.Config(
@@ -123,39 +135,44 @@ def extend(
         reference=np.asarray(plan.reference, np.float32),
         learner=plan.later,
         gamma=plan.gamma,
-        beta=plan.beta,
     )
-    members = seeds * len(sharpness)
+    members = seeds * len(settings)
+    # copies on the host, whose rows are taken without compiling anything
+    begin, data = jax.device_get((begin, plan.data))
     # entries 0 and 1 of a member's stream are those of its first stage
     keys = jax.vmap(stream, (0, None))(member_keys(seed, seeds), 2)
-    every = np.tile(np.arange(seeds), len(sharpness))
-    shared = jax.tree.map(lambda x: jnp.broadcast_to(x, (members, *jnp.shape(x))), plan.data)
+    every = np.tile(np.arange(seeds), len(settings))
+    shared = jax.tree.map(lambda x: np.broadcast_to(x, (members, *np.shape(x))), data)
     trained = train(
         cmorl.make(static, plan.env),
         keys[every],
-        stack_hypers([hyper.replace(t=t) for t in sharpness.values()], seeds),
+        stack_hypers([hyper.replace(t=x.t, beta=x.beta) for x in settings.values()], seeds),
         cmorl.Data(shared, jax.tree.map(lambda x: x[every], begin)),
         shared_data=False,
         updates=plan.rounds,
         log_every=1,
         env_steps_per_update=plan.updates * plan.selected * m * plan.window,
         stage=f"extend-{plan.name}-{optimiser}",
-        labels=[f"{variant}, seed {s}" for variant in sharpness for s in range(seeds)],
+        labels=[f"{variant}, seed {s}" for variant in settings for s in range(seeds)],
         folder=folder,
     )
     shown = [f"start {i // m}, objective {plan.objectives[i % m]}" for i in range(plan.selected * m)]
     for text in diverged(trained, shown):
         folder.say(f"{plan.name}, {optimiser}, {text}")
+    if "recovered" in trained.history:
+        text = f"{np.nanmean(trained.history['recovered']):.1%} of the steps had no feasible point"
+        folder.say(f"{plan.name}, {optimiser}: {text} and were steps of recovery")
 
     def own(v: int) -> slice:
         return slice(v * seeds, (v + 1) * seeds)
 
+    archive = jax.device_get(trained.state.archive)
     return {
         variant: Extended(
-            jax.tree.map(lambda x, v=v: x[own(v)], trained.state.archive),
+            tree_take(archive, own(v)),
             {n: np.moveaxis(x[:, own(v)], 1, 0) for n, x in trained.history.items()},
         )
-        for v, variant in enumerate(sharpness)
+        for v, variant in enumerate(settings)
     }
 
 
@@ -196,12 +213,20 @@ def budget(config: Any) -> dict[str, int]:
     return {name: getattr(config, name) for name in ("initial", "selected", "rounds", "updates", "capacity")}
 
 
-def variants(optimisers: tuple[Optimiser, ...], t: tuple[float, ...]) -> dict[Optimiser, dict[str, float]]:
-    """Sharpness by name of variant for every optimiser: the barrier with each t, the others once."""
-    return {
-        optimiser: {f"barrier, t = {x:g}": x for x in t} if optimiser == "barrier" else {optimiser: t[0]}
-        for optimiser in optimisers
-    }
+def variants(
+    optimisers: tuple[Optimiser, ...], t: tuple[float, ...], beta: tuple[float, ...]
+) -> dict[Optimiser, dict[str, Bounds]]:
+    """Bounds by name of variant for every optimiser: the barrier with each t, the others once, and all of
+    them with each beta, which is named where there are several.
+    """
+
+    def named(optimiser: Optimiser) -> dict[str, Bounds]:
+        ends = [(b, f", beta = {b:g}" if len(beta) > 1 else "") for b in beta]
+        if optimiser == "barrier":
+            return {f"barrier, t = {x:g}{end}": Bounds(x, b) for x in t for b, end in ends}
+        return {optimiser + end: Bounds(t[0], b) for b, end in ends}
+
+    return {optimiser: named(optimiser) for optimiser in optimisers}
 
 
 def diverged(trained: Trained, learners: list[str]) -> list[str]:
@@ -223,6 +248,14 @@ def padded(sets: list[list[np.ndarray]], capacity: int) -> dict[str, np.ndarray]
     rows = [[np.pad(x, ((0, capacity - len(x)), (0, 0))) for x in row] for row in sets]
     valid = [[np.arange(capacity) < len(x) for x in row] for row in sets]
     return {"returns": np.array(rows, np.float32), "valid": np.array(valid)}
+
+
+_utilities = jax.jit(jax.vmap(jax.vmap(expected_utility, (0, 0, None)), (0, 0, None)))
+
+
+def utilities(sets: dict[str, np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Expected utility float[V, S] of sets as `padded` makes them, over preferences float[W, m]."""
+    return np.asarray(_utilities(sets["returns"], sets["valid"], weights.astype(np.float32)), np.float64)
 
 
 def records(plan: Plan, after: dict[str, Extended]) -> dict[str, Any]:

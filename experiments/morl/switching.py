@@ -39,7 +39,8 @@ from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from theory.exact.optimal_control import solve
 
-M, END, T = 3, 0.05, 100.0  # objectives, chance that an episode ends with a step, sharpness of the barrier
+M, END = 3, 0.05  # objectives, chance that an episode ends with a step
+T, BETA = 100.0, 0.9  # sharpness of the barrier, retained share
 METHODS = ("archive", "conditioned", "one policy", "optimum")
 
 
@@ -167,12 +168,11 @@ def run(config: Config, folder: RunFolder) -> None:
     """
     own, mdp = _plan(config), ring(config.places)
     W = np.random.default_rng(config.places).dirichlet(np.ones(M), (config.walks, config.segments))
-    archive = stages.initialise(own, config.seeds, config.seed, folder).state.archive
+    archive = stages.initialise(own, config.seeds, config.seed, folder)
     feasible = np.full(config.seeds, np.nan)
     if config.rounds:
-        after = stages.extend(own, config.seeds, config.seed, folder, "barrier", {"barrier": T}, archive)[
-            "barrier"
-        ]
+        settings = {"barrier": stages.Bounds(T, BETA)}
+        after = stages.extend(own, config.seeds, config.seed, folder, "barrier", settings, archive)["barrier"]
         archive, feasible = after.archive, after.history["feasible"].mean(-1)
     networks = _conditioned(config, own, W.reshape(-1, M), folder)
     optimal = served(mdp, _optimal(mdp, W.reshape(-1, M)), config.steps)
@@ -218,7 +218,6 @@ def _plan(config: Config) -> Plan:
         weights=weight_lattice(M, 0.5),
         every=1,
         gamma=1.0,
-        beta=0.9,
         **stages.budget(config),
     )
 

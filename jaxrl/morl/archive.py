@@ -26,6 +26,7 @@ from jaxrl.core.types import Array, Key, PyTree, struct
 from jaxrl.morl.metrics import crowding
 
 FORMAT = 1
+_WITHOUT_MEMBER = ("returns", "undiscounted", "bounds")  # -inf in slots without a member, else zeros
 
 
 @struct.dataclass
@@ -190,7 +191,7 @@ def save(path: Path | str, archive: Archive, record: dict[str, Any]) -> None:
 
 
 def load(path: Path | str, like: Archive, record: dict[str, Any]) -> Archive:
-    """The archive that `save` wrote, in the capacity of `like`.
+    """The archive that `save` wrote, in the capacity of `like`, an archive or its shapes.
 
     Raises `UsageError` for an archive of another record or of policies with other shapes, and where `like`
     has too few slots; `CorruptInput` for a file that is damaged or is no archive.
@@ -204,9 +205,9 @@ def load(path: Path | str, like: Archive, record: dict[str, Any]) -> Archive:
     names = [jax.tree_util.keystr(where, simple=True, separator=".") for where, _ in shapes]
     if sorted(arrays) != sorted(names):
         raise UsageError(f"{path}: holds policies of another structure; use the learner that they come from")
-    leaves, n = [], len(arrays["returns"])
-    if n > len(like.valid):
-        raise UsageError(f"capacity: must be >= {n}, the members of {path}, got {len(like.valid)}")
+    leaves, n, capacity = [], len(arrays["returns"]), like.valid.shape[0]
+    if n > capacity:
+        raise UsageError(f"capacity: must be >= {n}, the members of {path}, got {capacity}")
     for name, (_, free) in zip(names, shapes, strict=True):
         found = arrays[name]
         if found.shape[1:] != free.shape[1:]:
@@ -214,10 +215,12 @@ def load(path: Path | str, like: Archive, record: dict[str, Any]) -> Archive:
                 f"{path}: {name} has shape {list(found.shape[1:])}, expected {list(free.shape[1:])};"
                 " use the learner that the archive comes from"
             )
-        leaves.append(jnp.asarray(free).at[:n].set(jnp.asarray(found, free.dtype)))
-    valid = jnp.arange(len(like.valid)) < n
-    entries = _cleared(jax.tree.unflatten(structure, leaves), valid)
-    return Archive(entries, valid, *(jnp.asarray(header[n], jnp.int32) for n in ("dropped", "refused")))
+        # in numpy, since every number of members would compile programs of its own
+        slots = np.full(free.shape, -np.inf if name in _WITHOUT_MEMBER else 0, free.dtype)
+        slots[:n] = found
+        leaves.append(jnp.asarray(slots))
+    counts = (jnp.asarray(np.int32(header[name])) for name in ("dropped", "refused"))
+    return Archive(jax.tree.unflatten(structure, leaves), jnp.asarray(np.arange(capacity) < n), *counts)
 
 
 def _read(path: Path | str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -250,5 +253,5 @@ def _cleared(entries: Entries, valid: Array) -> Entries:
         return jnp.where(valid.reshape(shape), x, jnp.asarray(free, x.dtype))
 
     cleared = jax.tree.map(mask, entries)
-    none = {name: mask(getattr(entries, name), -jnp.inf) for name in ("returns", "undiscounted", "bounds")}
+    none = {name: mask(getattr(entries, name), -jnp.inf) for name in _WITHOUT_MEMBER}
     return cleared.replace(**none)

@@ -113,10 +113,11 @@ def _boxes(points: Any, reference: Any) -> np.ndarray:
         raise UsageError(
             f"points, reference: must be [n, m] and [m], got {list(points.shape)} and {list(reference.shape)}"
         )
-    if not (np.isfinite(points).all() and np.isfinite(reference).all()):
-        raise UsageError("points, reference: must be finite")
     boxes = points - reference
-    boxes = boxes[(boxes > 0).all(-1)]
+    if not np.isfinite(boxes).all():
+        raise UsageError("points, reference: must be finite")
+    if boxes.size and boxes.min() <= 0:
+        boxes = boxes[(boxes > 0).all(-1)]
     # the sweeps in two and three objectives pass over dominated boxes
     return boxes if boxes.shape[1] < 4 else _maximal(np.unique(boxes, axis=0))
 
@@ -148,9 +149,10 @@ def _exact(boxes: np.ndarray) -> float:
     if m == 2:
         boxes = boxes[np.argsort(-boxes[:, 0], kind="stable")]
         return float((boxes[:, 0] - np.append(boxes[1:, 0], 0)) @ np.maximum.accumulate(boxes[:, 1]))
-    boxes = boxes[np.argsort(-boxes[:, -1], kind="stable")]
+    order = np.argsort(-boxes[:, -1], kind="stable")
     if m == 3:
-        return _exact_three(boxes)
+        return _exact_three(*boxes.T[:, order].tolist())
+    boxes = boxes[order]
     bases = boxes[:, :-1]
     volume = 0.0
     for k, (base, last) in enumerate(zip(bases, boxes[:, -1], strict=True)):
@@ -158,15 +160,16 @@ def _exact(boxes: np.ndarray) -> float:
     return float(volume)
 
 
-def _exact_three(boxes: np.ndarray) -> float:
-    """Volume of boxes float64`[k, 3]` in descending order of the last side, by a sweep over their bases.
+def _exact_three(first: list[float], second: list[float], last: list[float]) -> float:
+    """Volume of boxes, by their sides in descending order of the last one, by a sweep over their bases.
 
-    A box adds its last side times what its base adds to the union of the bases before it.
+    A box adds its last side times what its base adds to the union of the bases before it. The union is a
+    staircase: a step is found by bisection, and every box adds one step and removes those that it covers.
     """
     # corners of the union of bases, x ascending and y descending, between two that are never reached
     xs, ys = [0.0, math.inf], [math.inf, 0.0]
     volume = 0.0
-    for x, y, z in zip(*boxes.T.tolist(), strict=True):
+    for x, y, z in zip(first, second, last, strict=True):
         right = bisect_right(xs, x)
         level = ys[right]
         if level >= y:
@@ -175,18 +178,20 @@ def _exact_three(boxes: np.ndarray) -> float:
         begin, top = xs[left], ys[left]
         added = (x - begin) * (y - level)
         if top >= y:  # no corner is covered
+            volume += z * added
             xs.insert(right, x)
             ys.insert(right, y)
-        else:
-            while top < y:
-                left, level, end = left - 1, top, begin
-                begin, top = xs[left], ys[left]
-                added += (end - begin) * (y - level)
-            left += 1
-            xs[left], ys[left] = x, y
-            if left + 1 < right:
-                del xs[left + 1 : right], ys[left + 1 : right]
+            continue
+        while top < y:
+            left -= 1
+            end, level = begin, top
+            begin, top = xs[left], ys[left]
+            added += (end - begin) * (y - level)
         volume += z * added
+        left += 1
+        xs[left], ys[left] = x, y
+        if left + 1 < right:
+            del xs[left + 1 : right], ys[left + 1 : right]
     return volume
 
 

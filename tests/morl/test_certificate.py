@@ -94,8 +94,10 @@ def test_a_run_without_archives_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"tasks": ()}, "Config.tasks: must hold at least one name"),
+        ({"tasks": ()}, "Config.tasks: must hold at least one entry"),
         ({"optimisers": ()}, "Config.optimisers: must hold"),
+        ({"beta": ()}, "Config.beta: must hold"),
+        ({"beta": (0.9, 0.9)}, "Config.beta: must hold different shares"),
         ({"tasks": ("dst-concav",)}, "did you mean 'dst-concave'"),
     ],
 )

@@ -9,6 +9,8 @@ import pytest
 
 from jaxrl.core.errors import UsageError
 from jaxrl.morl import cmorl, scalarised
+from jaxrl.run.sweep import stack_hypers
+from jaxrl.run.train import train
 from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, extension_hyper, scalarised_hyper
 
 CONFIG = cmorl.Config(LEARNER, EXACT, selected=3, updates=4, rounds=2)
@@ -139,6 +141,32 @@ def test_multipliers_of_the_lagrangian_act_within_a_round(archive):
         for gain in (0.0, 1e6)
     ]
     assert held[1] > held[0]
+
+
+def test_steps_of_cpo_without_a_feasible_point_recover_and_the_metrics_of_the_run_count_them(archive):
+    """Two members of one program: bounds that hold at the start, and bounds that no step meets."""
+    config = cmorl.Config(LEARNER, EXACT, selected=2, updates=3, rounds=1, optimiser="cpo")
+    # z + beta (G - z) is above every return where z is
+    references = np.array([[0.0, 0.0], [100.0, 100.0]], np.float32)
+    trained = train(
+        cmorl.make(config, ENV),
+        jax.random.split(jax.random.key(3), 2),
+        stack_hypers([extension_hyper(reference=z) for z in references], 1),
+        cmorl.Data(*jax.tree.map(lambda x: jnp.stack([x, x]), (MDP, archive))),
+        shared_data=False,
+        updates=1,
+        log_every=1,
+        progress=False,
+    )
+    assert trained.history["recovered"].tolist() == [[0.0, 1.0]]
+    assert trained.history["feasible"][0, 1] == 0.0 < trained.history["feasible"][0, 0]
+    start, end, bound = (
+        trained.history[f"extension/{n}"][0].reshape(2, 2, 2, 2) for n in ("start", "end", "threshold")
+    )
+    # the constrained return of both runs of every start: columns 1 of run 0 and 0 of run 1
+    rise = (end - start)[:, :, [0, 1], [1, 0]]
+    assert (bound[1] > 10).all() and (end <= 10).all()  # rewards are at most 1, the discount is 0.9
+    assert (rise[1] > 0).all() and (rise[1] > rise[0]).all()
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,17 @@ def test_arrows_are_those_of_live_runs_and_look_at_constrained_objectives_alone(
     assert found["extended"].tolist() == [0, 1]
 
 
-def test_only_the_barrier_has_a_variant_per_sharpness():
-    found = stages.variants(("barrier", "none"), (20.0, 100.0))
-    assert found == {"barrier": {"barrier, t = 20": 20.0, "barrier, t = 100": 100.0}, "none": {"none": 20.0}}
+def test_only_the_barrier_has_a_variant_per_sharpness_and_all_have_one_per_retained_share():
+    found = stages.variants(("barrier", "none"), (20.0, 100.0), (0.9,))
+    assert found == {
+        "barrier": {"barrier, t = 20": (20.0, 0.9), "barrier, t = 100": (100.0, 0.9)},
+        "none": {"none": (20.0, 0.9)},
+    }
+    found = stages.variants(("barrier", "cpo"), (20.0,), (0.5, 0.9))
+    assert found == {
+        "barrier": {"barrier, t = 20, beta = 0.5": (20.0, 0.5), "barrier, t = 20, beta = 0.9": (20.0, 0.9)},
+        "cpo": {"cpo, beta = 0.5": (20.0, 0.5), "cpo, beta = 0.9": (20.0, 0.9)},
+    }
 
 
 def test_sets_of_different_sizes_are_padded_and_marked():

@@ -31,12 +31,21 @@ def test_a_process_that_fails_is_an_error_with_its_command(text):
 
 
 def test_the_time_to_the_front_stands_only_where_every_seed_reaches_it():
-    reached = [fronts.Point(1.0, 100.0), fronts.Point(2.0, 850.0)]
-    entries = fronts.summarise("C-MORL", [reached, reached], "text")
-    assert [e.unit for e in entries] == ["hypervolume", "CPU-s", "CPU-s"]
+    sea, reached = fronts.PROBLEMS["sea"], [fronts.Point(1.0, 100.0), fronts.Point(2.0, 850.0)]
+    entries = fronts.summarise(sea, {"C-MORL": [reached, reached], "x": [reached, reached[:1]]})
+    assert [e.unit for e in entries] == ["hypervolume", "CPU-s", "CPU-s", "hypervolume", "CPU-s"]
     assert (entries[0].floor, entries[2].value, entries[2].ceiling) == (862.0, 2.0, 40.0)
-    entries = fronts.summarise("x", [reached, reached[:1]], "text")
-    assert len(entries) == 2 and entries[1].settings == "1 of 2 seeds reach 99% of 854.85"
+    assert entries[4].settings == "1 of 2 seeds reach 846.30"
+
+
+def test_without_a_known_front_the_goal_is_what_the_best_peer_ends_with():
+    ours = [fronts.Point(2.0, 50.0), fronts.Point(5.0, 90.0)]
+    peers = {"x": [[fronts.Point(60.0, 40.0)]], "y": [[fronts.Point(10.0, 40.0), fronts.Point(50.0, 70.0)]]}
+    entries = fronts.summarise(fronts.PROBLEMS["minecart"], {"C-MORL": [ours], **peers})
+    found = {e.name.partition(", ")[2]: e for e in entries}
+    assert found["C-MORL: to the goal"].value == 5.0
+    assert (found["C-MORL: sooner"].value, found["C-MORL: sooner"].floor) == (10.0, 20.0)
+    assert found["x: spent"].settings.startswith("0 of 1 seeds reach")
 
 
 def test_looking_at_the_clock_does_not_count(capsys):
@@ -56,12 +65,13 @@ def test_looking_at_the_clock_does_not_count(capsys):
 def test_without_the_peers_one_sentence_says_what_to_run(monkeypatch, tmp_path):
     monkeypatch.setattr(fronts, "PYTHON", tmp_path / "python")
     with pytest.raises(SystemExit, match=r"run: python -m benchmarks.morl setup"):
-        fronts.compare(1, None)
+        fronts.compare("sea", 1, None)
 
 
 @pytest.mark.peers
 @pytest.mark.skipif(not PYTHON.exists(), reason="run python -m benchmarks.morl setup")
-def test_every_algorithm_finds_something(capsys):
-    fronts.main(["--rounds", "1", "--seconds", "10"])
+@pytest.mark.parametrize("problem", fronts.PROBLEMS)
+def test_every_algorithm_finds_something(problem, capsys):
+    fronts.main(["--problem", problem, "--rounds", "1", "--seconds", "10"])
     entries = [e for e in parse(capsys.readouterr().out) if e.unit == "hypervolume"]
-    assert len(entries) == 1 + len(fronts.PEERS) and all(e.value > 0 for e in entries)
+    assert len(entries) == 1 + len(fronts.PROBLEMS[problem].peers) and all(e.value > 0 for e in entries)
