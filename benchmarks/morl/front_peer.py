@@ -123,7 +123,8 @@ def gpi_ls(task: Task, env: Any, seed: int) -> Found:
 def morld(task: Task, env: Any, seed: int) -> Found:
     """MORL/D as its example for discrete actions has it: SAC, weighted sum, one replay, weights adapted.
 
-    Policies are evaluated and weights exchanged after a thousand transitions, so that a short run has a front.
+    Policies are evaluated and weights exchanged after every thousand transitions, so that a short run has a
+    front.
     """
     from morl_baselines.multi_policy.morld.morld import MORLD
 

@@ -126,43 +126,41 @@ def summarise(problem: Problem, runs: Runs) -> list[Entry]:
     """Hypervolume of every algorithm at its end, what it spent and, where all seeds reach it, the time to the
     goal; without a goal of its own, how many times sooner C-MORL holds what the best peer ends with.
     """
-    goals = [problem.goal or volume for volume in _best_peers(runs)]
+    best = _best_peers(runs)
+    goals = [problem.goal or point.volume for point in best]
+    known = f"{SHARE:.0%} of {EXACT}" if problem.goal else "what the best peer ends with"
     entries = []
     for name, own in runs.items():
-        label, ours = f"{problem.label}, {name}", name == "C-MORL"
-        text = "every policy on the way" if ours else "deterministic policies"
-        floor = problem.aims.get("end") if ours else None
-        ends = [points[-1].volume for points in own]
-        settings = f"{text}; a round is a seed"
-        entries.append(
-            Entry.of(GROUP, f"{label}: at the end", ends, "hypervolume", settings=settings, floor=floor)
-        )
+        label, aims = f"{problem.label}, {name}", problem.aims if name == "C-MORL" else {}
+        ends, spent = ([getattr(points[-1], n) for points in own] for n in ("volume", "cpu"))
         times = [seconds_to(points, goal) for points, goal in zip(own, goals, strict=True)]
         reached = [t for t in times if t is not None]
-        shown = f"{goals[0]:.2f}" if problem.goal else "what the best peer ends with"
-        text = f"{len(reached)} of {len(times)} seeds reach {shown}"
-        spent = [points[-1].cpu for points in own]
-        entries.append(Entry.of(GROUP, f"{label}: spent", spent, "CPU-s", settings=text))
-        if len(reached) == len(times):
-            ceiling = problem.aims.get("seconds") if ours else None
-            entries.append(Entry.of(GROUP, f"{label}: to the goal", reached, "CPU-s", ceiling=ceiling))
-            if ours and problem.goal is None:
-                ratios = [best / t for best, t in zip(_spent_by_best(runs), reached, strict=True)]
-                floor = problem.aims["sooner"]
-                entries.append(Entry.of(GROUP, f"{label}: sooner", ratios, "times", floor=floor))
+        how = "every policy on the way" if aims else "policies that are served"
+        text = f"{len(reached)} of {len(times)} seeds reach {known}"
+        entries += [
+            Entry.of(
+                GROUP,
+                f"{label}: at the end",
+                ends,
+                "hypervolume",
+                settings=f"{how}; a round is a seed",
+                floor=aims.get("end"),
+            ),
+            Entry.of(GROUP, f"{label}: spent", spent, "CPU-s", settings=text),
+        ]
+        if len(reached) < len(times):
+            continue
+        entries.append(Entry.of(GROUP, f"{label}: to {known}", reached, "CPU-s", ceiling=aims.get("seconds")))
+        if "sooner" in aims:
+            ratios = [point.cpu / t for point, t in zip(best, reached, strict=True)]
+            entries.append(Entry.of(GROUP, f"{label}: sooner", ratios, "times", floor=aims["sooner"]))
     return entries
 
 
-def _best_peers(runs: Runs) -> list[float]:
-    """Hypervolume of the best peer at its end, by seed."""
-    peers = [own for name, own in runs.items() if name != "C-MORL"]
-    return [max(points[-1].volume for points in column) for column in zip(*peers, strict=True)]
-
-
-def _spent_by_best(runs: Runs) -> list[float]:
-    """CPU seconds of the best peer, by seed."""
-    peers = [own for name, own in runs.items() if name != "C-MORL"]
-    return [max((p[-1].volume, p[-1].cpu) for p in column)[1] for column in zip(*peers, strict=True)]
+def _best_peers(runs: Runs) -> list[Point]:
+    """The end of the peer with the largest hypervolume, by seed."""
+    peers = [[points[-1] for points in own] for name, own in runs.items() if name != "C-MORL"]
+    return [max(ends, key=lambda point: point.volume) for ends in zip(*peers, strict=True)]
 
 
 def compare(name: str, rounds: int, seconds: float | None, limit: float = LIMIT) -> list[Entry]:

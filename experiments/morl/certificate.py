@@ -31,6 +31,7 @@ from jaxrl.run.config import config_from_dict
 from jaxrl.run.folder import RunFolder, atomic_write
 from theory.exact.policy_evaluation import evaluate_policy
 
+_EPISODIC = ("morl/building", "morl/minecart", "morl/brax")  # with archives, beside the finite tasks
 TOLERANCE = 1e-4  # of the size of a bound, for float32 values that the run went by
 
 
@@ -162,6 +163,11 @@ def _certificate(folder: RunFolder) -> str:
     """The certificate of a run of any experiment that stores archives."""
     if folder.experiment == "morl/discrete_suite":
         return text(certify(folder))
+    if folder.experiment not in _EPISODIC:
+        known = ", ".join(("morl/discrete_suite", *_EPISODIC))
+        raise UsageError(
+            f"{folder.path}: a run of {folder.experiment} stores no archives; name one of {known}"
+        )
     config = config_from_dict(episodic.Config, folder.config)
     return episodic_certificate.text(episodic_certificate.certify(folder, config))
 

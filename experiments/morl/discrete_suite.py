@@ -72,7 +72,9 @@ PRESETS = {
     "convex": Config(("dst-convex",)),
     "tree": Config(("fruit-tree-5",)),
     "constraints": Config(("dst-concave",), ("barrier", "lagrangian", "cpo", "official", "none")),
-    "retention": Config(("dst-concave",), ("barrier", "lagrangian", "cpo", "none"), beta=(0.5, 0.9, 0.99)),
+    "retention": Config(
+        ("dst-concave",), ("barrier", "lagrangian", "cpo", "none"), rounds=2, beta=(0.5, 0.9, 0.99)
+    ),
     "paper": Config(
         ("dst-concave", "dst-convex", "dst-mirrored", "fruit-tree-5", "fruit-tree-6"),
         ("barrier", "lagrangian", "cpo", "official", "none"),

@@ -58,16 +58,6 @@ def exact_hypervolume(points: Any, reference: Any) -> float:
     return _exact(_boxes(points, reference))
 
 
-def estimated_hypervolume(points: Any, reference: Any, samples: int = 1 << 16) -> Hypervolume:
-    """Quasi-Monte-Carlo estimate of the hypervolume of float`[n, m]` points above float`[m]`.
-
-    A box is drawn in proportion to its volume and a point uniformly in it; the reciprocal of the number of
-    boxes that hold the point, times the sum of all volumes, has the hypervolume as its mean (Karp and Luby,
-    1985), with a relative error that does not grow with the number of objectives.
-    """
-    return _estimate(_boxes(points, reference), samples)
-
-
 def hypervolume_device(points: Array, valid: Array, reference: Array) -> Array:
     """Hypervolume of the valid rows of float`[n, m]` for two or three objectives, float`[]`, compiled.
 
@@ -109,7 +99,7 @@ def hypervolume_device(points: Array, valid: Array, reference: Array) -> Array:
 def _boxes(points: Any, reference: Any) -> np.ndarray:
     """Sides of the boxes above the reference point, float64`[k, m]`, of four and more the maximal ones."""
     points, reference = np.asarray(points, np.float64), np.asarray(reference, np.float64)
-    if points.ndim != 2 or reference.shape != points.shape[1:]:
+    if points.ndim != 2 or reference.shape != points.shape[1:] or not len(reference):
         raise UsageError(
             f"points, reference: must be [n, m] and [m], got {list(points.shape)} and {list(reference.shape)}"
         )
@@ -196,10 +186,14 @@ def _exact_three(first: list[float], second: list[float], last: list[float]) -> 
 
 
 def _estimate(boxes: np.ndarray, samples: int) -> Hypervolume:
+    """Quasi-Monte-Carlo estimate of the volume of boxes float64[k, m].
+
+    A box is drawn in proportion to its volume and a point uniformly in it; the reciprocal of the number of
+    boxes that hold the point, times the sum of all volumes, has the volume of the union as its mean (Karp and
+    Luby, 1985), with a relative error that does not grow with the number of objectives.
+    """
     from scipy import stats
 
-    if not len(boxes):
-        return Hypervolume(0.0, 0.0, 0.0, "exact")
     volumes = boxes.prod(-1)
     total = volumes.sum()
     m = boxes.shape[1]

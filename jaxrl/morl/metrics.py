@@ -104,12 +104,14 @@ def crowding(points: Array, valid: Array) -> Array:
 def maximum_utility_loss(points: Any, front: Any) -> UtilityLoss:
     """Largest loss of utility of float`[n, m]` points against the vertices float`[k, m]` of an exact front.
 
-    One linear programme per vertex: the largest c such that w . vertex >= w . x + c for all points x.
+    One linear programme per vertex: the largest c such that w . vertex >= w . x + c for all points x. Raises
+    `UsageError` for numbers that are not finite and for points and vertices of different lengths.
     """
     from scipy.optimize import linprog
 
-    points, front = _points("points", points), _points("front", front)
+    points = _points("points", points)
     m = points.shape[1]
+    front = _points("front", front, m)
     best = UtilityLoss(0.0, np.full(m, 1 / m))
     for vertex in front:
         out = linprog(
@@ -130,11 +132,13 @@ def hull_hypervolume(points: Any, reference: Any) -> float:
 
     That is the volume of the convex hull of the points and of their projections on the coordinate planes
     through the reference point. Points that do not exceed the reference everywhere add what their mixtures do
-    only where they lie on or above it.
+    only where they lie on or above it. Raises `UsageError` for numbers that are not finite and for a
+    reference of another length.
     """
     from scipy.spatial import ConvexHull
 
-    points, reference = _points("points", points), np.asarray(reference, np.float64)
+    points = _points("points", points)
+    reference = _points("reference", [reference], points.shape[1])[0]
     above = points[(points >= reference).all(-1)] - reference
     m = points.shape[1]
     if not len(above) or exact_hypervolume(above, np.zeros(m)) == 0:
@@ -149,8 +153,14 @@ def hull_gap(points: Any, front: Any, reference: Any) -> float:
     """Share of the hypervolume of the mixtures of an exact `front` that the points do not dominate.
 
     points: float`[n, m]`; front: float`[k, m]`, vertices of the convex coverage set; reference: float`[m]`.
+    Raises `UsageError` where the front dominates no volume above the reference.
     """
-    return 1 - hypervolume(points, reference).value / hull_hypervolume(front, reference)
+    whole = hull_hypervolume(front, reference)
+    if whole == 0:
+        raise UsageError(
+            f"front: dominates no volume above {np.asarray(reference).tolist()}; choose it lower"
+        )
+    return 1 - hypervolume(points, reference).value / whole
 
 
 def attainment(fronts: list[Any], share: float, grid: Any) -> np.ndarray:
@@ -158,8 +168,10 @@ def attainment(fronts: list[Any], share: float, grid: Any) -> np.ndarray:
 
     At `grid[i]` it is the largest second objective that at least `share` of the runs reach together with a
     first objective of at least `grid[i]`; -inf where fewer runs reach so far (Grunert da Fonseca et al.
-    2001). Raises `UsageError` unless every front is float`[n, 2]` and 0 < share <= 1.
+    2001). Raises `UsageError` unless there is a front, every front is float`[n, 2]`, and 0 < share <= 1.
     """
+    if not fronts:
+        raise UsageError("fronts: holds none; pass the front of one run or more")
     grid = np.asarray(grid, np.float64)
     if not 0 < share <= 1:
         raise UsageError(f"share: must be above 0 and at most 1, got {share}")
@@ -179,16 +191,19 @@ def certified_hypervolume(returns: Any, reference: Any, confidence: float = 0.95
 
     The corners are mean - t sd / sqrt(episodes), with the one-sided quantile of Student's t at a level shared
     by all n m means (Bonferroni); the hypervolume grows in every coordinate, so that the true one is at least
-    that with the stated confidence. Raises `UsageError` for fewer than two episodes. Fifty and more are
-    wanted: an interval without width is a false certainty where a rare event was not seen.
+    that with the stated confidence. Raises `UsageError` for no policy, fewer than two episodes, and numbers
+    that are not finite. Fifty episodes and more are wanted: an interval without width is a false certainty
+    where a rare event was not seen.
     """
     from scipy import stats
 
     returns = np.asarray(returns, np.float64)
-    if returns.ndim != 3 or returns.shape[1] < 2:
+    if returns.ndim != 3 or returns.shape[1] < 2 or not returns.size:
         raise UsageError(
             f"returns: must be [policies, 2 episodes or more, objectives], got {list(returns.shape)}"
         )
+    if not np.isfinite(returns).all():
+        raise UsageError("returns: must be finite")
     n, episodes, m = returns.shape
     mean, spread = returns.mean(1), returns.std(1, ddof=1)
     quantile = stats.t.ppf(1 - (1 - confidence) / (n * m), episodes - 1)
@@ -200,8 +215,13 @@ def certified_hypervolume(returns: Any, reference: Any, confidence: float = 0.95
     )
 
 
-def _points(name: str, points: Any) -> np.ndarray:
+def _points(name: str, points: Any, m: int | None = None) -> np.ndarray:
+    """Finite rows float64[n, m], checked."""
     points = np.asarray(points, np.float64)
-    if points.ndim != 2 or not len(points):
+    if points.ndim != 2 or not points.size:
         raise UsageError(f"{name}: must be [n, m] with at least one row, got {list(points.shape)}")
+    if m is not None and points.shape[1] != m:
+        raise UsageError(f"{name}: must have {m} objectives as the points have, got {points.shape[1]}")
+    if not np.isfinite(points).all():
+        raise UsageError(f"{name}: must be finite")
     return points

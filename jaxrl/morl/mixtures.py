@@ -45,8 +45,8 @@ def best_mixture(returns: Any, best: int, at_least: Any) -> Mixture:
     n, m = G.shape
     if bounds.shape != (m,) or np.isnan(bounds).any() or np.isposinf(bounds).any():
         raise UsageError(f"at_least: must be {m} bounds, -inf for none, got {bounds.tolist()}")
-    if not 0 <= best < m:
-        raise UsageError(f"best: must be an objective in 0 .. {m - 1}, got {best}")
+    if not isinstance(best, int | np.integer) or not 0 <= best < m:
+        raise UsageError(f"best: must be an objective in 0 .. {m - 1}, got {best!r}")
     bounded = np.flatnonzero(np.isfinite(bounds))
     simplex = np.ones((1, n))
     found = linprog(-G[:, best], A_ub=-G[:, bounded].T, b_ub=-bounds[bounded], A_eq=simplex, b_eq=[1.0])

@@ -1,5 +1,7 @@
 """A finite problem written as formulas, and the learners that the tests of the family train on it."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.baselines import ppo
@@ -36,3 +38,18 @@ def extension_hyper(**changes):
     """Hyper-parameters of an extension on the formula MDP."""
     learner = ppo.Hyper(lr=0.02, gamma=0.9, entropy=0.0)
     return cmorl.Hyper(REFERENCE, learner, gamma=0.9).replace(**changes)
+
+
+SCALARISED = scalarised.make(scalarised.Config(LEARNER, 16, EXACT), ENV)
+# compiled once for all tests of a process
+START, STEP = jax.jit(SCALARISED.init), jax.jit(SCALARISED.step)
+
+
+def scalarised_run(key, updates):
+    """`(state, metrics [updates, ...])` of three learners on the formula MDP."""
+    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
+    state, history = START(jax.random.key(key), hyper, MDP), []
+    for _ in range(updates):
+        state, metrics = STEP(state, hyper, MDP)
+        history.append(metrics)
+    return state, jax.tree.map(lambda *x: np.stack(x), *history)

@@ -89,6 +89,9 @@ def test_a_run_without_archives_is_refused(tmp_path, capsys):
         certificate.certify(empty)
     assert certificate.main([str(empty.path)]) == 2 and certificate.main([]) == 2
     assert "usage" in capsys.readouterr().err
+    other = RunFolder.create("morl/comparison", config, tmp_path, "smoke")
+    assert certificate.main([str(other.path)]) == 2
+    assert "a run of morl/comparison stores no archives; name one of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

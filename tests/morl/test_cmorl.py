@@ -11,19 +11,17 @@ from jaxrl.core.errors import UsageError
 from jaxrl.morl import cmorl, scalarised
 from jaxrl.run.sweep import stack_hypers
 from jaxrl.run.train import train
-from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, extension_hyper, scalarised_hyper
+from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, extension_hyper, scalarised_run
 
 CONFIG = cmorl.Config(LEARNER, EXACT, selected=3, updates=4, rounds=2)
+# both choices that are not the default in one program
+OTHER = cmorl.Config(LEARNER, EXACT, selected=2, updates=1, rounds=1, thresholds="paper", selection="random")
 
 
 @pytest.fixture(scope="module")
 def archive():
     """What ten updates of three learners leave."""
-    algorithm = scalarised.make(scalarised.Config(LEARNER, 16, EXACT), ENV)
-    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
-    state = jax.jit(algorithm.init)(jax.random.key(0), hyper, MDP)
-    run = jax.jit(lambda s: jax.lax.scan(lambda s, _: algorithm.step(s, hyper, MDP), s, length=10))
-    return run(state)[0].archive
+    return scalarised_run(0, 10)[0].archive
 
 
 @functools.cache
@@ -107,19 +105,17 @@ def test_paper_thresholds_of_negative_returns_fall_back_and_are_counted(archive)
     shifted = archive.replace(
         entries=archive.entries.replace(returns=archive.entries.returns - jnp.array([[0.0, 8.5]]))
     )
-    config = cmorl.Config(LEARNER, EXACT, selected=1, updates=1, rounds=1, thresholds="paper")
-    _, _, metrics = rounds(shifted, config, 1, reference=reference)
-    start, bound = (np.asarray(metrics[f"extension/{n}"])[0].reshape(2, 2) for n in ("start", "threshold"))
+    _, _, metrics = rounds(shifted, OTHER, 1, reference=reference)
+    start, bound = (np.asarray(metrics[f"extension/{n}"])[0].reshape(4, 2) for n in ("start", "threshold"))
     assert (start[:, 1] < 0).all() and (start[:, 0] > 0).all()
     np.testing.assert_allclose(bound[:, 0], 0.9 * start[:, 0], rtol=1e-6)
     np.testing.assert_allclose(bound[:, 1], -9 + 0.9 * (start[:, 1] + 9), rtol=1e-5)
-    # the run of objective 0 is constrained in objective 1 and falls back; the other one is not
-    assert float(metrics["fallback"].total[0]) == 1 and float(metrics["fallback"].count[0]) == 2
+    # runs of objective 0 are constrained in objective 1 and fall back; the others are not
+    assert float(metrics["fallback"].total[0]) == 2 and float(metrics["fallback"].count[0]) == 4
 
 
 def test_random_selection_takes_members(archive):
-    config = cmorl.Config(LEARNER, EXACT, selected=2, updates=1, rounds=1, selection="random")
-    _, _, metrics = rounds(archive, config, 1)
+    _, _, metrics = rounds(archive, OTHER, 1)
     starts = np.asarray(metrics["extension/start"])[0].reshape(2, 2, 2)[:, 0]
     known = np.asarray(archive.entries.returns)[np.asarray(archive.valid)]
     assert all((known == g).all(-1).any() for g in starts)

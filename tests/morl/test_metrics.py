@@ -192,3 +192,21 @@ def test_lattice_rows_are_in_lexicographic_order():
     rows = [tuple(row) for row in weight_lattice(3, 0.5)]
     assert rows == sorted(rows)
     assert set(rows) == {w for w in itertools.product((0, 0.5, 1.0), repeat=3) if sum(w) == 1}
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: hull_gap([[1.0, 1.0]], [[1.0, 1.0]], [2.0, 2.0]), "front: dominates no volume above"),
+        (lambda: hull_hypervolume([[np.nan, 1.0]], [0.0, 0.0]), "points: must be finite"),
+        (lambda: hull_hypervolume([[1.0, 1.0]], [0.0]), "reference: must have 2 objectives"),
+        (lambda: maximum_utility_loss([[np.inf, 1.0]], [[1.0, 1.0]]), "points: must be finite"),
+        (lambda: maximum_utility_loss([[1.0, 1.0]], [[1.0] * 3]), "front: must have 2 objectives"),
+        (lambda: attainment([], 0.5, [0.0]), "fronts: holds none"),
+        (lambda: certified_hypervolume(np.zeros((0, 5, 2)), [0.0, 0.0]), "returns: must be"),
+        (lambda: certified_hypervolume(np.full((1, 5, 2), np.nan), [0.0, 0.0]), "returns: must be finite"),
+    ],
+)
+def test_sets_that_cannot_be_measured_are_refused(call, words):
+    with pytest.raises(UsageError, match=words):
+        call()

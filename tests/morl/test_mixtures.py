@@ -45,6 +45,7 @@ def test_bounds_that_no_mixture_meets_are_told_with_the_closest_one():
     ("arguments", "words"),
     [
         ((FRONT, 2, [0.0, 0.0]), "best: must be an objective in 0 .. 1"),
+        ((FRONT, 0.5, [0.0, 0.0]), "best: must be an objective in 0 .. 1"),
         ((FRONT, 0, [0.0]), "at_least: must be 2 bounds"),
         ((FRONT, 0, [np.nan, 0.0]), "at_least: must be 2 bounds"),
         ((np.zeros((0, 2)), 0, [0.0, 0.0]), "returns: must be finite numbers"),

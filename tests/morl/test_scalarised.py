@@ -11,18 +11,24 @@ from jaxrl.core.errors import UsageError
 from jaxrl.core.types import Algorithm
 from jaxrl.envs.tabular.tabular import Tabular
 from jaxrl.morl import scalarised
-from tests.morl.finite_problems import ENV, EXACT, LEARNER, MDP, WEIGHTS, scalarised_hyper
+from tests.morl.finite_problems import (
+    ENV,
+    EXACT,
+    LEARNER,
+    MDP,
+    SCALARISED,
+    START,
+    WEIGHTS,
+    scalarised_hyper,
+    scalarised_run,
+)
 from theory.exact import lp
-
-ALGORITHM = scalarised.make(scalarised.Config(LEARNER, 16, EXACT), ENV)
 
 
 @pytest.fixture(scope="module")
 def trained():
     """The population after 80 updates, and its metrics."""
-    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
-    state = jax.jit(ALGORITHM.init)(jax.random.key(0), hyper, MDP)
-    return jax.jit(lambda s: jax.lax.scan(lambda s, _: ALGORITHM.step(s, hyper, MDP), s, length=80))(state)
+    return scalarised_run(0, 80)
 
 
 def test_hypervolume_with_exact_values_never_falls(trained):
@@ -80,7 +86,7 @@ def test_train_learners_steps_each_for_its_own_row_with_a_bonus_that_shrinks():
 )
 def test_hyper_parameters_of_other_shapes_are_refused(change, words):
     with pytest.raises(UsageError, match=words):
-        ALGORITHM.init(jax.random.key(0), scalarised_hyper(**change), MDP)
+        SCALARISED.init(jax.random.key(0), scalarised_hyper(**change), MDP)
 
 
 def test_one_objective_is_referred_to_ppo():
@@ -92,10 +98,8 @@ def test_every_number_of_updates_between_evaluations_trains_as_long():
     """Two updates per evaluation leave the learners where two evaluations of one update do."""
     hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
     two = scalarised.make(scalarised.Config(LEARNER, 16, EXACT, updates=2), ENV)
-    state = jax.jit(ALGORITHM.init)(jax.random.key(0), hyper, MDP)
-    once = jax.jit(two.step)(state, hyper, MDP)[0]
-    step = jax.jit(ALGORITHM.step)
-    twice = step(step(state, hyper, MDP)[0], hyper, MDP)[0]
+    once = jax.jit(two.step)(START(jax.random.key(0), hyper, MDP), hyper, MDP)[0]
+    twice, _ = scalarised_run(0, 2)
     for a, b in zip(
         jax.tree.leaves(once.learners.params), jax.tree.leaves(twice.learners.params), strict=True
     ):
@@ -103,9 +107,7 @@ def test_every_number_of_updates_between_evaluations_trains_as_long():
 
 
 def test_same_keys_give_the_same_archive_bit_for_bit():
-    hyper = jax.tree.map(jnp.asarray, scalarised_hyper())
-    init, step = jax.jit(ALGORITHM.init), jax.jit(ALGORITHM.step)
-    one, again, other = (step(init(jax.random.key(k), hyper, MDP), hyper, MDP)[0].archive for k in (5, 5, 6))
+    one, again, other = (scalarised_run(k, 1)[0].archive for k in (5, 5, 6))
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(one.entries.returns, other.entries.returns)
