@@ -22,6 +22,7 @@ HIGH = (500.0, 20.0, 5.0, 500.0)
 SIGMA = 0.03  # width of the sample weights in relative distance
 FEWEST = 4  # distinct weights that a fit wants
 _STEPS = 60
+_STEEPNESS = (0.5, 2.0, 5.0, 10.0, 20.0)  # a of the starts of a fit
 
 
 def curve(theta: Array, x: Array) -> Array:
@@ -41,8 +42,10 @@ def soft_l1(residual: Array) -> Array:
 def fit(x: Array, y: Array, weight: Array) -> Array:
     """Parameters float[4] that minimise sum soft_l1(weight (f(x) - y)), within the bounds; x, y, weight: [H].
 
-    Levenberg's damped Gauss-Newton steps from (1, 1, 1, 1), cut at the bounds and taken where they improve.
-    A is at most the range of `y` where `weight` > 0, between 1 and 500.
+    Levenberg's damped Gauss-Newton steps, cut at the bounds and taken where they improve, from the best of
+    (1, 1, 1, 1) and a grid of (a, b), each with the A and c of its linear least squares: from one start alone
+    curves of large amplitude end as constants. A is at most the range of `y` where `weight` > 0, between 1
+    and 500.
     """
     used = weight > 0
     high_y, low_y = jnp.where(used, y, -jnp.inf).max(), jnp.where(used, y, jnp.inf).min()
@@ -71,8 +74,22 @@ def fit(x: Array, y: Array, weight: Array) -> Array:
         damping = jnp.clip(jnp.where(better, damping / 3, damping * 4), 1e-6, 1e6)
         return (jnp.where(better, tried, theta), damping), None
 
-    first = (jnp.clip(jnp.ones(4), low, high), jnp.float32(1e-2))
-    return jax.lax.scan(step, first, length=_STEPS)[0][0]
+    starts = jnp.clip(_starts(x, y, weight), low[None], high[None])
+    best = starts[jnp.argmin(jax.vmap(cost)(starts))]
+    return jax.lax.scan(step, (best, jnp.float32(1e-2)), length=_STEPS)[0][0]
+
+
+def _starts(x: Array, y: Array, weight: Array) -> Array:
+    """Parameters float[n, 4] to begin from: ones, and by (a, b) of a grid the A >= 0 and c that fit best."""
+    a, b = jnp.meshgrid(jnp.array(_STEEPNESS), jnp.linspace(0, 1, 9), indexing="ij")
+    a, b = a.ravel(), b.ravel()
+    shape = jnp.tanh(a[:, None] * (x[None] - b[:, None]) / 2)
+    share = jnp.square(weight) / jnp.maximum(jnp.square(weight).sum(), 1e-12)
+    mean, level = shape @ share, y @ share
+    apart = shape - mean[:, None]
+    slope = (apart * (y - level)[None]) @ share / jnp.maximum(jnp.square(apart) @ share, 1e-12)
+    A = jnp.maximum(slope, 0.0)
+    return jnp.concatenate([jnp.ones((1, 4)), jnp.stack([A, a, b, level - A * mean], -1)])
 
 
 def sample_weights(before: Array, preferences: Array, valid: Array, returns: Array) -> Array:

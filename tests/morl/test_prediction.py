@@ -34,6 +34,24 @@ def scipys(x, y, weight):
     return out.cost
 
 
+def exact_curve(i):
+    """Curve number i of returns that change by up to 200, at eleven weights that count alike."""
+    rng = np.random.default_rng(i)
+    A, a, b, c = rng.uniform((10, 1, 0.1, -50), (100, 10, 0.9, 50))
+    x = np.linspace(0, 1, 11)
+    return x, A * np.tanh(a * (x - b) / 2) + c, np.ones(11)
+
+
+def test_curves_of_large_amplitude_are_found():
+    """All costs in units of squared changes; the curves have no noise."""
+    sets = [exact_curve(i) for i in range(60)]
+    sets.append((np.linspace(0, 1, 11), 40 * np.tanh(3 * (np.linspace(0, 1, 11) - 0.5)) + 20, np.ones(11)))
+    x, y, weight = (jnp.asarray(np.stack(v), jnp.float32) for v in zip(*sets, strict=True))
+    theta = jax.jit(jax.vmap(prediction.fit))(x, y, weight)
+    error = np.abs(np.asarray(jax.vmap(prediction.curve)(theta, x)) - y).max(-1)
+    assert error.max() < 0.5, np.sort(error)[-5:]
+
+
 @pytest.mark.parametrize("i", range(8))
 def test_fit_is_no_worse_than_scipys(i):
     x, y, weight = formula_data(i)
