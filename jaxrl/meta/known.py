@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.core.fields import Size, check_value
+from jaxrl.core.fields import Size, check_leaf, check_value
 from jaxrl.core.types import Array, Key
 from jaxrl.meta.estimators import Unrolled
 
@@ -43,9 +43,9 @@ def table(phi: Array, n: Array) -> Array:
     return jnp.exp(phi[n])
 
 
-def schedule(N: int) -> StepSize:
+def schedule(N: int | Array) -> StepSize:
     """The step size exp(w_0 + w_1 n/N + w_2 ln N), its logarithm clipped to [-6, 4]; phi: float[3]."""
-    N = check_value("N", N, Size)
+    check_leaf("N", N, Size)
 
     def step_size(phi: Array, n: Array) -> Array:
         return jnp.exp(jnp.clip(phi[0] + phi[1] * n / N + phi[2] * jnp.log(N), -6, 4))
@@ -53,12 +53,12 @@ def schedule(N: int) -> StepSize:
     return step_size
 
 
-def network(N: int, longest: int, aware: Array | float = 1.0) -> StepSize:
+def network(N: int | Array, longest: int, aware: Array | float = 1.0) -> StepSize:
     """The step size of a 2-16-16-1 tanh network of (n/N, ln N / ln `longest`), its logarithm in [-2, 3].
 
     aware: float[], the factor of both inputs, 0 hides them. phi: float[337], `network_size()`.
     """
-    N = check_value("N", N, Size)
+    check_leaf("N", N, Size)
 
     def step_size(phi: Array, n: Array) -> Array:
         x = aware * jnp.stack([n / N, jnp.log(N) / jnp.log(longest) * jnp.ones_like(phi[0])])
