@@ -72,7 +72,8 @@ class Solution(NamedTuple):
 
     alpha: float[]; beta: float[k]; gain: float[], g . x; nu: float[k], multipliers of the constraints; lam:
     float[], multiplier of the trust region; feasible: bool[], whether any point meets all constraints;
-    violation: float[], v = least x . H x / 2 with c + B^T x <= 0, above delta where infeasible.
+    violation: float[], v = least x . H x / 2 with c + B^T x <= 0, above delta where infeasible; meaningless
+    where a violated constraint has no gradient, which no step mends: infeasible, and the step is about 0.
     """
 
     alpha: Array
@@ -104,13 +105,10 @@ def sub_problem(q: Array, r: Array, S: Array, c: Array, delta: Array) -> Solutio
 
     is the best point of the trust region, and the best of those that meet all constraints is the solution,
     with the multipliers lam = 1 / alpha, nu = y + lam z. Infeasible iff max_{mu >= 0} mu . c - mu S mu / 2,
-    over the same sets, is above delta; then x = -sqrt(delta / v) H^-1 B mu. A violated constraint that no
-    step changes, S_jj = 0, is infeasible with v = inf; the step is that of the other constraints.
+    over the same sets, is above delta; then x = -sqrt(delta / v) H^-1 B mu.
     Equation: achiam2017cpo [sub-problem with several constraints]
     """
     k = len(r)
-    beyond = (jnp.diagonal(S) <= 0) & (c > 0)  # no step changes them
-    c = jnp.where(beyond, 0.0, c)
     # constraints of unit length: S has ones on its diagonal
     unit = jax.lax.rsqrt(jnp.maximum(jnp.diagonal(S), jnp.finfo(S.dtype).tiny))
     r, c, S = unit * r, unit * c, unit[:, None] * S * unit[None]
@@ -123,19 +121,19 @@ def sub_problem(q: Array, r: Array, S: Array, c: Array, delta: Array) -> Solutio
     best = jnp.argmax(jnp.where(ok, gain, -jnp.inf))
     alpha, y, z = alpha[best], y[best], z[best]
     lam = jnp.where(alpha > 0, 1 / jnp.where(alpha > 0, alpha, 1.0), 0.0)
-    met = ok.any()
+    feasible = ok.any()
     violation, mu = _nearest(sets, S, c)
-    back = -jnp.sqrt(delta / jnp.where(met, 1.0, violation)) * mu
-    beta = jnp.where(met, -(alpha * y + z), back)
-    alpha = jnp.where(met, alpha, 0.0)
+    back = -jnp.sqrt(delta / jnp.where(feasible, 1.0, violation)) * mu
+    beta = jnp.where(feasible, -(alpha * y + z), back)
+    alpha = jnp.where(feasible, alpha, 0.0)
     return Solution(
         alpha=alpha,
         beta=unit * beta,
         gain=alpha * q + beta @ r,
-        nu=jnp.where(met, unit * (y + lam * z), 0.0),
-        lam=jnp.where(met, lam, 0.0),
-        feasible=met & ~beyond.any(),
-        violation=jnp.where(beyond.any(), jnp.inf, violation),
+        nu=jnp.where(feasible, unit * (y + lam * z), 0.0),
+        lam=jnp.where(feasible, lam, 0.0),
+        feasible=feasible,
+        violation=violation,
     )
 
 
