@@ -24,11 +24,10 @@ from jaxrl.baselines import ppo
 from jaxrl.core.types import Array, PyTree
 from jaxrl.envs.control.cartpole import CartPole
 from jaxrl.meta import drift, evolution, lifetimes, lpg, meta_gradient
-from jaxrl.meta.evaluation import LEARNERS
+from jaxrl.meta.evaluation import LEARNERS, TOGETHER
 from jaxrl.meta.objective import MASKS
 
 GROUP = "meta"
-LANE = 16  # lifetimes that run together: of more, the samples leave the cache
 COMMANDS = [
     (True, ["population"], ["population", "--size", "2", "--updates", "1"]),
     (True, ["drift"], ["drift", "--size", "2", "--updates", "1"]),
@@ -64,7 +63,7 @@ def lives(size: int, updates: int, surrogate: Any = None) -> Callable[[], Array]
     told = hyper.replace(updates_total=float(updates))
     keys = jax.random.split(jax.random.key(0), size)
     one = lambda key: run(told, env.default_params(), jnp.int32(updates), key)  # noqa: E731
-    compiled, _ = compile_ahead(lifetimes.in_lanes(one, min(size, LANE)), keys)
+    compiled, _ = compile_ahead(lifetimes.in_lanes(one, min(size, TOGETHER)), keys)
     return lambda: compiled(keys)
 
 

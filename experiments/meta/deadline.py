@@ -26,7 +26,7 @@ from jaxrl.core.prng import stream
 from jaxrl.envs import catalogue
 from jaxrl.meta import zoo
 from jaxrl.meta.certificates import grid
-from jaxrl.meta.evaluation import LEARNERS, evaluate_objective
+from jaxrl.meta.evaluation import LEARNERS, TOGETHER, evaluate_objective
 from jaxrl.meta.lifetimes import draw_tasks
 from jaxrl.meta.zoo import Entry
 from jaxrl.report import plots, statistics
@@ -36,7 +36,6 @@ from jaxrl.run.folder import RunFolder
 
 RATIOS = np.sort(np.append(np.exp(np.linspace(np.log(0.5), np.log(2.0), 81)), (1.1, 1.3, 1.5)))
 ADVANTAGES = (2.0, 1.0, -1.0, -2.0)
-TOGETHER = 16  # lifetimes in one lane
 TOLD = {"N/8": 0.125, "N/4": 0.25, "N/2": 0.5, "N": 1.0, "2N": 2.0, "4N": 4.0, "8N": 8.0}
 """Horizons of the page that a rule can be told, in units of N."""
 SITUATIONS = {  # updates done, and horizon told, in units of N

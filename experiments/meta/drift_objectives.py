@@ -37,15 +37,13 @@ from jaxrl.envs.base import Env
 from jaxrl.meta import arms, drift, evolution, lifetimes
 from jaxrl.meta.arms import assembled
 from jaxrl.meta.certificates import certificate, grid
-from jaxrl.meta.evaluation import evaluate_objective
+from jaxrl.meta.evaluation import TOGETHER, evaluate_objective
 from jaxrl.meta.objective import Objective
 from jaxrl.meta.zoo import Entry
 from jaxrl.report import plots
 from jaxrl.report.tables import Score
 from jaxrl.run.folder import RunFolder
 from jaxrl.run.sweep import Member, member_keys, sweep
-
-TOGETHER = 16  # fresh lifetimes in one lane: of more, the samples leave the cache
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from experiments.shared.medians import median_of
 from experiments.shared.returns import offline_returns
+from experiments.shared.shares import share
 from jaxrl.baselines import ppo
 from jaxrl.core.fields import NonNegative, Seed, Share, Size, check_fields
 from jaxrl.core.types import Algorithm, Array, Mean, PyTree
 from jaxrl.envs.control.agv import Agv
 from jaxrl.report import plots
-from jaxrl.report.statistics import proportion_interval
 from jaxrl.report.tables import Score
 from jaxrl.reward_free.explorers import rnd_ppo
 from jaxrl.run.folder import RunFolder
@@ -188,20 +189,11 @@ def scores(result: dict[str, np.ndarray]) -> dict[str, Score | np.ndarray]:
             label = f"{method}, {shelves} {'shelf' if shelves == 1 else 'shelves'}"
             found[f"{label}: successes of the last policy, in %"] = 100 * result["greedy"][l, m]
             for name, values in zip(("first goal", "90 % success"), np.array(both).T, strict=True):
-                reached, middle = np.isfinite(values), float(np.median(values))
-                found[f"{label}: episodes to {name}"] = Score(
-                    np.array([middle if np.isfinite(middle) else np.nan]),
-                    "less",
-                    note=f"median of {values.size}; {int((~reached).sum())} never",
-                    derived=True,
-                )
-                found[f"{label}: seeds with {name}"] = Score(
-                    np.array([reached.mean()]),
-                    "more",
-                    proportion_interval(int(reached.sum()), reached.size),
-                    f"{int(reached.sum())} of {reached.size} seeds, Clopper and Pearson",
-                    derived=True,
-                )
+                finite = np.where(np.isfinite(values), values, np.nan)
+                found[f"{label}: episodes to {name}"] = median_of(finite)
+                reached = np.isfinite(finite)
+                text = f"{int(reached.sum())} of {reached.size} seeds, Clopper and Pearson"
+                found[f"{label}: seeds with {name}"] = share(reached, better="more", note=text)
     return found
 
 

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.submodular.efficiency import LEVEL, median_of, steps_to
+from experiments.shared.medians import median_of
+from experiments.submodular.efficiency import LEVEL, steps_to
 from experiments.submodular.episodes import play
 from jaxrl.baselines import ppo
 from jaxrl.core.fields import Seed, Size, check_fields

@@ -9,8 +9,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from experiments.shared.medians import median_of_capped
 from experiments.submodular import bodies
-from experiments.submodular.efficiency import median_of_capped
 from jaxrl.baselines import ppo
 from jaxrl.cli.main import experiment_main
 from jaxrl.core.fields import NonNegative

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from experiments.submodular import study
-from experiments.submodular.study import Config
+from experiments.submodular.study import CREDITS, Config
 from jaxrl.cli.main import experiment_main
 from jaxrl.run.folder import RunFolder
 
@@ -19,12 +19,12 @@ PRESETS = {
     ),
     "maps": Config(
         ("gorilla", "noisy items"),
-        ("M", "M total", "M marginal", "M prefix", "M gae", "M official", "ModPO"),
+        ("M", *CREDITS, "ModPO"),
         seeds=5,
     ),
     "design": Config(
         ("design",),
-        ("M", "M total", "M marginal", "M prefix", "M gae", "M official", "ModPO"),
+        ("M", *CREDITS, "ModPO"),
         seeds=5,
     ),
 }

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import matplotlib
 import numpy as np
 
-from experiments.submodular.efficiency import LEVEL, first_of_both, median_of, steps_to
+from experiments.shared.medians import median_of
+from experiments.submodular.efficiency import LEVEL, first_of_both, steps_to
 from experiments.submodular.episodes import ShowItem, play
 from experiments.submodular.problems import (
     LEARNERS,

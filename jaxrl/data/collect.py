@@ -19,7 +19,7 @@ from jaxrl.data.episodes import drop_padding
 from jaxrl.data.record import from_unroll
 from jaxrl.envs.base import Env, HasTimeLimit
 from jaxrl.rollout.host import host_evaluate, reset_of, step_of
-from jaxrl.rollout.unroll import Freeze, start, unroll
+from jaxrl.rollout.unroll import Freeze, check_policy, start, unroll
 
 
 def collect(
@@ -40,8 +40,7 @@ def collect(
     Raises `UsageError` if `episodes` or `limit` is below 1, if there is no limit at all, for a function in
     place of a `Policy`, and a key that is not one typed key.
     """
-    if not isinstance(policy, Policy):
-        raise UsageError(f"policy: must be a Policy, which Policy(function) makes, got {policy!r:.80}")
+    check_policy(policy)
     check_key(key)
     if limit is None:
         if not isinstance(env, HasTimeLimit):

@@ -36,6 +36,7 @@ from jaxrl.meta.lifetimes import Lifetime, Task, check_lanes, draw_tasks, in_lan
 from jaxrl.meta.objective import Objective, check_mask, mask_of
 from jaxrl.meta.zoo import Entry
 
+TOGETHER = 16  # lifetimes in one lane: of more, the samples leave the cache of a CPU
 UNITS = 32  # networks of drifts are filled up to a multiple of it, so that rules share a program
 DEGREE = 2  # closed forms are filled up to it, likewise
 LEARNERS: dict[str, tuple[Any, Any]] = {
@@ -63,7 +64,7 @@ def evaluate_objective(
     mask: Any = None,
     episodes: int = 8,
     greedy: bool = False,
-    together: int = 16,
+    together: int = TOGETHER,
     own_program: bool = False,
 ) -> np.ndarray:
     """Returns after lifetimes of new learners that a rule tells how to update, float[B].

@@ -20,7 +20,7 @@ from jaxrl.core.fields import Share, Size, check_leaf, check_value
 from jaxrl.core.prng import check_key, stream
 from jaxrl.core.types import Algorithm, Array, Key, Policy, PyTree
 from jaxrl.envs.base import Env, HasTimeLimit
-from jaxrl.rollout.unroll import Freeze, VecState, check_limit, start, unroll
+from jaxrl.rollout.unroll import Freeze, VecState, check_limit, check_policy, start, unroll
 
 # steps between two looks at whether every episode has ended; every such chunk has a key of its own
 CHUNK = 16
@@ -61,8 +61,7 @@ def evaluate(
     Raises `UsageError` if `episodes` or `limit` is below 1, if there is no limit at all, for a discount
     outside of [0, 1], a function in place of a `Policy`, and keys that are not one typed key.
     """
-    if not isinstance(policy, Policy):
-        raise UsageError(f"policy: must be a Policy, which Policy(function) makes, got {policy!r:.80}")
+    check_policy(policy)
     check_key(key)
     check_leaf("gamma", gamma, Share)
     episodes = check_value("episodes", episodes, Size)

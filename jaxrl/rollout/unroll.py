@@ -147,6 +147,12 @@ def unroll(
     return _unroll(env, policy.as_tree(), vec, key, params, limit, gamma, offset, *options)
 
 
+def check_policy(policy: Policy) -> None:
+    """Raises `UsageError` for a function, or anything else, in place of a `Policy`."""
+    if not isinstance(policy, Policy):
+        raise UsageError(f"policy: must be a Policy, which Policy(function) makes, got {policy!r:.80}")
+
+
 def check_limit(limit: int | Array | None, n: int) -> None:
     """Raises `UsageError` unless `limit` is None, an int >= 1, or `n` of them; traced values are not read."""
     if limit is None:

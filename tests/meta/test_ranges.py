@@ -83,5 +83,6 @@ def test_lifetimes_that_learn_nothing_meet_a_ratio_of_one_and_progress_ends_befo
     moved = met(
         drift.ta_lpo(hidden=2), drift.ta_lpo(hidden=2).init(jax.random.key(0)), env, (4, 4), **options
     )
-    assert (moved.high[:8] > 1e-3).all() and moved.low.shape == (16,)  # half of them are squares
+    assert (moved.high[:8:2] > 0.01).all() and moved.low.shape == (16,)
+    assert (moved.high[1:4:2] >= 0.999 * moved.high[:4:2] ** 2).all()  # these two are squares of the others
     assert (np.abs(moved.high[8:]) <= 0.75 * np.abs(moved.high[:8]) + 1e-6).all()

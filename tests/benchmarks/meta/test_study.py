@@ -21,7 +21,7 @@ def test_both_sides_live_the_same_lifetimes():
     """The fitness that evosax is told is that of our lifetimes, candidate by candidate."""
     made = study_worker.problem(1)
     phi, unravel = ravel_pytree(made.start(jax.random.key(0)))
-    candidates = phi + jnp.array([[0.0], [0.1], [0.0], [-0.1]])
+    candidates = phi[None] + jnp.array([[0.0], [0.1], [0.0], [-0.1]])
     key = jax.random.key(5)
     found = np.asarray(jax.jit(study_worker.lived(made, 2))(candidates, key))
     tasks, hyper = made.tasks(key, 2), study_worker.numbers()
